@@ -30,7 +30,7 @@ class FailingEngine:
     def __init__(self, error: Exception) -> None:
         self.error = error
 
-    def features(self, layouts: Iterable[PackLayout]) -> Iterator[np.ndarray]:
+    def features(self, layouts: Iterable[PackLayout]) -> Iterator[np.ndarray]:  # noqa: ARG002
         raise self.error
 
 
