@@ -10,14 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cache import UserError
 from extract.ahead import ahead
 from extract.backbone import Backbone
 from extract.engines.full_packs import filled
 from extract.engines.hidden_states import HiddenStateReader
 from extract.engines.packed_attention import NAME, Plan, VarlenPlan, plan_attention
 from extract.engines.packing_check import check_packing
-from extract.engines.smaller_packs import cut
+from extract.engines.smaller_packs import cut, does_not_fit
 from extract.packing import PackLayout
 from extract.settings import BackboneSettings, ExtractSettings
 
@@ -159,10 +158,7 @@ class PackedEngine:
         tokens = len(layout.token_ids)
         parts = cut(layout, tokens // 2)
         if len(parts) == 1:
-            raise UserError(
-                f"a conversation of {tokens:,} tokens does not fit the memory of {self._device} by itself:"
-                " lower backbone.max_tokens, or use a device with more memory"
-            )
+            raise does_not_fit(tokens, self._device)
         if tokens // 2 < self._most_tokens:
             self._most_tokens = tokens // 2
             log.warning(
