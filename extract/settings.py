@@ -39,17 +39,41 @@ class BackboneSettings(BaseModel):
         return self
 
 
+class VllmSettings(BaseModel):
+    """`[extract.vllm]`: for the engine 'vllm' alone. The keys are vLLM's own arguments of the same names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
+    """Share of a GPU's memory for weights, activations and the cache of keys and values."""
+    kv_cache_memory_bytes: int | None = Field(default=None, gt=0)
+    """Size of the cache of keys and values; left out, it gets what gpu_memory_utilization leaves."""
+    max_num_batched_tokens: int = Field(default=8192, ge=1)
+    """Tokens of one step. A longer conversation is computed in several; extract.pack_tokens, which is what vLLM
+    is handed at a time, should be many times as large, for its last steps are not full."""
+    max_num_seqs: int = Field(default=512, ge=1)
+    """Sequences of one step."""
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    """GPUs that share the weights."""
+    enable_prefix_caching: bool = True
+    """Compute a prompt once for all of its responses, to a block of some 16 tokens."""
+    enforce_eager: bool = False
+    """true: no compilation and no CUDA graphs; starts sooner, may run slower."""
+
+
 class ExtractSettings(BaseModel):
     """`[extract]`: how the backbone is run. Nothing here changes a feature by more than rounding."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
-    engine: Literal["packed", "sequential"] = "packed"
-    """packed: many conversations a pass, each prompt once; sequential: one at a time, to check against."""
+    engine: Literal["packed", "sequential", "vllm"] = "packed"
+    """packed: many conversations a pass, each prompt once; sequential: one at a time, to check against;
+    vllm: through vLLM, an optional extra (docs/vllm.md). Features of different engines are never mixed."""
     pack_tokens: int = Field(default=8192, ge=8)
     """Tokens of one forward pass; at least backbone.max_tokens."""
     device: str = "auto"
     """auto: the first CUDA device, else the CPU."""
+    vllm: VllmSettings = VllmSettings()
 
 
 class SplitSettings(BaseModel):

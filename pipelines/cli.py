@@ -31,6 +31,7 @@ class EngineName(StrEnum):
 
     packed = "packed"
     sequential = "sequential"
+    vllm = "vllm"
 
 
 class SuiteName(StrEnum):

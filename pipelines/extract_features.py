@@ -98,7 +98,7 @@ def extract(
 
 def _load(engine: str, backbone: Backbone, recipe: Recipe, device: torch.device) -> Engine:
     log.info("loading %s on %s with the %s engine", recipe.backbone.model, device, engine)
-    return ENGINES[engine](backbone, recipe.backbone, device)
+    return ENGINES[engine](backbone, recipe.backbone, recipe.extract, device)
 
 
 def _make_folder(recipe: Recipe) -> None:

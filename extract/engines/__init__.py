@@ -9,11 +9,13 @@ from extract.backbone import Backbone
 from extract.engines.engine import Engine
 from extract.engines.packed import PackedEngine
 from extract.engines.sequential import SequentialEngine
-from extract.settings import BackboneSettings
+from extract.engines.vllm_engine import VllmEngine
+from extract.settings import BackboneSettings, ExtractSettings
 
-ENGINES: dict[str, Callable[[Backbone, BackboneSettings, torch.device], Engine]] = {
-    "packed": PackedEngine,
-    "sequential": SequentialEngine,
+ENGINES: dict[str, Callable[[Backbone, BackboneSettings, ExtractSettings, torch.device], Engine]] = {
+    "packed": lambda backbone, settings, _, device: PackedEngine(backbone, settings, device),
+    "sequential": lambda backbone, settings, _, device: SequentialEngine(backbone, settings, device),
+    "vllm": VllmEngine,
 }
 
 

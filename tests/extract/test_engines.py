@@ -98,7 +98,7 @@ SMALL = {
 
 def small_backbone(folder: Path, tiny: Backbone, family: str, **more: object) -> Backbone:
     torch.manual_seed(0)
-    config = AutoConfig.for_model(family, **SMALL, **more)
+    config = AutoConfig.for_model(family, **(SMALL | more))
     AutoModel.from_config(config).save_pretrained(folder)
     tiny.tokenizer.save_pretrained(folder)
     return find_backbone(BackboneSettings(model=str(folder)))
