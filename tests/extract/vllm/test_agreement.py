@@ -9,13 +9,12 @@ import pytest
 from extract.backbone import Backbone
 from extract.engines.vllm_engine import VllmEngine
 from extract.engines.vllm_requests import StateRequest
-from extract.packing import PackLayout, Request
+from extract.packing import Request
 from extract.settings import BackboneSettings
-from extract.templating import Encoded
 from tests.extract.test_engines import features_by_key, relative_difference
-from tests.extract.vllm.conftest import BLOCK, counted, other_engine, started
+from tests.extract.vllm.conftest import BLOCK, VLLM_WARNINGS, counted, layout_of, other_engine, started
 
-pytestmark = pytest.mark.filterwarnings("default")  # vLLM's own warnings are not ours to mend
+pytestmark = VLLM_WARNINGS
 
 
 @pytest.fixture(scope="module")
@@ -23,17 +22,6 @@ def engine(tiny: Backbone, tiny_settings: BackboneSettings) -> Iterator[VllmEngi
     """The bundled backbone in float32, for all tests here."""
     with started(tiny, tiny_settings) as engine:
         yield engine
-
-
-def layout_of(*groups: tuple[int, list[int]], seed: int = 0, vocabulary: int = 8000) -> PackLayout:
-    """Random prompts of given lengths, each with responses of given lengths, in one pack."""
-    rng = np.random.default_rng(seed)
-    request = Request()
-    for prompt, responses in groups:
-        ids = [rng.integers(6, vocabulary, length, dtype=np.uint32) for length in (prompt, *responses)]
-        request.add(Encoded(ids[0], tuple(ids[1:])))
-    (pack,) = request.plan(set(map(bytes, request.keys())), 1_000_000)
-    return request.layout(pack)
 
 
 @pytest.mark.parametrize("other", ["packed", "sequential"])

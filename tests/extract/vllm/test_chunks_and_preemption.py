@@ -12,9 +12,9 @@ from extract.packing import Request
 from extract.settings import BackboneSettings
 from extract.templating import Encoded
 from tests.extract.test_engines import features_by_key, relative_difference
-from tests.extract.vllm.conftest import BLOCK, counted, other_engine, started
+from tests.extract.vllm.conftest import BLOCK, VLLM_WARNINGS, counted, other_engine, started
 
-pytestmark = pytest.mark.filterwarnings("default")  # vLLM's own warnings are not ours to mend
+pytestmark = VLLM_WARNINGS
 
 STEP = 64
 LONGEST = 256

@@ -12,9 +12,9 @@ from extract.backbone import Backbone
 from extract.packing import Request
 from extract.settings import BackboneSettings
 from tests.extract.test_engines import features_by_key, relative_difference, small_backbone
-from tests.extract.vllm.conftest import other_engine, started
+from tests.extract.vllm.conftest import VLLM_WARNINGS, other_engine, started
 
-pytestmark = pytest.mark.filterwarnings("default")  # vLLM's own warnings are not ours to mend
+pytestmark = VLLM_WARNINGS
 
 
 @pytest.mark.parametrize(

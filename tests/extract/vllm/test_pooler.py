@@ -7,12 +7,13 @@ other starts a new one. The CPU build has the first alone, so both are acted out
 from typing import Any
 
 import numpy as np
-import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-pytestmark = pytest.mark.filterwarnings("default")  # vLLM's own warnings are not ours to mend
+from tests.extract.vllm.conftest import VLLM_WARNINGS
+
+pytestmark = VLLM_WARNINGS
 
 D = 3
 

@@ -10,9 +10,9 @@ from extract.backbone import Backbone
 from extract.engines.vllm_engine import VllmEngine
 from extract.settings import BackboneSettings, ExtractSettings
 from tests.extract.test_engines import small_backbone
-from tests.extract.vllm.conftest import started
+from tests.extract.vllm.conftest import VLLM_WARNINGS, started
 
-pytestmark = pytest.mark.filterwarnings("default")  # vLLM's own warnings are not ours to mend
+pytestmark = VLLM_WARNINGS
 
 
 def test_another_release_is_refused(
