@@ -1,4 +1,7 @@
-"""A journal: JSON objects, one a line, each with its own checksum, only ever appended to."""
+"""A journal: JSON objects, one a line, each with its own checksum, only ever appended to.
+
+Several writers may append to one journal: a lock beside it, held for the one line, lets them take turns.
+"""
 
 import json
 import os
@@ -7,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from filelock import FileLock
 
 from cache.durable import replacing, sync_folder
 
@@ -25,19 +30,20 @@ def append(path: Path, values: Iterable[dict[str, Any]]) -> None:
     """Add one line an object and make them durable.
 
     A crash in between leaves a torn last line, which `read` leaves out. An error, such as a full disk,
-    leaves the file as it was.
+    leaves the file as it was. A torn line that a dead writer left is cut off first.
     """
-    before = path.stat().st_size if path.exists() else 0
-    try:
-        with path.open("ab") as file:
-            file.write(b"".join(map(_line, values)))
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError:
-        if path.exists():
-            os.truncate(path, before)  # the next line must not be glued to half of this one
-        raise
-    sync_folder(path.parent)
+    with FileLock(path.with_suffix(".lock")):
+        before = _drop_torn_line(path)
+        try:
+            with path.open("ab") as file:
+                file.write(b"".join(map(_line, values)))
+                file.flush()
+                os.fsync(file.fileno())
+        except OSError:
+            if path.exists():
+                os.truncate(path, before)  # the next line must not be glued to half of this one
+            raise
+        sync_folder(path.parent)
 
 
 def read(path: Path) -> list[Line]:
@@ -49,11 +55,12 @@ def read(path: Path) -> list[Line]:
     return [Line(number, _value(line)) for number, line in enumerate(whole, start=1)]
 
 
-def drop_torn_line(path: Path) -> None:
-    """Cut off a last line without its newline, so that the next line starts on its own."""
+def _drop_torn_line(path: Path) -> int:
+    """Cut off a last line without its newline, so that the next starts on its own; the bytes that are left."""
     _, size = _split(path)
     if path.exists() and path.stat().st_size > size:
         os.truncate(path, size)
+    return size
 
 
 def rewrite(path: Path, values: Iterable[dict[str, Any]]) -> None:

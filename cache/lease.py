@@ -1,44 +1,43 @@
-"""The writer's lease: one process writes to a store, and a dead one holds nothing."""
+"""The writer's lease: one process writes to a store, or one for each share of it; a dead one holds nothing."""
 
 import json
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
 from cache.errors import UserError
+from cache.share import WHOLE, Share
 
-LOCK = "writer.lock"
-HOLDER = "writer.json"
-"""Who holds the lock; says nothing while nobody does."""
+HOLDER = ".json"
+"""Suffix of the note, beside a lock, on who holds it; it says nothing while nobody does."""
 
 
 @contextmanager
-def writer_lease(folder: Path) -> Iterator[None]:
-    """Hold the only right to write to a store.
+def writer_lease(folder: Path, share: Share = WHOLE) -> Iterator[None]:
+    """Hold the only right to write a share of a store.
 
-    The lock is the operating system's: it ends with the process that holds it, however it ends.
+    Shares of the same number of writers go together; a writer of the whole, or of another number of shares,
+    keeps all others out. The locks are the operating system's: they end with the process that holds them,
+    however it ends.
 
     Raises:
-        UserError: another process holds it, or the folder cannot be written.
+        UserError: another process holds a lease that excludes this one, or the folder cannot be written.
     """
-    lock = FileLock(folder / LOCK)
+    lock = folder / _name(share)
+    with _deciding(folder):
+        for other in sorted(folder.glob("writer*.lock")):
+            if other != lock and not (share.of > 1 and other.stem.endswith(f"-of-{share.of}")):
+                _take(folder, other).release()
+        held = _take(folder, lock)
     try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise UserError(f"{_holder(folder)} is writing to {folder}: wait until it ends, or stop it") from None
-    except OSError as error:
-        raise UserError(
-            f"{folder} cannot be written ({error.strerror}): make it writable, or use another store.root"
-        ) from None
-    try:
-        (folder / HOLDER).write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
+        lock.with_suffix(HOLDER).write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
         yield
     finally:
-        lock.release()
+        held.release()
 
 
 @contextmanager
@@ -46,21 +45,47 @@ def creating(folder: Path) -> Iterator[None]:
     """Wait for, then hold, the right to write a store's description. Held for moments only."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / "create.lock")
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    with _deciding(folder):
+        yield
+
+
+@contextmanager
+def _deciding(folder: Path) -> Iterator[None]:
+    """Wait for, then hold, the right to decide who writes. Held for moments only."""
+    lock = FileLock(folder / "create.lock")
+    try:
         lock.acquire()
     except OSError as error:
-        raise UserError(
-            f"{folder} cannot be written ({error.strerror}): make it writable, or use another store.root"
-        ) from None
+        raise _unwritable(folder, error) from None
     try:
         yield
     finally:
         lock.release()
 
 
-def _holder(folder: Path) -> str:
+def _take(folder: Path, path: Path) -> FileLock:
+    lock = FileLock(path)
     try:
-        holder = json.loads((folder / HOLDER).read_text())
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise UserError(f"{_holder(path)} is writing to {folder}: wait until it ends, or stop it") from None
+    except OSError as error:
+        raise _unwritable(folder, error) from None
+    return lock
+
+
+def _name(share: Share) -> str:
+    return "writer.lock" if share == WHOLE else f"writer-{share.number}-of-{share.of}.lock"
+
+
+def _unwritable(folder: Path, error: OSError) -> UserError:
+    return UserError(f"{folder} cannot be written ({error.strerror}): make it writable, or use another store.root")
+
+
+def _holder(lock: Path) -> str:
+    with suppress(OSError, ValueError, KeyError, TypeError):
+        holder = json.loads(lock.with_suffix(HOLDER).read_text())
         return f"another process ({holder['process']} on {holder['host']})"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another process"
+    return "another process"

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cache import checked_lines, manifest, refusals, sealing
+from cache import manifest, refusals, sealing
 from cache.description import FILE, StoreDescription, read_description
 from cache.durable import TEMPORARY, replacing
 from cache.errors import UserError
@@ -20,6 +20,7 @@ from cache.manifest import ShardEntry
 from cache.precision import from_storage
 from cache.sealed_shard import FOLDER, SealedShard
 from cache.shard import ShardIndex
+from cache.share import WHOLE, Share
 
 BATCH_BYTES = 16 << 20
 """Of a streamed batch of float32 features, by default."""
@@ -173,17 +174,18 @@ class FeatureStore:
         return features
 
     @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Hold the only right to seal shards in this store.
+    def writing(self, share: Share = WHOLE) -> Iterator[None]:
+        """Hold the only right to seal shards in this store, or a share of them.
+
+        Writers of shares of the same number may write at once; what they seal must not have a key in common.
 
         Raises:
             UserError: another process holds it, or the folder cannot be written.
         """
-        with writer_lease(self.folder):
-            for journal in (manifest.FILE, refusals.FILE):
-                checked_lines.drop_torn_line(self.folder / journal)
-            for left in (self.folder / FOLDER).glob(f"*{TEMPORARY}"):
-                left.unlink()  # of a writer that died; nothing reads them, and they take room
+        with writer_lease(self.folder, share):
+            if share == WHOLE:
+                for left in (self.folder / FOLDER).glob(f"*{TEMPORARY}"):
+                    left.unlink()  # of a writer that died; nothing reads them, and they take room
             self.refresh()
             yield
 

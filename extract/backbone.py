@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from cache import Fingerprint, UserError
@@ -32,6 +32,12 @@ class Backbone:
     tokenizer: PreTrainedTokenizerBase
     hidden_size: int
     hidden_layers: int
+    vocabulary: int
+    """Number of embeddings: no token id may reach it."""
+    family: str
+    """The configuration's `model_type`."""
+    attention_exchangeable: bool
+    """Whether transformers lets this family's attention be exchanged, as packing needs."""
 
     def fingerprint(self, settings: BackboneSettings, store_dtype: StoreDtype, engine: str) -> Fingerprint:
         """The fingerprint of features read from this backbone."""
@@ -59,7 +65,8 @@ class Backbone:
             "backbone in %s, as the recipe's backbone.dtype says; features leave it as float32",
             settings.dtype,
         )
-        return model.eval().requires_grad_(False).to(device)
+        # Of a model that also sees, or has an output layer, the decoder alone.
+        return model.get_decoder().eval().requires_grad_(False).to(device)
 
 
 def find_backbone(settings: BackboneSettings) -> Backbone:
@@ -89,7 +96,28 @@ def find_backbone(settings: BackboneSettings) -> Backbone:
             raise UserError(
                 f"backbone.layers: there is no layer {layer} in {folder}, which has {config.num_hidden_layers}"
             )
-    return Backbone(folder, identity, tokenizer, config.hidden_size, config.num_hidden_layers)
+    if settings.max_tokens > config.max_position_embeddings:
+        log.warning(
+            "backbone.max_tokens is %s, and %s was made for %s positions: states beyond those mean little",
+            settings.max_tokens,
+            folder,
+            config.max_position_embeddings,
+        )
+    return Backbone(
+        folder=folder,
+        identity=identity,
+        tokenizer=tokenizer,
+        hidden_size=config.hidden_size,
+        hidden_layers=config.num_hidden_layers,
+        vocabulary=config.vocab_size,
+        family=config.model_type,
+        attention_exchangeable=_attention_exchangeable(config),
+    )
+
+
+def _attention_exchangeable(config: PretrainedConfig) -> bool:
+    model = MODEL_MAPPING.get(type(config), None)
+    return bool(getattr(model, "_supports_attention_backend", False))
 
 
 def _locate(settings: BackboneSettings) -> tuple[Path, str]:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cache import token_key
 from cache.keys import Keys, as_keys
+from cache.share import WHOLE, Share
 from extract.templating import Encoded, TokenIds
 
 
@@ -24,6 +25,11 @@ class PackItem:
 
 
 Pack = tuple[PackItem, ...]
+
+
+def pack_keys(pack: Pack) -> list[bytes]:
+    """Keys of the features that a pack gives."""
+    return [key for item in pack for key in (*((item.prompt,) if item.read_prompt else ()), *item.responses)]
 
 
 class Request:
@@ -45,10 +51,22 @@ class Request:
             keys.append(key)
         return prompt, tuple(keys)
 
-    def keys(self) -> Keys:
-        """Keys of all prompts and conversations, each once. Shape (n, 16)."""
-        conversations = (key for group in self._responses.values() for key in group)
-        return as_keys(dict.fromkeys([*self._prompts, *conversations]))
+    def keys(self, share: Share = WHOLE) -> Keys:
+        """Keys of all prompts and conversations, each once, or a share of them by their prompts. Shape (n, 16)."""
+        owners = self._owners()
+        return as_keys(key for key, prompt in owners.items() if share.holds(prompt))
+
+    def _owners(self) -> dict[bytes, bytes]:
+        """Key -> the prompt it is computed with.
+
+        One sequence may end a conversation and be the prompt of a longer one, or be cut into prompt and
+        response in two ways. It is computed once: as a prompt if it is one, else behind the first by digest.
+        """
+        owners = {prompt: prompt for prompt in self._prompts}
+        for prompt in sorted(self._prompts):
+            for key in self._responses[prompt]:
+                owners.setdefault(key, prompt)
+        return owners
 
     def tokens(self) -> int:
         """Tokens of all prompts and responses, each prompt counted once."""
@@ -72,7 +90,11 @@ class Request:
         Best fit, largest first. A prompt whose responses do not fit one pack is repeated. The plan is a
         function of the set of sequences, not of the order they came in.
         """
-        items = [item for prompt in self._prompts for item in self._items(prompt, missing, pack_tokens)]
+        owned: dict[bytes, set[bytes]] = {}
+        for key, prompt in self._owners().items():
+            if key in missing:
+                owned.setdefault(prompt, set()).add(key)
+        items = [item for prompt, keys in owned.items() for item in self._items(prompt, keys, pack_tokens)]
         items.sort(key=lambda item: (-self.item_tokens(item), item.prompt, item.responses))
         packs: list[list[PackItem]] = []
         free: list[tuple[int, int]] = []  # (tokens left, pack), ascending
@@ -92,8 +114,6 @@ class Request:
         group = self._responses[prompt]
         wanted = sorted((key for key in group if key in missing), key=lambda key: (len(group[key]), key))
         read_prompt = prompt in missing
-        if not wanted and not read_prompt:
-            return
         room = pack_tokens - len(self._prompts[prompt])
         chunk: list[bytes] = []
         used = 0
@@ -104,6 +124,15 @@ class Request:
             chunk.append(key)
             used += len(group[key])
         yield PackItem(prompt, tuple(chunk), read_prompt)
+
+    def excerpt(self, packs: Iterable[Pack]) -> "Request":
+        """A request that holds what these packs need, to be sent to another process."""
+        part = Request()
+        for item in (item for pack in packs for item in pack):
+            part._prompts[item.prompt] = self._prompts[item.prompt]
+            group = part._responses.setdefault(item.prompt, {})
+            group.update((key, self._responses[item.prompt][key]) for key in item.responses)
+        return part
 
     def layout(self, pack: Pack) -> "PackLayout":
         """A pack as the arrays an engine needs."""
@@ -147,6 +176,15 @@ class PackLayout:
     """(features,) index of the token each feature is read at."""
     n_tokens: NDArray[np.int32]
     """(features,) length of the sequence behind each feature."""
+
+    def sequences(self) -> list[NDArray[np.int64]]:
+        """The whole token sequence behind each feature, a response's prompt included."""
+        by_end = {segment.stop - 1: segment for segment in self.segments}
+        ends = [by_end[int(row)] for row in self.rows]
+        return [
+            np.concatenate([self.token_ids[end.prefix_start : end.prefix_stop], self.token_ids[end.start : end.stop]])
+            for end in ends
+        ]
 
     @classmethod
     def of(cls, items: Sequence[tuple[PackItem, TokenIds, list[TokenIds]]]) -> "PackLayout":

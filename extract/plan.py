@@ -8,6 +8,7 @@ for; a run that asks for the same goes on with it, and seals the same shards wit
 import hashlib
 from dataclasses import dataclass
 from io import BytesIO
+from itertools import chain, count
 from pathlib import Path
 
 import polars as pl
@@ -15,7 +16,7 @@ import polars as pl
 from cache import FeatureStore, UserError
 from cache.durable import replacing
 from cache.keys import Keys
-from extract.packing import Pack, PackItem, Request
+from extract.packing import Pack, PackItem, Request, pack_keys
 
 COLUMNS = {
     "shard": pl.String,
@@ -36,20 +37,30 @@ class PlannedShard:
     packs: tuple[Pack, ...]
 
 
-def plan_shards(store: FeatureStore, request: Request, pack_tokens: int, shard_rows: int) -> list[PlannedShard]:
-    """The shards that are still to be sealed for a request, planned now or by the run it continues.
+def plan_shards(
+    store: FeatureStore, request: Request, keys: Keys, pack_tokens: int, shard_rows: int
+) -> list[PlannedShard]:
+    """The shards that are still to be sealed for these keys, planned now or by the run it continues.
+
+    A shard that an interrupted run sealed in part comes with the packs that are left, under a name of its own.
+
+    Args:
+        store: what is there already.
+        request: the token sequences.
+        keys: those wanted, all of the request or a share of it. Shape (n, 16).
+        pack_tokens: most tokens of a pack.
+        shard_rows: a shard is full with the pack that brings it to this many rows.
 
     Raises:
         UserError: the plan on the disk is damaged.
     """
-    keys = request.keys()
     missing = _sorted(keys[store.missing(keys)])
     if not missing:
         return []
-    sealed = {entry.shard.rsplit(".", 1)[0] for entry in store.entries}
     path = store.folder / "plans" / f"{_digest(_sorted(keys), pack_tokens, shard_rows)}.parquet"
     if path.exists():
-        waiting = [shard for shard in _read(path) if shard.name not in sealed]
+        sealed = {entry.shard.rsplit(".", 1)[0] for entry in store.entries}
+        waiting = _waiting(_read(path), set(missing), sealed)
         if _fill(waiting, request, missing):
             return waiting
     # No plan yet, or one whose shards were sealed and of which something has since been taken away.
@@ -59,10 +70,21 @@ def plan_shards(store: FeatureStore, request: Request, pack_tokens: int, shard_r
     return shards
 
 
+def _waiting(shards: list[PlannedShard], missing: set[bytes], sealed: set[str]) -> list[PlannedShard]:
+    """What is left of the planned shards: their packs of which something is missing."""
+    waiting = []
+    for shard in shards:
+        packs = tuple(pack for pack in shard.packs if not missing.isdisjoint(pack_keys(pack)))
+        if packs:
+            names = chain([shard.name], (f"{shard.name}-{number}" for number in count(2)))
+            waiting.append(PlannedShard(next(name for name in names if name not in sealed), packs))
+    return waiting
+
+
 def _fill(shards: list[PlannedShard], request: Request, missing: list[bytes]) -> bool:
     """Whether these shards hold all that is missing, and the request has the tokens of all they hold."""
     items = [item for shard in shards for pack in shard.packs for item in pack]
-    planned = {key for item in items for key in item.responses} | {item.prompt for item in items if item.read_prompt}
+    planned = {key for shard in shards for pack in shard.packs for key in pack_keys(pack)}
     return all(request.holds(item) for item in items) and planned.issuperset(missing)
 
 
@@ -72,7 +94,7 @@ def _cut(packs: list[Pack], shard_rows: int, prefix: str) -> list[PlannedShard]:
     rows = 0
     for number, pack in enumerate(packs, start=1):
         waiting.append(pack)
-        rows += sum(len(item.responses) + item.read_prompt for item in pack)
+        rows += len(pack_keys(pack))
         if rows >= shard_rows or number == len(packs):
             shards.append(PlannedShard(f"{prefix}-{len(shards):05d}", tuple(waiting)))
             waiting, rows = [], 0

@@ -2,17 +2,17 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from cache import FeatureStore
-from cache.precision import unusable_rows
 from cache.progress import Progress, silent
+from cache.share import WHOLE, Share
 from extract.engines.engine import Engine
-from extract.packing import PackLayout, Request
+from extract.packing import PackLayout, Request, pack_keys
 from extract.plan import PlannedShard, plan_shards
+from extract.shard_writer import Part, ShardWriter
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +34,7 @@ def fill(
     *,
     pack_tokens: int,
     shard_rows: int,
+    share: Share = WHOLE,
     progress: Progress = silent,
 ) -> Outcome:
     """Compute and seal every feature of `request` that the store lacks.
@@ -44,77 +45,76 @@ def fill(
         load_engine: called once, and only if something is missing.
         pack_tokens: most tokens of a forward pass.
         shard_rows: a shard is sealed with the pack that brings it to this many rows.
+        share: which of the prompts are this run's, where several runs share the work.
         progress: told the number of tokens computed.
 
     Raises:
         UserError: another process writes to the store.
+        KeyboardInterrupt: passed on, after what was computed is sealed.
     """
     started = time.monotonic()
-    with store.writing():
-        wanted = len(request.keys())
-        shards = plan_shards(store, request, pack_tokens, shard_rows)
+    with store.writing(share):
+        keys = request.keys(share)
+        shards = plan_shards(store, request, keys, pack_tokens, shard_rows)
         if not shards:
-            return Outcome(0, wanted, 0, time.monotonic() - started)
-        total = sum(request.item_tokens(item) for shard in shards for pack in shard.packs for item in pack)
-        sealing = _Sealing(store)
-        log.info(
-            "%s tokens in %s packs and %s shards are to be computed; the features take %.1f MB",
-            f"{total:,}",
-            f"{sum(len(shard.packs) for shard in shards):,}",
-            f"{len(shards):,}",
-            sum(_planned_rows(shard) for shard in shards) * store.row_bytes / 1e6,
-        )
-        engine = load_engine()
-        done = 0
+            return Outcome(0, len(keys), 0, time.monotonic() - started)
+        tokens = announce(store, request, shards, pack_tokens)
+        sealed = compute(store, request, shards, load_engine(), progress)
+        store.refresh()
+    return Outcome(sealed, len(keys) - sealed, tokens, time.monotonic() - started)
+
+
+def announce(store: FeatureStore, request: Request, shards: Sequence[PlannedShard], pack_tokens: int) -> int:
+    """Log what a run is about to do; returns its tokens."""
+    packs = [pack for shard in shards for pack in shard.packs]
+    tokens = sum(request.item_tokens(item) for pack in packs for item in pack)
+    log.info(
+        "%s tokens in %s packs (%.1f %% full) and %s shards are to be computed; the features take %.1f MB",
+        f"{tokens:,}",
+        f"{len(packs):,}",
+        100 * tokens / (len(packs) * pack_tokens),
+        f"{len(shards):,}",
+        sum(len(pack_keys(pack)) for pack in packs) * store.row_bytes / 1e6,
+    )
+    return tokens
+
+
+def compute(
+    store: FeatureStore, request: Request, shards: Sequence[PlannedShard], engine: Engine, progress: Progress
+) -> int:
+    """Compute and seal planned shards; returns the number of features sealed. To be called inside `store.writing`.
+
+    Interrupted, it seals the packs that are done as a shard of their own before it passes the interrupt on.
+    """
+    taken: deque[PackLayout] = deque()
+
+    def layouts() -> Iterator[PackLayout]:
+        for pack in (pack for shard in shards for pack in shard.packs):
+            taken.append(request.layout(pack))
+            yield taken[-1]
+
+    total = sum(request.item_tokens(item) for shard in shards for pack in shard.packs for item in pack)
+    done = 0
+    parts: list[Part] = []
+    with ShardWriter(store) as writer:
         try:
+            features = engine.features(layouts())
             for shard in shards:
                 parts = []
-                for pack in shard.packs:
-                    layout = request.layout(pack)
-                    parts.append((layout, engine.features(layout)))
-                    done += len(layout.token_ids)
+                for _ in shard.packs:
+                    states = next(features)
+                    parts.append((taken.popleft(), states))
+                    done += len(parts[-1][0].token_ids)
                     progress("extracting", done, total, "tokens")
-                sealing.seal(shard.name, parts)
+                writer.seal(shard.name, parts)
         except KeyboardInterrupt:
+            writer.wait()
+            if parts and shard.name not in writer.given:
+                writer.seal(shard.name, parts)
+                writer.wait()
             log.warning(
-                "interrupted: %s features are sealed and stay; run the same command again to go on",
-                f"{len(store) + sealing.sealed:,}",
+                "interrupted: %s features were sealed and stay; run the same command again to go on",
+                f"{writer.features:,}",
             )
             raise
-        store.refresh()
-    return Outcome(sealing.sealed, wanted - sealing.sealed, done, time.monotonic() - started)
-
-
-class _Sealing:
-    """Seals whole shards, each key once; keeps out what cannot be stored."""
-
-    def __init__(self, store: FeatureStore) -> None:
-        self._store = store
-        self._seen: set[bytes] = set()
-        self.sealed = 0
-
-    def seal(
-        self, shard: str, parts: list[tuple[PackLayout, np.ndarray[tuple[int, ...], np.dtype[np.float32]]]]
-    ) -> None:
-        keys = np.concatenate([layout.keys for layout, _ in parts])  # (n, 16)
-        n_tokens = np.concatenate([layout.n_tokens for layout, _ in parts])  # (n,)
-        features = np.concatenate([states for _, states in parts])  # (n, layers, d)
-        reasons = unusable_rows(features, self._store.dtype)
-        missing = self._store.missing(keys)
-        if reasons:
-            self._store.refuse({keys[row].tobytes(): reason for row, reason in reasons.items()})
-            log.warning("%s features of shard %s cannot be stored and are quarantined", len(reasons), shard)
-        keep = [row for row in np.flatnonzero(missing) if row not in reasons and self._new(keys[row].tobytes())]
-        self._store.seal(shard, keys[keep], n_tokens[keep], features[keep])
-        self.sealed += len(keep)
-
-    def _new(self, key: bytes) -> bool:
-        """Whether this run has not sealed the key yet; two packs may hold one conversation."""
-        if key in self._seen:
-            return False
-        self._seen.add(key)
-        return True
-
-
-def _planned_rows(shard: PlannedShard) -> int:
-    return sum(len(item.responses) + item.read_prompt for pack in shard.packs for item in pack)
+    return writer.features

@@ -5,6 +5,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+EngineName = Literal["packed", "padded", "sequential", "vllm"]
+"""The ways to run the backbone."""
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A name that is also a file name."""
 
@@ -49,8 +52,7 @@ class VllmSettings(BaseModel):
     kv_cache_memory_bytes: int | None = Field(default=None, gt=0)
     """Size of the cache of keys and values; left out, it gets what gpu_memory_utilization leaves."""
     max_num_batched_tokens: int = Field(default=8192, ge=1)
-    """Tokens of one step. A longer conversation is computed in several; extract.pack_tokens, which is what vLLM
-    is handed at a time, should be many times as large, for its last steps are not full."""
+    """Tokens of one step, in place of extract.pack_tokens; a longer conversation is computed in several."""
     max_num_seqs: int = Field(default=512, ge=1)
     """Sequences of one step."""
     tensor_parallel_size: int = Field(default=1, ge=1)
@@ -66,11 +68,15 @@ class ExtractSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
-    engine: Literal["packed", "sequential", "vllm"] = "packed"
-    """packed: many conversations a pass, each prompt once; sequential: one at a time, to check against;
-    vllm: through vLLM, an optional extra (docs/vllm.md). Features of different engines are never mixed."""
+    engine: EngineName = "packed"
+    """packed: many conversations a pass, each prompt once; padded: batches of like length, for backbones whose
+    attention cannot be exchanged, which packed falls back to; sequential: one at a time, to check against;
+    vllm: through vLLM, an optional extra (docs/vllm.md)."""
     pack_tokens: int = Field(default=8192, ge=8)
-    """Tokens of one forward pass; at least backbone.max_tokens."""
+    """Tokens of one forward pass, at most; at least backbone.max_tokens. On a large GPU 32768 is faster."""
+    compile: Literal["auto", "always", "never"] = "auto"
+    """Whether decoder layers are compiled, which takes a minute and then saves a sixth of the time. auto: on a
+    GPU, with the packed engine."""
     device: str = "auto"
     """auto: the first CUDA device, else the CPU."""
     vllm: VllmSettings = VllmSettings()

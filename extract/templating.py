@@ -36,8 +36,9 @@ class NotEncodableError(Exception):
 class ConversationEncoder:
     """Turns prompts and responses into token ids, or says why not."""
 
-    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: BackboneSettings) -> None:
+    def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: BackboneSettings, vocabulary: int) -> None:
         self._tokenizer: Any = tokenizer
+        self._vocabulary = vocabulary
         self._max_tokens = settings.max_tokens
         self._strip = settings.position == "end_of_turn"
         self._refuse_special = settings.special_tokens_in_text == "quarantine"
@@ -121,6 +122,12 @@ class ConversationEncoder:
         longest = max((len(ids) for ids in conversations), default=len(prompt))
         if longest > self._max_tokens:
             return NotEncodableError(f"{longest} tokens, more than backbone.max_tokens = {self._max_tokens}")
+        largest = int(max((ids.max(initial=0) for ids in (prompt, *conversations)), default=0))
+        if largest >= self._vocabulary:
+            return NotEncodableError(
+                f"the tokenizer gives token {largest}, and the backbone knows {self._vocabulary} (0 to"
+                f" {self._vocabulary - 1})"
+            )
         n = len(prompt)
         for ids in conversations:
             if len(ids) <= n or not np.array_equal(ids[:n], prompt):

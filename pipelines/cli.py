@@ -30,6 +30,7 @@ class EngineName(StrEnum):
     """Engines that can be named on the command line."""
 
     packed = "packed"
+    padded = "padded"
     sequential = "sequential"
     vllm = "vllm"
 
@@ -62,21 +63,33 @@ def extract(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Raw rows to read of each data set.")] = None,
     engine: Annotated[EngineName | None, typer.Option(help="In place of the recipe's.")] = None,
+    shard: Annotated[
+        str,
+        typer.Option(
+            help="Compute one of N shares and write no tables: 1/N to N/N, or 'auto' for the number that torchrun"
+            " or a SLURM array gives. When all shares are there, a run without --shard writes the tables.",
+            metavar="I/N",
+        ),
+    ] = "1/1",
     as_json: JsonOption = False,
 ) -> None:
     """Run every data set of a recipe through the backbone once, into the feature store."""
     from pipelines.extract_features import extract as run
+    from pipelines.interrupts import interrupted_by_termination
     from pipelines.progress import reporting
     from pipelines.recipe import read_recipe
+    from pipelines.share import read_share
     from pipelines.show import show_extract
 
     settings = read_recipe(recipe)
-    with reporting() as progress:
+    share = read_share(shard)
+    with reporting() as progress, interrupted_by_termination():
         result = run(
             settings,
             data_root=data_root,
             limit=limit,
             engine=engine.value if engine else None,
+            share=share,
             progress=progress,
         )
     _finish(result, as_json, lambda result: show_extract(result, settings))

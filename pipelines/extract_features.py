@@ -10,13 +10,14 @@ import torch
 
 from cache import FeatureStore, UserError
 from cache.progress import Progress
+from cache.share import WHOLE, Share
 from extract.backbone import Backbone, find_backbone
 from extract.collect import Dataset, collect
 from extract.counts import count
-from extract.engines import ENGINES, choose_device
+from extract.engines import ENGINES, choose_device, choose_engine
 from extract.engines.engine import Engine
 from extract.run import fill
-from extract.settings import DatasetSettings
+from extract.settings import DatasetSettings, EngineName
 from extract.sources import SOURCES
 from extract.sources.files import MissingDatasetError, locate
 from extract.templating import ConversationEncoder
@@ -28,7 +29,13 @@ log = logging.getLogger(__name__)
 
 
 def extract(
-    recipe: Recipe, *, data_root: Path | None, limit: int | None, engine: str | None, progress: Progress
+    recipe: Recipe,
+    *,
+    data_root: Path | None,
+    limit: int | None,
+    engine: EngineName | None,
+    share: Share,
+    progress: Progress,
 ) -> dict[str, Any]:
     """Read, encode, compute what the store lacks, and write the run's tables.
 
@@ -37,19 +44,21 @@ def extract(
         data_root: in place of the recipe's.
         limit: read at most this many raw rows of each data set.
         engine: in place of the recipe's.
+        share: compute this share of the features and write no tables: the run of the whole does, when all
+            shares are there.
         progress: told rows read and tokens computed.
 
     Returns:
         What `extract.json` holds.
     """
     started = time.monotonic()
-    engine = engine or recipe.extract.engine
     device = choose_device(recipe.extract.device)
     backbone = find_backbone(recipe.backbone)
+    engine = choose_engine(engine or recipe.extract.engine, backbone)
     fingerprint = backbone.fingerprint(recipe.backbone, recipe.store.dtype, engine)
     _make_folder(recipe)
     _refuse_other_run(recipe, fingerprint.digest)
-    encoder = ConversationEncoder(backbone.tokenizer, recipe.backbone)
+    encoder = ConversationEncoder(backbone.tokenizer, recipe.backbone, backbone.vocabulary)
     datasets, revisions, absent = _find(recipe, data_root or recipe.data_root, limit)
     derived = [pairs for pairs in recipe.pairs if pairs.source == DERIVED and pairs.ratings not in absent]
     objectives = [objective.name for objective in recipe.objectives]
@@ -67,12 +76,11 @@ def extract(
         lambda: _load(engine, backbone, recipe, device),
         pack_tokens=recipe.extract.pack_tokens,
         shard_rows=recipe.store.shard_rows,
+        share=share,
         progress=progress,
     )
     tables = without_refused(collected.tables, store.refused, collected.quarantine)
     counts = count(collected.kinds, tables, collected.quarantine)
-    tables.write(recipe.folder / "tables")
-    collected.quarantine.write(recipe.folder / "quarantine.jsonl")
     result = {
         "rows": sum(count.rows for count in counts.values()),
         "unique_tokens": collected.request.tokens(),
@@ -84,6 +92,7 @@ def extract(
         "seconds_extracting": outcome.seconds,
         "device": _name(device),
         "engine": engine,
+        "share": str(share),
         "fingerprint": fingerprint.digest,
         "store": str(store.folder),
         "limit": limit,
@@ -92,11 +101,16 @@ def extract(
         "datasets": {name: asdict(count) for name, count in counts.items()},
         "settings": data_settings(recipe),
     }
-    write_json(recipe.folder / "extract.json", result)
+    if share == WHOLE:
+        tables.write(recipe.folder / "tables")
+        collected.quarantine.write(recipe.folder / "quarantine.jsonl")
+        write_json(recipe.folder / "extract.json", result)
+    else:
+        log.info("share %s is done; when all are, run extract without --shard: it writes the tables", share)
     return result
 
 
-def _load(engine: str, backbone: Backbone, recipe: Recipe, device: torch.device) -> Engine:
+def _load(engine: EngineName, backbone: Backbone, recipe: Recipe, device: torch.device) -> Engine:
     log.info("loading %s on %s with the %s engine", recipe.backbone.model, device, engine)
     return ENGINES[engine](backbone, recipe.backbone, recipe.extract, device)
 

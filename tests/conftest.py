@@ -36,7 +36,7 @@ def tiny(tiny_settings: BackboneSettings) -> Backbone:
 @pytest.fixture(scope="session")
 def encoder(tiny: Backbone, tiny_settings: BackboneSettings) -> ConversationEncoder:
     """The bundled backbone's template and tokenizer."""
-    return ConversationEncoder(tiny.tokenizer, tiny_settings)
+    return ConversationEncoder(tiny.tokenizer, tiny_settings, tiny.vocabulary)
 
 
 def conversations(

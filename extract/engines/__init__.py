@@ -1,5 +1,7 @@
 """The ways to run the backbone. To add one: a module with a class as `engine.Engine`, and its line here."""
 
+import logging
+import os
 from collections.abc import Callable
 
 import torch
@@ -8,25 +10,43 @@ from cache import UserError
 from extract.backbone import Backbone
 from extract.engines.engine import Engine
 from extract.engines.packed import PackedEngine
+from extract.engines.padded import PaddedEngine
 from extract.engines.sequential import SequentialEngine
 from extract.engines.vllm_engine import VllmEngine
-from extract.settings import BackboneSettings, ExtractSettings
+from extract.settings import BackboneSettings, EngineName, ExtractSettings
 
-ENGINES: dict[str, Callable[[Backbone, BackboneSettings, ExtractSettings, torch.device], Engine]] = {
-    "packed": lambda backbone, settings, _, device: PackedEngine(backbone, settings, device),
-    "sequential": lambda backbone, settings, _, device: SequentialEngine(backbone, settings, device),
+log = logging.getLogger(__name__)
+
+ENGINES: dict[EngineName, Callable[[Backbone, BackboneSettings, ExtractSettings, torch.device], Engine]] = {
+    "packed": PackedEngine,
+    "padded": PaddedEngine,
+    "sequential": SequentialEngine,
     "vllm": VllmEngine,
 }
 
 
+def choose_engine(wanted: EngineName, backbone: Backbone) -> EngineName:
+    """The engine to use: the one wanted, or padded batches where the backbone cannot be packed."""
+    if wanted == "packed" and not backbone.attention_exchangeable:
+        log.warning(
+            "%s has an attention of its own, which cannot be packed: running padded batches instead", backbone.family
+        )
+        return "padded"
+    return wanted
+
+
 def choose_device(device: str) -> torch.device:
-    """The torch device that `extract.device` means.
+    """The torch device that `extract.device` means; under torchrun each process takes the one of its number.
 
     Raises:
         UserError: it is no device, or not on this machine.
     """
     if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return (
+            torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+            if torch.cuda.is_available()
+            else torch.device("cpu")
+        )
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)

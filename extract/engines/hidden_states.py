@@ -5,6 +5,21 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from cache import UserError
+
+
+def decoder_layers(model: nn.Module) -> nn.ModuleList:
+    """The layers of a decoder, whatever its family calls them.
+
+    Raises:
+        UserError: they are not found.
+    """
+    for name in ("layers", "h"):
+        layers = getattr(model, name, None)
+        if isinstance(layers, nn.ModuleList):
+            return layers
+    raise UserError(f"backbone.model: {type(model).__name__} has no list of decoder layers: use a decoder-only model")
+
 
 class HiddenStateReader:
     """Runs a decoder and keeps only the rows asked for, so that no layer's states are held whole.
@@ -15,34 +30,56 @@ class HiddenStateReader:
 
     def __init__(self, model: nn.Module, layers: tuple[int, ...]) -> None:
         self._model = model
-        count = len(model.layers)  # type: ignore[arg-type]
+        self.layers = decoder_layers(model)
+        count = len(self.layers)
         self._indices = [layer if layer >= 0 else count + 1 + layer for layer in layers]
         self._last = count
         self._rows: Tensor | None = None
         self._kept: dict[int, Tensor] = {}
         for index in set(self._indices) - {count}:
             # hidden_states[i] is what decoder layer i is given.
-            model.layers[index].register_forward_pre_hook(self._keeper(index))  # type: ignore[index,union-attr]
+            self.layers[index].register_forward_pre_hook(self._keeper(index))
+
+    def skip_unread_rows(self) -> None:
+        """Let the last layer's feed-forward part compute the rows that are read alone; no other is used again.
+
+        What it adds to the others becomes 0. It is most of a layer: 81 % of the multiplications in Llama 3 8B.
+        """
+        feed_forward = getattr(self.layers[-1], "mlp", None)
+        if feed_forward is None:
+            return
+        whole = feed_forward.forward
+
+        def rows_alone(states: Tensor) -> Any:  # (1, tokens, d)
+            computed = whole(states[:, self._rows])  # (1, m, d)
+            if not isinstance(computed, Tensor):  # some mixtures of experts return their routing too
+                return whole(states)
+            output = torch.zeros_like(states)
+            output[:, self._rows] = computed
+            return output
+
+        feed_forward.forward = rows_alone
 
     def read(self, rows: Tensor, **inputs: Any) -> Tensor:
-        """Run the model on one row of tokens; the states at `rows` of it.
+        """Run the model on a batch; the states at `rows` of it.
 
         Args:
-            rows: (m,) int64, indices into the tokens.
-            inputs: what the model is called with; batch size 1.
+            rows: (m,) int64, indices into the batch's positions, one sequence after another.
+            inputs: what the model is called with.
 
         Returns:
             (m, layers, hidden_size), float32, on the model's device.
         """
         self._rows = rows
         self._kept = {}
-        last = self._model(use_cache=False, **inputs).last_hidden_state[0]  # (tokens, d)
-        self._kept[self._last] = last[rows]  # (m, d)
+        last = self._model(use_cache=False, **inputs).last_hidden_state  # (b, positions, d)
+        self._kept[self._last] = last.flatten(0, 1)[rows]  # (m, d)
         states = torch.stack([self._kept[index] for index in self._indices], dim=1)  # (m, layers, d)
         return states.float()
 
     def _keeper(self, index: int) -> Any:
         def keep(_module: nn.Module, arguments: tuple[Tensor, ...]) -> None:
-            self._kept[index] = arguments[0][0][self._rows]  # (m, d)
+            self._kept[index] = arguments[0].flatten(0, 1)[self._rows]  # (m, d)
 
-        return keep
+        # Which rows are read changes from pack to pack; a compiled layer would not follow.
+        return torch.compiler.disable(keep)  # type: ignore[no-untyped-call]

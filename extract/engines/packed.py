@@ -1,35 +1,180 @@
 """The packed engine: one forward pass over a row of many prompts, each with all of its responses."""
 
+import logging
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from cache import UserError
+from extract.ahead import ahead
 from extract.backbone import Backbone
+from extract.engines.full_packs import filled
 from extract.engines.hidden_states import HiddenStateReader
-from extract.engines.packed_attention import NAME, plan_attention
+from extract.engines.packed_attention import NAME, Plan, VarlenPlan, plan_attention
+from extract.engines.packing_check import check_packing
+from extract.engines.smaller_packs import cut
 from extract.packing import PackLayout
-from extract.settings import BackboneSettings
+from extract.settings import BackboneSettings, ExtractSettings
+
+log = logging.getLogger(__name__)
+
+CPU_TOKENS = 2048
+"""Tokens of a pass on a CPU. Larger activations fall out of the cache, and the system hands them out page by
+page: 8,192 took 1.2 times as long a token on 2 cores with the bundled backbone (benchmarks/extract.py)."""
+
+WORTH_FILLING = 0.8
+"""A pack that is fuller is filled up for the compiled layers; an emptier one runs uncompiled as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A pack on the host, ready to be sent."""
+
+    layout: PackLayout
+    token_ids: Tensor
+    """(1, tokens) int64"""
+    position_ids: Tensor
+    """(1, tokens) int64"""
+    rows: Tensor
+    """(features,) int64"""
+    plan: Plan
+    compiled: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Launched:
+    """Features on their way to the host."""
+
+    states: list[Tensor]
+    """Of each part: (features, layers, d) float32, on the host."""
+    arrived: torch.cuda.Event | None
+
+    def collect(self) -> NDArray[np.float32]:
+        """Wait for them. Shape (features, layers, d)."""
+        if self.arrived is not None:
+            self.arrived.synchronize()
+        return np.concatenate([part.numpy() for part in self.states])
 
 
 class PackedEngine:
-    """Computes every token of a pack once: a prompt is shared by all of its responses."""
+    """Computes every token of a pack once: a prompt is shared by all of its responses.
 
-    def __init__(self, backbone: Backbone, settings: BackboneSettings, device: torch.device) -> None:
+    While the device computes one pack, the next is laid out and sent, and the last one's features come back.
+    Out of memory, it goes on with packs of half the size.
+    """
+
+    def __init__(
+        self, backbone: Backbone, settings: BackboneSettings, extract: ExtractSettings, device: torch.device
+    ) -> None:
         model: Any = backbone.load(settings, device, attention=NAME)
         self._reader = HiddenStateReader(model, settings.layers)
+        self._reader.skip_unread_rows()
         self._device = device
+        self._cuda = device.type == "cuda"
         self._dtype = getattr(torch, settings.dtype)
+        self._capped = getattr(model.config, "attn_logit_softcapping", None) is not None
+        self._most_tokens = extract.pack_tokens if self._cuda else min(extract.pack_tokens, CPU_TOKENS)
+        self._compiled = extract.compile == "always" or (extract.compile == "auto" and self._cuda)
+        check_packing(model, self._reader, backbone.vocabulary, device)
+        if self._compiled:
+            # Not the last layer: the rows it is read at, and so its shapes, differ from pack to pack.
+            for layer in self._reader.layers[:-1]:
+                layer.compile(dynamic=False)
+            log.info("decoder layers are compiled at the first full pack, which takes a minute or so")
 
     @torch.inference_mode()
-    def features(self, layout: PackLayout) -> NDArray[np.float32]:
-        """See `Engine.features`."""
-        states = self._reader.read(
-            torch.from_numpy(layout.rows).to(self._device),
-            input_ids=torch.from_numpy(layout.token_ids).to(self._device)[None],  # (1, tokens)
-            position_ids=torch.from_numpy(layout.position_ids).to(self._device)[None],  # (1, tokens)
-            packing=plan_attention(layout, self._device, self._dtype),
+    def features(self, layouts: Iterable[PackLayout]) -> Iterator[NDArray[np.float32]]:
+        """See `Engine.features`.
+
+        Raises:
+            UserError: a single conversation does not fit the device's memory.
+        """
+        before: _Launched | None = None
+        for parts in ahead(self._prepare_parts, layouts):
+            launched = self._launch(parts)
+            if before is not None:
+                yield before.collect()
+            before = launched
+        if before is not None:
+            yield before.collect()
+
+    def _prepare_parts(self, layout: PackLayout) -> list[_Prepared]:
+        return [self._prepare(part) for part in cut(layout, self._most_tokens)]
+
+    def _prepare(self, layout: PackLayout) -> _Prepared:
+        compiled = self._compiled and len(layout.token_ids) >= WORTH_FILLING * self._most_tokens
+        run = filled(layout, self._most_tokens) if compiled else layout
+        plan = plan_attention(run, self._device, self._dtype, capped=self._capped)
+        return _Prepared(
+            layout,
+            self._pinned(torch.from_numpy(run.token_ids)[None]),
+            self._pinned(torch.from_numpy(run.position_ids)[None]),
+            self._pinned(torch.from_numpy(run.rows)),
+            plan.moved(self._pinned) if isinstance(plan, VarlenPlan) else plan,
+            compiled,
         )
-        result: NDArray[np.float32] = states.cpu().numpy()  # (features, layers, d)
-        return result
+
+    def _launch(self, parts: list[_Prepared]) -> _Launched:
+        states: list[Tensor] = []
+        waiting = parts[::-1]
+        while waiting:
+            part = waiting.pop()
+            launched = self._try(part)
+            if launched is None:
+                waiting.extend(self._halves(part.layout)[::-1])
+            else:
+                states.append(launched)
+        arrived = torch.cuda.Event() if self._cuda else None  # type: ignore[no-untyped-call]
+        if arrived is not None:
+            arrived.record()
+        return _Launched(states, arrived)
+
+    def _try(self, part: _Prepared) -> Tensor | None:
+        """Start a pass; its features on the host, or None where the device has no room for it."""
+        try:
+            # Outside of full packs every length is another shape, and each would be compiled anew.
+            with torch.compiler.set_stance("default" if part.compiled else "force_eager"):
+                states = self._reader.read(
+                    self._sent(part.rows),
+                    input_ids=self._sent(part.token_ids),
+                    position_ids=self._sent(part.position_ids),
+                    packing=part.plan.moved(self._sent) if isinstance(part.plan, VarlenPlan) else part.plan,
+                )
+            if not self._cuda:
+                return states
+            host = torch.empty(states.shape, dtype=states.dtype, pin_memory=True)
+            return host.copy_(states, non_blocking=True)
+        except torch.OutOfMemoryError:
+            return None
+
+    def _halves(self, layout: PackLayout) -> list[_Prepared]:
+        """The pack in halves, and all later packs no larger than these."""
+        if self._cuda:
+            torch.cuda.empty_cache()
+        tokens = len(layout.token_ids)
+        parts = cut(layout, tokens // 2)
+        if len(parts) == 1:
+            raise UserError(
+                f"a conversation of {tokens:,} tokens does not fit the memory of {self._device} by itself:"
+                " lower backbone.max_tokens, or use a device with more memory"
+            )
+        if tokens // 2 < self._most_tokens:
+            self._most_tokens = tokens // 2
+            log.warning(
+                "out of memory with %s tokens a pass: going on with %s (extract.pack_tokens)",
+                f"{tokens:,}",
+                f"{self._most_tokens:,}",
+            )
+        return [self._prepare(part) for part in parts]
+
+    def _pinned(self, tensor: Tensor) -> Tensor:
+        """In memory from which a device copies by itself."""
+        return tensor.pin_memory() if self._cuda else tensor
+
+    def _sent(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self._device, non_blocking=True)

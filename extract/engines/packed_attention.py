@@ -1,10 +1,12 @@
 """Attention over a packed row: each segment sees its prefix and, causally, itself.
 
-Two ways to the same numbers: one `scaled_dot_product_attention` call a segment, on any device and in
-any dtype; or one `varlen_attn` call for all segments, on CUDA in bfloat16 or float16.
+Three ways to the same numbers: one `varlen_attn` call for all segments, on CUDA in bfloat16 or float16; one
+`scaled_dot_product_attention` call a segment, on any device and in any dtype; and, for families that cap
+their scores (Gemma 2), the formula written out, since neither of the two knows a cap.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
 
@@ -21,7 +23,7 @@ NAME = "armorm_packed"
 """Under which transformers knows this attention."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SegmentPlan:
     """The segments of a pack, one attention call each."""
 
@@ -41,7 +43,7 @@ class SegmentPlan:
         return self.masks[size]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class VarlenPlan:
     """The segments of a pack as cumulative lengths, for one call."""
 
@@ -54,6 +56,15 @@ class VarlenPlan:
     longest_query: int
     longest_key: int
 
+    def moved(self, move: Callable[[Tensor], Tensor]) -> "VarlenPlan":
+        """The plan with its tensors moved, to pinned memory or to a device."""
+        return replace(
+            self,
+            key_index=move(self.key_index),
+            query_starts=move(self.query_starts),
+            key_starts=move(self.key_starts),
+        )
+
 
 Plan = SegmentPlan | VarlenPlan
 
@@ -61,14 +72,14 @@ Plan = SegmentPlan | VarlenPlan
 _GROUPED_QUERIES: dict[str, Any] = {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
 
 
-def plan_attention(layout: PackLayout, device: torch.device, dtype: torch.dtype) -> Plan:
-    """The faster of the two ways that the device and the dtype allow."""
-    if device.type == "cuda" and dtype in (torch.bfloat16, torch.float16):
-        return _varlen_plan(layout, device)
+def plan_attention(layout: PackLayout, device: torch.device, dtype: torch.dtype, *, capped: bool) -> Plan:
+    """The fastest way that the device, the dtype and the family allow; its tensors are still on the host."""
+    if device.type == "cuda" and dtype in (torch.bfloat16, torch.float16) and not capped:
+        return _varlen_plan(layout)
     return SegmentPlan(layout.segments, {})
 
 
-def _varlen_plan(layout: PackLayout, device: torch.device) -> VarlenPlan:
+def _varlen_plan(layout: PackLayout) -> VarlenPlan:
     keys, query_starts, key_starts = [], [0], [0]
     longest_query = longest_key = 1
     for segment in layout.segments:
@@ -80,9 +91,9 @@ def _varlen_plan(layout: PackLayout, device: torch.device) -> VarlenPlan:
         key_starts.append(key_starts[-1] + seen)
         longest_query, longest_key = max(longest_query, queries), max(longest_key, seen)
     return VarlenPlan(
-        key_index=torch.cat(keys).to(device, non_blocking=True),
-        query_starts=torch.tensor(query_starts, dtype=torch.int32).to(device, non_blocking=True),
-        key_starts=torch.tensor(key_starts, dtype=torch.int32).to(device, non_blocking=True),
+        key_index=torch.cat(keys),
+        query_starts=torch.tensor(query_starts, dtype=torch.int32),
+        key_starts=torch.tensor(key_starts, dtype=torch.int32),
         # Powers of two, so that the kernel is chosen for few distinct sizes.
         longest_query=1 << (longest_query - 1).bit_length(),
         longest_key=1 << (longest_key - 1).bit_length(),
@@ -108,12 +119,7 @@ def packed_attention(
     """
     if packing is None:
         raise UserError(
-            f"{type(module).__name__} does not hand the packing on to its attention: set extract.engine to 'sequential'"
-        )
-    if softcap is not None:
-        raise UserError(
-            f"{type(module).__name__} caps attention scores, which the packed engine cannot:"
-            " set extract.engine to 'sequential'"
+            f"{type(module).__name__} does not hand the packing on to its attention: set extract.engine to 'padded'"
         )
     if isinstance(packing, VarlenPlan):
         return _varlen(query, key, value, scaling, sliding_window, packing)[None], None
@@ -121,17 +127,33 @@ def packed_attention(
     output = torch.empty_like(query)  # (1, heads, T, d)
     for segment in packing.segments:
         own, prefix = slice(segment.start, segment.stop), slice(segment.prefix_start, segment.prefix_stop)
+        q = query[:, :, own]  # (1, heads, own, d)
+        k = torch.cat([key[:, :, prefix], key[:, :, own]], dim=2)  # (1, kv_heads, prefix + own, d)
+        v = torch.cat([value[:, :, prefix], value[:, :, own]], dim=2)
+        if softcap is not None:
+            output[:, :, own] = _capped(q, k, v, packing.mask(segment, window, query.device), scaling, softcap)
+            continue
         mask = packing.mask(segment, window, query.device)
         output[:, :, own] = scaled_dot_product_attention(
-            query[:, :, own],  # (1, heads, own, d)
-            torch.cat([key[:, :, prefix], key[:, :, own]], dim=2),  # (1, kv_heads, prefix + own, d)
-            torch.cat([value[:, :, prefix], value[:, :, own]], dim=2),
-            attn_mask=mask,
-            is_causal=mask is None,
-            scale=scaling,
-            enable_gqa=True,
+            q, k, v, attn_mask=mask, is_causal=mask is None, scale=scaling, enable_gqa=True
         )
     return output.transpose(1, 2), None
+
+
+def _capped(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float | None, softcap: float
+) -> Tensor:
+    """Attention whose scores are squeezed into (-softcap, softcap) by a tanh (Gemma 2, arXiv 2408.00118, 2)."""
+    group = query.shape[1] // key.shape[1]
+    k, v = (states.repeat_interleave(group, dim=1) for states in (key, value))  # (1, heads, seen, d)
+    scores = query @ k.transpose(-2, -1) * (scaling or query.shape[-1] ** -0.5)  # (1, heads, own, seen)
+    scores = softcap * torch.tanh(scores / softcap)
+    if mask is None:
+        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+    # float32, as in transformers: a sum over thousands of keys in half precision loses the small ones.
+    weights = scores.masked_fill(~mask, -torch.inf).softmax(dim=-1, dtype=torch.float32)
+    attended: Tensor = weights.to(query.dtype) @ v
+    return attended  # (1, heads, own, d)
 
 
 def _varlen(
@@ -160,4 +182,5 @@ def _varlen(
     return attended  # (T, heads, d)
 
 
-AttentionInterface.register(NAME, packed_attention)
+# The plan changes from pack to pack, and a compiled layer must not be compiled anew for each.
+AttentionInterface.register(NAME, torch.compiler.disable(packed_attention))  # type: ignore[no-untyped-call]

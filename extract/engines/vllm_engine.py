@@ -3,8 +3,8 @@
 An optional extra (`pip install -e '.[vllm]'`). When to use it, and what it cannot do: docs/vllm.md.
 """
 
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,9 @@ from extract.engines.vllm_requests import TASK, StateRequest, state_requests
 from extract.packing import PackLayout
 from extract.settings import BackboneSettings, ExtractSettings
 
-log = logging.getLogger(__name__)
+CALL_STEPS = 16
+"""Steps' worth of tokens in one call of vLLM. The last step of a call is not full, and the device waits while the
+results of one call are read and the requests of the next are made; so a call must be many steps."""
 
 
 class VllmEngine:
@@ -49,29 +51,23 @@ class VllmEngine:
         self._vllm = import_vllm()
         refuse_device(device)
         self._hidden_size = backbone.hidden_size
+        self._call_tokens = CALL_STEPS * extract.vllm.max_num_batched_tokens
         self._llm = self._start(_arguments(backbone, settings, extract) | overrides)
-        self._longest: int = self._llm.model_config.max_model_len
-        self._vocabulary: int = self._llm.model_config.get_vocab_size()
 
-    def features(self, layout: PackLayout) -> NDArray[np.float32]:
-        """See `Engine.features`. A sequence that vLLM does not take is named in the log, and its feature is NaN.
+    def features(self, layouts: Iterable[PackLayout]) -> Iterator[NDArray[np.float32]]:
+        """See `Engine.features`. vLLM is handed many packs at once, and makes steps of them as it sees fit.
 
         Raises:
             RuntimeError: vLLM did not compute a state that it was asked for.
         """
-        result = np.full((len(layout.rows), 1, self._hidden_size), np.nan, dtype=np.float32)
-        requests = [usable for request in state_requests(layout) for usable in self._usable(layout, request)]
-        for request, states in zip(requests, self._states(self._llm, requests), strict=True):
-            if len(states) != len(request.positions):
-                raise RuntimeError(
-                    f"vLLM computed {len(states)} of {len(request.positions)} states of the sequence"
-                    f" {_name(layout, request)}: the rest lay in its prefix cache, which it was told not to read"
-                )
-            result[list(request.features), 0] = states  # (positions, d)
-        return result
+        for group in _groups(layouts, self._call_tokens):
+            requests = [state_requests(layout) for layout in group]
+            states = iter(self._states(self._llm, [request for some in requests for request in some]))
+            for layout, some in zip(group, requests, strict=True):
+                yield _in_order(layout, some, list(islice(states, len(some))))
 
     def _start(self, arguments: dict[str, Any]) -> Any:
-        """VLLM with the pooler in place, tried on three tokens: some of what it cannot do shows only then."""
+        """Start vLLM with the pooler in place, tried on three tokens: some of what it cannot do shows only then."""
         from vllm.v1.engine.exceptions import EngineDeadError
 
         trial = StateRequest(np.arange(3), positions=(1, 2), features=(0, 1))
@@ -88,9 +84,7 @@ class VllmEngine:
         return llm
 
     def _states(self, llm: Any, requests: list[StateRequest]) -> list[NDArray[np.float32]]:
-        """For each request (positions, d)."""
-        if not requests:
-            return []
+        """For each request (positions, d), float32."""
         outputs = llm.encode(
             [self._vllm.TokensPrompt(prompt_token_ids=request.token_ids.tolist()) for request in requests],
             pooling_params=[
@@ -104,26 +98,6 @@ class VllmEngine:
             use_tqdm=False,
         )
         return [output.outputs.data.numpy() for output in outputs]
-
-    def _usable(self, layout: PackLayout, request: StateRequest) -> Iterator[StateRequest]:
-        """The request, if vLLM takes it: one that it does not take would fail the call for all of them."""
-        reason = self._refusal(request)
-        if reason is None:
-            yield request
-            return
-        log.warning("the sequence %s %s; it has no feature", _name(layout, request), reason)
-        if not request.reads_last_token_only:
-            yield from self._usable(layout, request.of_the_prompt())
-
-    def _refusal(self, request: StateRequest) -> str | None:
-        ids = request.token_ids
-        if len(ids) == 0:
-            return "is empty"
-        if len(ids) > self._longest:
-            return f"has {len(ids)} tokens, more than the {self._longest} that vLLM was started for"
-        if ids.max() >= self._vocabulary:
-            return f"has the token id {ids.max()}, outside the backbone's vocabulary of {self._vocabulary}"
-        return None
 
 
 def _refuse_layers(backbone: Backbone, settings: BackboneSettings) -> None:
@@ -165,5 +139,28 @@ def _reason(error: Exception) -> str:
     return text.removeprefix("Value error, ").strip().split("\n", maxsplit=1)[0][:300].rstrip(" .")
 
 
-def _name(layout: PackLayout, request: StateRequest) -> str:
-    return layout.keys[request.features[-1]].tobytes().hex()
+def _groups(layouts: Iterable[PackLayout], tokens: int) -> Iterator[list[PackLayout]]:
+    """Packs that follow each other, as many as make `tokens` tokens."""
+    group: list[PackLayout] = []
+    for layout in layouts:
+        group.append(layout)
+        if sum(len(member.token_ids) for member in group) >= tokens:
+            yield group
+            group = []
+    if group:
+        yield group
+
+
+def _in_order(
+    layout: PackLayout, requests: list[StateRequest], states: list[NDArray[np.float32]]
+) -> NDArray[np.float32]:
+    """The states of a pack's requests as its features. Shape (features, 1, d)."""
+    for request, rows in zip(requests, states, strict=True):
+        if len(rows) != len(request.positions):
+            raise RuntimeError(
+                f"vLLM computed {len(rows)} of {len(request.positions)} states of the sequence"
+                f" {layout.keys[request.features[-1]].tobytes().hex()}: the rest lay in its prefix cache,"
+                " which it was told not to read"
+            )
+    order = np.argsort(np.concatenate([request.features for request in requests]))  # (features,)
+    return np.concatenate(states)[order, None]

@@ -65,6 +65,6 @@ def refuse_device(device: torch.device) -> None:
         )
     if device.index:
         raise UserError(
-            f"extract.device is {device}, and vLLM takes the first devices it sees:"
-            " set it to 'auto', and choose with the environment variable CUDA_VISIBLE_DEVICES"
+            f"this process is to run on {device}, and vLLM takes the first devices it sees:"
+            " let it see that one alone (CUDA_VISIBLE_DEVICES), and set extract.device to 'cuda'"
         )

@@ -27,11 +27,6 @@ class StateRequest:
         """Whether a prefix may come from vLLM's cache: it computes the last token always, others only where needed."""
         return len(self.positions) == 1
 
-    def of_the_prompt(self) -> "StateRequest":
-        """The same without the response, for a request that also reads a prompt's feature."""
-        end = self.positions[0]
-        return StateRequest(self.token_ids[: end + 1], (end,), self.features[:1])
-
 
 def state_requests(layout: PackLayout) -> list[StateRequest]:
     """A pack as sequences for vLLM, which has no notion of a prompt with many responses.

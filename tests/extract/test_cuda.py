@@ -10,7 +10,7 @@ from extract.backbone import Backbone
 from extract.engines.packed import PackedEngine
 from extract.engines.sequential import SequentialEngine
 from extract.packing import Request
-from extract.settings import BackboneSettings
+from extract.settings import BackboneSettings, ExtractSettings
 from tests.extract.test_engines import features_by_key
 
 pytestmark = [
@@ -31,8 +31,10 @@ def test_packed_float32_on_the_gpu_equals_the_cpu(
     tiny: Backbone, tiny_settings: BackboneSettings, make_request: Callable[..., Request]
 ) -> None:
     request = make_request(seed=1, prompts=25)
-    expected = features_by_key(SequentialEngine(tiny, tiny_settings, torch.device("cpu")), request, 2048)
-    got = features_by_key(PackedEngine(tiny, tiny_settings, GPU), request, 2048)
+    expected = features_by_key(
+        SequentialEngine(tiny, tiny_settings, ExtractSettings(), torch.device("cpu")), request, 2048
+    )
+    got = features_by_key(PackedEngine(tiny, tiny_settings, ExtractSettings(), GPU), request, 2048)
     assert mean_error(got, expected) < 1e-5
 
 
@@ -42,7 +44,7 @@ def test_packed_half_precision_is_as_near_to_float32_as_one_at_a_time(
 ) -> None:
     half = tiny_settings.model_copy(update={"dtype": dtype})
     request = make_request(seed=2, prompts=40)
-    expected = features_by_key(SequentialEngine(tiny, tiny_settings, GPU), request, 2048)
-    packed = features_by_key(PackedEngine(tiny, half, GPU), request, 2048)
-    alone = features_by_key(SequentialEngine(tiny, half, GPU), request, 2048)
+    expected = features_by_key(SequentialEngine(tiny, tiny_settings, ExtractSettings(), GPU), request, 2048)
+    packed = features_by_key(PackedEngine(tiny, half, ExtractSettings(), GPU), request, 2048)
+    alone = features_by_key(SequentialEngine(tiny, half, ExtractSettings(), GPU), request, 2048)
     assert mean_error(packed, expected) < 1.2 * mean_error(alone, expected)

@@ -54,7 +54,7 @@ def test_suite_rows_that_share_an_id_are_judged_one_by_one(
     )
     settings = SuiteSettings(source="reward_bench", path=path)
     dataset = Dataset(settings, SOURCES["reward_bench"], tmp_path, [path])
-    encoder = ConversationEncoder(tiny.tokenizer, tiny_settings)
+    encoder = ConversationEncoder(tiny.tokenizer, tiny_settings, tiny.vocabulary)
     suites = collect([dataset], [], [], encoder, SplitSettings()).tables.suites
     assert suites["row"].n_unique() == 3
     assert suites["row"][0] == "0"

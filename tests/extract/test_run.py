@@ -4,7 +4,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +20,7 @@ from extract.backbone import Backbone
 from extract.engines.packed import PackedEngine
 from extract.packing import PackLayout, Request
 from extract.run import Outcome, fill
-from extract.settings import BackboneSettings
+from extract.settings import BackboneSettings, ExtractSettings
 
 
 class CountingEngine:
@@ -30,13 +30,14 @@ class CountingEngine:
         self.passes = 0
         self.bad, self.value = bad, value
 
-    def features(self, layout: PackLayout) -> np.ndarray:
-        self.passes += 1
-        features = layout.keys.astype(np.float32).reshape(len(layout.keys), 1, 16) / 7
-        for row, key in enumerate(layout.keys):
-            if key.tobytes() == self.bad:
-                features[row, 0, 3] = self.value
-        return features
+    def features(self, layouts: Iterable[PackLayout]) -> Iterator[np.ndarray]:
+        for layout in layouts:
+            self.passes += 1
+            features = layout.keys.astype(np.float32).reshape(len(layout.keys), 1, 16) / 7
+            for row, key in enumerate(layout.keys):
+                if key.tobytes() == self.bad:
+                    features[row, 0, 3] = self.value
+            yield features
 
 
 def new_store(root: Path, tiny: Backbone, settings: BackboneSettings, width: int = 16) -> FeatureStore:
@@ -108,7 +109,7 @@ def test_a_shard_taken_away_is_computed_again_with_the_same_bytes(
     tmp_path: Path, tiny: Backbone, tiny_settings: BackboneSettings, make_request: Callable[..., Request]
 ) -> None:
     store, request = new_store(tmp_path, tiny, tiny_settings, 256), make_request(seed=2, prompts=12)
-    engine = PackedEngine(tiny, tiny_settings, torch.device("cpu"))
+    engine = PackedEngine(tiny, tiny_settings, ExtractSettings(), torch.device("cpu"))
     run(store, request, engine)
     before = bytes_by_key(store)
     lines = (store.folder / "manifest.jsonl").read_bytes().splitlines(keepends=True)
@@ -129,7 +130,7 @@ from extract.backbone import find_backbone
 from extract.engines.packed import PackedEngine
 from extract.packing import Request
 from extract.run import fill
-from extract.settings import BackboneSettings
+from extract.settings import BackboneSettings, ExtractSettings
 from extract.templating import ConversationEncoder
 from tests.conftest import TINY, conversations
 
@@ -137,10 +138,11 @@ torch.set_num_threads(1)
 settings = BackboneSettings(model=str(TINY), dtype="float32", max_tokens=2048)
 tiny = find_backbone(settings)
 request = Request()
-for encoded in ConversationEncoder(tiny.tokenizer, settings).encode(conversations(3, int(sys.argv[2]))):
+encoder = ConversationEncoder(tiny.tokenizer, settings, tiny.vocabulary)
+for encoded in encoder.encode(conversations(3, int(sys.argv[2]))):
     request.add(encoded)
 store = FeatureStore.create(Path(sys.argv[1]), tiny.fingerprint(settings, "float16", "packed"), 256, sys.argv[3])
-engine = PackedEngine(tiny, settings, torch.device("cpu"))
+engine = PackedEngine(tiny, settings, ExtractSettings(), torch.device("cpu"))
 print("ready", flush=True)
 outcome = fill(store, request, lambda: engine, pack_tokens=512, shard_rows=8)
 print("new", outcome.features_new, flush=True)

@@ -39,16 +39,3 @@ def test_a_prompt_with_responses_costs_no_request_of_its_own() -> None:
     asked = state_requests(request.layout(pack))
     assert [found.positions for found in asked] == [(8, 17), (17,), (17,), (8,)]
     assert [found.reads_last_token_only for found in asked] == [False, True, True, True]
-
-
-def test_a_prompt_can_be_read_without_its_response() -> None:
-    request = Request()
-    request.add(Encoded(np.arange(5, dtype=np.uint32), (np.arange(5, 9, dtype=np.uint32),)))
-    (pack,) = request.plan(set(map(bytes, request.keys())), 4096)
-    layout = request.layout(pack)
-    (both,) = state_requests(layout)
-    prompt = both.of_the_prompt()
-    assert prompt.token_ids.tolist() == [0, 1, 2, 3, 4]
-    assert prompt.positions == (4,)
-    assert prompt.reads_last_token_only
-    assert token_key(prompt.token_ids.astype(np.uint32)) == bytes(layout.keys[prompt.features[0]])

@@ -1,6 +1,5 @@
 """Through vLLM come the features that the other engines compute, in float32 to 1e-5."""
 
-import logging
 from collections.abc import Callable, Iterator
 
 import numpy as np
@@ -25,15 +24,18 @@ def engine(tiny: Backbone, tiny_settings: BackboneSettings) -> Iterator[VllmEngi
 
 
 @pytest.mark.parametrize("other", ["packed", "sequential"])
-@pytest.mark.parametrize("pack_tokens", [256, 4096])
+@pytest.mark.parametrize(("pack_tokens", "call_tokens"), [(256, 1000), (256, 1_000_000), (4096, 1)])
 def test_features_equal_the_other_engines(
     engine: VllmEngine,
     tiny: Backbone,
     tiny_settings: BackboneSettings,
     make_request: Callable[..., Request],
+    monkeypatch: pytest.MonkeyPatch,
     other: str,
     pack_tokens: int,
+    call_tokens: int,
 ) -> None:
+    monkeypatch.setattr(engine, "_call_tokens", call_tokens)
     request = make_request(seed=1, prompts=25)
     got = features_by_key(engine, request, pack_tokens)
     expected = features_by_key(other_engine(other, tiny, tiny_settings), request, 2048)
@@ -45,7 +47,7 @@ def test_a_prompt_is_computed_once_to_the_block_and_read_with_its_first_response
     prompt, responses = 100, [40, 41, 42, 43, 44]
     layout = layout_of((prompt, responses), seed=11)
     before = {name: counted(engine, name) for name in ("prefix_cache_hits", "prompt_tokens", "request_success")}
-    features = engine.features(layout)
+    (features,) = engine.features([layout])
     grown = {name: counted(engine, name) - count for name, count in before.items()}
     assert features.shape == (6, 1, 256)
     assert grown["request_success"] == 5
@@ -55,9 +57,9 @@ def test_a_prompt_is_computed_once_to_the_block_and_read_with_its_first_response
 
 def test_a_prompt_that_lies_in_the_cache_is_still_read(engine: VllmEngine) -> None:
     layout = layout_of((100, [40]), (96, []), seed=12)
-    first = engine.features(layout)
+    (first,) = engine.features([layout])
     hits = counted(engine, "prefix_cache_hits")
-    second = engine.features(layout)
+    (second,) = engine.features([layout])
     # The prompt alone reads its last token only, so that a prefix of it may come from the cache.
     assert counted(engine, "prefix_cache_hits") - hits == 96 - BLOCK
     assert np.isfinite(first).all()
@@ -68,38 +70,7 @@ def test_a_state_that_was_not_computed_is_never_taken_for_one(
     engine: VllmEngine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout = layout_of((100, [40]), seed=13)
-    engine.features(layout)
+    list(engine.features([layout]))
     monkeypatch.setattr(StateRequest, "reads_last_token_only", True)  # a request that breaks its promise
     with pytest.raises(RuntimeError, match=f"1 of 2 states of the sequence {bytes(layout.keys[1]).hex()}"):
-        engine.features(layout)
-
-
-def test_what_vllm_does_not_take_is_named_and_keeps_nothing_else_out(
-    engine: VllmEngine, tiny: Backbone, tiny_settings: BackboneSettings, caplog: pytest.LogCaptureFixture
-) -> None:
-    longest = tiny_settings.max_tokens
-    layout = layout_of((48, [longest - 48, longest - 47, 20, 30]), (30, [12]), seed=14)
-    alien = int(layout.rows[-1])  # the last token of the last response
-    layout.token_ids[alien] = 8192
-    with caplog.at_level(logging.WARNING, logger="extract"):
-        got = engine.features(layout)
-    bad = np.isnan(got).any(axis=(-1, -2))  # (features,)
-    assert layout.n_tokens[bad].tolist() == [longest + 1, 42]
-    assert (layout.n_tokens[~bad] == longest).any()
-    names = [bytes(key).hex() for key in layout.keys[bad]]
-    assert [record.getMessage() for record in caplog.records] == [
-        f"the sequence {names[0]} has {longest + 1} tokens, more than the {longest} that vLLM was started for;"
-        " it has no feature",
-        f"the sequence {names[1]} has the token id 8192, outside the backbone's vocabulary of 8192; it has no feature",
-    ]
-    layout.token_ids[alien] = 7
-    expected = other_engine("sequential", tiny, tiny_settings).features(layout)
-    assert np.linalg.norm(got[~bad] - expected[~bad]) / np.linalg.norm(expected[~bad]) < 1e-5
-
-
-def test_an_empty_sequence_is_named(engine: VllmEngine, caplog: pytest.LogCaptureFixture) -> None:
-    layout = layout_of((0, [9]))
-    with caplog.at_level(logging.WARNING, logger="extract"):
-        got = engine.features(layout)
-    assert np.isnan(got).any(axis=(-1, -2)).tolist() == [True, False]
-    assert "is empty; it has no feature" in caplog.text
+        list(engine.features([layout]))

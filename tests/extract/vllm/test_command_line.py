@@ -48,6 +48,7 @@ def test_the_command_fills_a_store_with_the_features_that_the_packed_engine_give
     recipe = small_recipe((ROOT / "recipes" / "demo.toml").read_text()).replace(
         "[store]", SETTINGS + '\n[store]\ndtype = "float32"'
     )
+    recipe = recipe.replace("max_tokens = 2048", "max_tokens = 128")  # so that some rows are too long
     results = {}
     for engine in ("packed", "vllm"):
         (tmp_path / f"{engine}.toml").write_text(recipe.replace('name = "demo"', f'name = "{engine}"'))
@@ -57,7 +58,7 @@ def test_the_command_fills_a_store_with_the_features_that_the_packed_engine_give
     )
     assert packed.folder != vllm.folder
     assert results["vllm"]["features_new"] == results["packed"]["features_new"] > 100
-    assert results["vllm"]["quarantined"] == results["packed"]["quarantined"]
+    assert results["vllm"]["quarantined"] == results["packed"]["quarantined"] > 0
     keys = as_keys(sorted(_keys(packed)))
     assert sorted(_keys(vllm)) == sorted(_keys(packed))
     got, expected = vllm.gather(keys)[:, 0], packed.gather(keys)[:, 0]  # (n, d)

@@ -28,8 +28,8 @@ def test_a_state_that_is_nan_stays_with_its_own_sequence(
     layout.token_ids[layout.segments[2].start + 3] = poison  # inside the second response of the first prompt
     backbone = find_backbone(settings)
     with started(backbone, settings) as engine:
-        rounds = [engine.features(layout) for _ in range(3)]  # later ones reuse blocks that held NaN
-    expected = other_engine("sequential", backbone, settings).features(layout)
+        rounds = [next(engine.features([layout])) for _ in range(3)]  # later ones reuse blocks that held NaN
+    (expected,) = other_engine("sequential", backbone, settings).features([layout])
     poisoned = np.isnan(expected).any(axis=(-1, -2))  # (features,)
     assert poisoned.sum() == 1
     for got in rounds:

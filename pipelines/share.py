@@ -1,0 +1,41 @@
+"""`--shard`: which share of the work falls to this process."""
+
+import os
+import re
+
+from cache import UserError
+from cache.share import Share
+
+
+def read_share(text: str) -> Share:
+    """The share that `--shard` names: '3/8', or 'auto' for what torchrun or a SLURM array says.
+
+    Raises:
+        UserError: it is neither, there is no such share, or nobody says which.
+    """
+    if text == "auto":
+        return _from_environment()
+    match = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,5})", text)
+    if match is None or int(match[1]) > int(match[2]):
+        raise UserError(f"--shard {text} is no share: write 1/8 to 8/8 for one of eight, or auto")
+    return Share(int(match[1]), int(match[2]))
+
+
+def _from_environment() -> Share:
+    """RANK and WORLD_SIZE are torchrun's, the others sbatch's (`sbatch --array`; 'Job arrays' in its manual)."""
+    if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
+        return Share(_number("RANK") + 1, _number("WORLD_SIZE"))
+    if "SLURM_ARRAY_TASK_ID" in os.environ:
+        first, step = _number("SLURM_ARRAY_TASK_MIN"), int(os.environ.get("SLURM_ARRAY_TASK_STEP", "1"))
+        return Share((_number("SLURM_ARRAY_TASK_ID") - first) // step + 1, _number("SLURM_ARRAY_TASK_COUNT"))
+    raise UserError(
+        "--shard auto finds neither RANK and WORLD_SIZE (torchrun) nor SLURM_ARRAY_TASK_ID (sbatch --array):"
+        " write the share out, such as 1/8"
+    )
+
+
+def _number(variable: str) -> int:
+    value = os.environ.get(variable, "")
+    if not value.isdecimal():
+        raise UserError(f"--shard auto: the environment's {variable} is {value!r}, not a number; write the share out")
+    return int(value)
