@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from itertools import count
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -34,10 +35,33 @@ def writer_lease(folder: Path, share: Share = WHOLE) -> Iterator[None]:
                 _take(folder, other).release()
         held = _take(folder, lock)
     try:
-        lock.with_suffix(HOLDER).write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
+        _sign(lock)
         yield
     finally:
         held.release()
+
+
+def hold_as_worker(folder: Path) -> FileLock:
+    """A lock that keeps other writers out of a store until this process ends; the caller keeps the object.
+
+    For a process that seals shards by order of one that holds the lease: should that one die, the lease must
+    not go to another while a worker of it may still write.
+    """
+    for number in count(1):
+        # Of the process, not of a thread: who asks for it may be a thread that ends before the process does.
+        lock = FileLock(folder / f"writer-worker-{number}.lock", thread_local=False)
+        with suppress(Timeout):
+            lock.acquire(timeout=0)
+            _sign(folder / f"writer-worker-{number}.lock")
+            return lock
+    raise AssertionError("count ended")
+
+
+def holder(folder: Path) -> str:
+    """What the one that holds the lease of a whole store wrote down about itself; empty where nobody did."""
+    with suppress(OSError):
+        return (folder / _name(WHOLE)).with_suffix(HOLDER).read_text()
+    return ""
 
 
 @contextmanager
@@ -74,6 +98,10 @@ def _take(folder: Path, path: Path) -> FileLock:
     except OSError as error:
         raise _unwritable(folder, error) from None
     return lock
+
+
+def _sign(lock: Path) -> None:
+    lock.with_suffix(HOLDER).write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
 
 
 def _name(share: Share) -> str:

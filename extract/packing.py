@@ -125,27 +125,13 @@ class Request:
             used += len(group[key])
         yield PackItem(prompt, tuple(chunk), read_prompt)
 
-    def excerpt(self, packs: Iterable[Pack]) -> "Request":
-        """A request that holds what these packs need, to be sent to another process."""
-        part = Request()
-        for item in (item for pack in packs for item in pack):
-            part._prompts[item.prompt] = self._prompts[item.prompt]
-            group = part._responses.setdefault(item.prompt, {})
-            group.update((key, self._responses[item.prompt][key]) for key in item.responses)
-        return part
+    def token_ids(self, item: PackItem) -> tuple[TokenIds, list[TokenIds]]:
+        """Token ids of an item's prompt, and of each of its responses."""
+        return self._prompts[item.prompt], [self._responses[item.prompt][key] for key in item.responses]
 
     def layout(self, pack: Pack) -> "PackLayout":
         """A pack as the arrays an engine needs."""
-        return PackLayout.of(
-            [
-                (
-                    item,
-                    self._prompts[item.prompt],
-                    [self._responses[item.prompt][key] for key in item.responses],
-                )
-                for item in pack
-            ]
-        )
+        return PackLayout.of([(item, *self.token_ids(item)) for item in pack])
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,10 @@ class ExtractSettings(BaseModel):
     """Whether decoder layers are compiled, which takes a minute and then saves a sixth of the time. auto: on a
     GPU, with the packed engine."""
     device: str = "auto"
-    """auto: the first CUDA device, else the CPU."""
+    """auto: the first CUDA device, else the CPU. With `--workers`: auto, cuda or cpu, a device for each."""
+    ray_address: str | None = Field(default=None, min_length=1)
+    """Of the Ray cluster that `--workers` uses, such as 'ray://head:10001'. Left out: what the environment's
+    RAY_ADDRESS says, else a Ray of its own on this machine."""
     vllm: VllmSettings = VllmSettings()
 
 

@@ -71,6 +71,14 @@ def extract(
             metavar="I/N",
         ),
     ] = "1/1",
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes that compute, each with a GPU of its own, or CPUs where there is none; more than one"
+            " needs Ray (`pip install -e '.[ray]'`).",
+        ),
+    ] = 1,
     as_json: JsonOption = False,
 ) -> None:
     """Run every data set of a recipe through the backbone once, into the feature store."""
@@ -82,7 +90,7 @@ def extract(
     from pipelines.show import show_extract
 
     settings = read_recipe(recipe)
-    share = read_share(shard)
+    share = read_share(shard, workers)
     with reporting() as progress, interrupted_by_termination():
         result = run(
             settings,
@@ -90,6 +98,7 @@ def extract(
             limit=limit,
             engine=engine.value if engine else None,
             share=share,
+            workers=workers,
             progress=progress,
         )
     _finish(result, as_json, lambda result: show_extract(result, settings))

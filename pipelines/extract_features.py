@@ -3,6 +3,7 @@
 import logging
 import time
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from extract.backbone import Backbone, find_backbone
 from extract.collect import Dataset, collect
 from extract.counts import count
 from extract.engines import ENGINES, choose_device, choose_engine
+from extract.engines.elsewhere import EngineElsewhere
 from extract.engines.engine import Engine
+from extract.ray_cluster import address_of
+from extract.ray_workers import Workers, fill_with_workers
 from extract.run import fill
 from extract.settings import DatasetSettings, EngineName
 from extract.sources import SOURCES
@@ -35,6 +39,7 @@ def extract(
     limit: int | None,
     engine: EngineName | None,
     share: Share,
+    workers: int,
     progress: Progress,
 ) -> dict[str, Any]:
     """Read, encode, compute what the store lacks, and write the run's tables.
@@ -46,13 +51,19 @@ def extract(
         engine: in place of the recipe's.
         share: compute this share of the features and write no tables: the run of the whole does, when all
             shares are there.
+        workers: processes that compute; more than one by way of Ray.
         progress: told rows read and tokens computed.
 
     Returns:
         What `extract.json` holds.
     """
     started = time.monotonic()
-    device = choose_device(recipe.extract.device)
+    several = Workers(workers, recipe.extract.device, address_of(recipe.extract.ray_address)) if workers > 1 else None
+    if several is None:
+        where = _name(choose_device(recipe.extract.device))
+    else:
+        several.check()
+        where = str(several)
     backbone = find_backbone(recipe.backbone)
     engine = choose_engine(engine or recipe.extract.engine, backbone)
     fingerprint = backbone.fingerprint(recipe.backbone, recipe.store.dtype, engine)
@@ -70,15 +81,13 @@ def extract(
         f"{len(collected.quarantine):,}",
     )
     store = FeatureStore.create(recipe.store.root, fingerprint, backbone.hidden_size, recipe.store.format)
-    outcome = fill(
-        store,
-        collected.request,
-        lambda: _load(engine, backbone, recipe, device),
-        pack_tokens=recipe.extract.pack_tokens,
-        shard_rows=recipe.store.shard_rows,
-        share=share,
-        progress=progress,
-    )
+    sizes = {"pack_tokens": recipe.extract.pack_tokens, "shard_rows": recipe.store.shard_rows}
+    if several is None:
+        load = partial(_load, engine, backbone, recipe)
+        outcome = fill(store, collected.request, load, **sizes, share=share, progress=progress)
+    else:
+        load_elsewhere = EngineElsewhere.of(engine, backbone, recipe.backbone, recipe.extract).on
+        outcome = fill_with_workers(store, collected.request, load_elsewhere, several, **sizes, progress=progress)
     tables = without_refused(collected.tables, store.refused, collected.quarantine)
     counts = count(collected.kinds, tables, collected.quarantine)
     result = {
@@ -90,7 +99,7 @@ def extract(
         "quarantined": len(collected.quarantine),
         "seconds": time.monotonic() - started,
         "seconds_extracting": outcome.seconds,
-        "device": _name(device),
+        "device": where,
         "engine": engine,
         "share": str(share),
         "fingerprint": fingerprint.digest,
@@ -110,7 +119,8 @@ def extract(
     return result
 
 
-def _load(engine: EngineName, backbone: Backbone, recipe: Recipe, device: torch.device) -> Engine:
+def _load(engine: EngineName, backbone: Backbone, recipe: Recipe) -> Engine:
+    device = choose_device(recipe.extract.device)
     log.info("loading %s on %s with the %s engine", recipe.backbone.model, device, engine)
     return ENGINES[engine](backbone, recipe.backbone, recipe.extract, device)
 

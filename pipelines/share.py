@@ -7,12 +7,21 @@ from cache import UserError
 from cache.share import Share
 
 
-def read_share(text: str) -> Share:
+def read_share(text: str, workers: int = 1) -> Share:
     """The share that `--shard` names: '3/8', or 'auto' for what torchrun or a SLURM array says.
 
+    Args:
+        text: what was given.
+        workers: what `--workers` says.
+
     Raises:
-        UserError: it is neither, there is no such share, or nobody says which.
+        UserError: it is neither, there is no such share, nobody says which, or a share is to have several workers.
     """
+    if workers > 1 and text != "1/1":
+        raise UserError(
+            f"--workers {workers} and --shard {text} are two ways to share the work: give one of them, --workers where"
+            " Ray starts the processes, --shard where you or a scheduler does"
+        )
     if text == "auto":
         return _from_environment()
     match = re.fullmatch(r"([1-9]\d{0,5})/([1-9]\d{0,5})", text)
