@@ -112,6 +112,17 @@ def gating_inputs(recipe: Recipe) -> str:
     )
 
 
+def other_heads_inputs(recipe: Recipe) -> str:
+    """Digest of what the other heads are made of: the settings that count, and the rows."""
+    files = {"tables/examples.parquet": "extract", "tables/pairs.parquet": "extract"}
+    return digest_of(
+        {
+            "settings": recipe.model_dump(mode="json", include={"objectives", "ratings", "other_heads"}),
+            "files": {file: _file_digest(recipe, file, command) for file, command in files.items()},
+        }
+    )
+
+
 def _file_digest(recipe: Recipe, file: str, command: str) -> str:
     path = recipe.folder / file
     if not path.exists():

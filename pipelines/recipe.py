@@ -22,7 +22,7 @@ from extract.sources import SOURCES
 from extract.tables import EXAMPLES
 from gating.settings import RESPONSE_TOKENS, DebiasingSettings, GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
-from heads.settings import HeadSettings
+from heads.settings import HeadSettings, OtherHeadSettings
 
 DERIVED = "derived"
 
@@ -61,6 +61,7 @@ class Recipe(BaseModel):
     pairs: tuple[PairSettings, ...] = Field(min_length=1)
     suites: tuple[SuiteSettings, ...] = ()
     heads: HeadSettings = HeadSettings()
+    other_heads: OtherHeadSettings = OtherHeadSettings()
     debiasing: DebiasingSettings = DebiasingSettings()
     gate: GateSettings = GateSettings()
 
@@ -102,6 +103,8 @@ class Recipe(BaseModel):
             _check_known(verbosity, [f"'{RESPONSE_TOKENS}'", "'none'", *objectives], "debiasing.verbosity")
         for reference in self.debiasing.reference:
             _check_known(reference, [*sets, *(pairs.name for pairs in self.pairs)], "debiasing.reference")
+        for layer in self.other_heads.layers:
+            _check_known(str(layer), list(map(str, self.backbone.layers)), "other_heads.layers")
         if self.extract.pack_tokens < self.backbone.max_tokens:
             raise ValueError(
                 f"extract.pack_tokens ({self.extract.pack_tokens}) must be at least"

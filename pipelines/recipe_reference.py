@@ -15,7 +15,7 @@ from extract.settings import BackboneSettings, ExtractSettings, PairSettings, Sp
 from extract.sources import SOURCES
 from gating.settings import DebiasingSettings, GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
-from heads.settings import HeadSettings
+from heads.settings import HeadSettings, MlpSettings, OrdinalSettings, OtherHeadSettings, SlicSettings
 from pipelines.recipe import Recipe, ScaledRatings
 
 HEAD = """# The recipe
@@ -34,6 +34,10 @@ TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[[pairs]]", PairSettings),
     ("[[suites]]", SuiteSettings),
     ("[heads]", HeadSettings),
+    ("[other_heads]", OtherHeadSettings),
+    ("[other_heads.slic]", SlicSettings),
+    ("[other_heads.mlp]", MlpSettings),
+    ("[other_heads.ordinal]", OrdinalSettings),
     ("[debiasing]", DebiasingSettings),
     ("[gate]", GateSettings),
 )
