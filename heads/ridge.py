@@ -15,6 +15,7 @@ from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
 from heads.statistics import GramStatistics
+from heads.subset import Scope
 
 
 class MaskedRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -41,15 +42,15 @@ class MaskedRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         check_consistent_length(features, targets)
         statistics = GramStatistics(tuple(f"y{target}" for target in range(targets.shape[1])), features.shape[1])
         statistics.add("", "train", features, targets)
-        return self.fit_statistics(statistics, ["train"])
+        return self.fit_statistics(statistics, Scope())
 
-    def fit_statistics(self, statistics: GramStatistics, splits: Sequence[str]) -> "MaskedRidge":
-        """Fit from sums: the rows of some splits."""
+    def fit_statistics(self, statistics: GramStatistics, scope: Scope) -> "MaskedRidge":
+        """Fit from sums: the rows in scope."""
         alphas = np.broadcast_to(np.asarray(self.alpha, dtype=np.float64), len(statistics.objectives))  # (k,)
-        paths = ridge_paths(statistics, splits, np.unique(alphas))  # (a, k, d)
+        paths = ridge_paths(statistics, scope, np.unique(alphas))  # (a, k, d)
         which = np.searchsorted(np.unique(alphas), alphas)  # (k,)
         self.coef_ = paths[which, np.arange(len(alphas))]
-        self.n_features_in_ = statistics.features
+        self.n_features_in_ = statistics.width
         return self
 
     def score(self, X: ArrayLike, Y: ArrayLike, sample_weight: None = None) -> float:  # noqa: ARG002 - sklearn's
@@ -67,31 +68,37 @@ class MaskedRidge(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def ridge_paths(
-    statistics: GramStatistics, splits: Sequence[str], alphas: Sequence[float] | NDArray[np.float64]
+    statistics: GramStatistics,
+    scope: Scope,
+    alphas: Sequence[float] | NDArray[np.float64],
+    objectives: Sequence[int] | None = None,
 ) -> NDArray[np.float64]:
-    """Heads of every objective for every penalty, from the rows of some splits.
+    """Heads of every objective for every penalty, from the rows in scope.
 
-    Objectives rated by the same rows share a factorisation for each penalty.
+    Objectives rated by the same rows share all work.
+
+    Args:
+        statistics: hold the rows.
+        scope: which rows and which layer.
+        alphas: penalties, (a,).
+        objectives: which to solve for; None: all.
 
     Returns:
-        (penalties, objectives, d) float64, NaN for an objective that no row rates, and for a penalty too
-        small to make the system positive definite.
+        (a, k, m) float64 for m columns in scope, NaN for an objective that no row rates or that was not asked for,
+        and for a penalty too small to make the system positive definite.
     """
-    k, d = len(statistics.objectives), statistics.features
-    paths = np.full((len(alphas), k, d), np.nan)
-    sharing: dict[frozenset[object], list[int]] = {}
-    for objective in range(k):
-        groups = statistics.groups_of(objective, splits)
-        if groups:
-            sharing.setdefault(frozenset(groups), []).append(objective)
-    for objectives in sharing.values():
-        gram = statistics.of_objective(objectives[0], splits)
+    alphas = np.asarray(alphas, dtype=np.float64)
+    width = statistics.width if scope.layer is None else statistics.width // statistics.layers
+    paths = np.full((len(alphas), len(statistics.objectives), width), np.nan)
+    for together in statistics.sharing(scope, objectives):
+        subset = statistics.subset(together[0], scope)
+        xx = subset.xx()  # (m, m)
         for number, alpha in enumerate(alphas):
-            penalised = gram.xx.copy()  # (d, d)
-            penalised[np.diag_indices(d)] += alpha
+            penalised = xx.copy()
+            penalised[np.diag_indices(len(xx))] += alpha
             try:
                 factor = cho_factor(penalised, lower=True, overwrite_a=True)
             except LinAlgError:  # rounding of the sums outweighs so small a penalty
                 continue
-            paths[number, objectives] = cho_solve(factor, gram.xy[:, objectives]).T  # (objectives, d)
+            paths[number, together] = cho_solve(factor, subset.xy[:, together]).T  # (objectives, m)
     return paths

@@ -1,6 +1,5 @@
 """Choosing each objective's penalty on the validation rows, and the final heads."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,8 +9,7 @@ from cache import UserError
 from heads.ridge import MaskedRidge, ridge_paths
 from heads.settings import HeadSettings
 from heads.statistics import GramStatistics
-
-TRAIN, VALIDATION = "train", "validation"
+from heads.subset import BOTH, HELD_OUT, LEARNED, Scope
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +62,11 @@ def fit_objectives(
             f"the objective {name} cannot be fitted: it has {reason}; add a rating set that rates it,"
             f"{held_out} or take it out of the recipe's objectives"
         )
-    paths = ridge_paths(statistics, [TRAIN], alphas)  # (a, k, d)
+    paths = ridge_paths(statistics, LEARNED, alphas)  # (a, k, d)
     errors, correlations = validation_scores(statistics, paths)  # (a, k) each
     fit = [number for number, name in enumerate(statistics.objectives) if name not in unfit]
     best = np.argmin(np.where(np.isnan(errors), np.inf, errors), axis=0)  # (k,)
-    final = MaskedRidge(alphas[best]).fit_statistics(statistics, [TRAIN, VALIDATION])
+    final = MaskedRidge(alphas[best]).fit_statistics(statistics, BOTH)
     for number in fit:
         if np.isnan(errors[best[number], number]) or np.isnan(final.coef_[number]).any():
             raise UserError(
@@ -80,8 +78,8 @@ def fit_objectives(
             name=statistics.objectives[number],
             weight=final.coef_[number],
             alpha=float(alphas[best[number]]),
-            rows=statistics.of_objective(number, [TRAIN, VALIDATION]).n,
-            validation_rows=statistics.of_objective(number, [VALIDATION]).n,
+            rows=statistics.subset(number, BOTH).n,
+            validation_rows=statistics.subset(number, HELD_OUT).n,
             validation_mse=float(errors[best[number], number]),
             pearson=float(correlations[best[number], number]),
             validation_path=tuple(map(float, errors[:, number])),
@@ -92,39 +90,39 @@ def fit_objectives(
 
 
 def validation_scores(
-    statistics: GramStatistics, paths: NDArray[np.float64], splits: Sequence[str] = (VALIDATION,)
+    statistics: GramStatistics, paths: NDArray[np.float64], scope: Scope = HELD_OUT
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean squared error and Pearson correlation of heads on some splits, from sums alone.
+    """Mean squared error and Pearson correlation of heads on the rows in scope, from statistics alone.
 
     Args:
-        statistics: holds the splits.
-        paths: (a, k, d) heads.
-        splits: which rows to score on.
+        statistics: hold the rows.
+        paths: (a, k, m) heads; those that are NaN get NaN.
+        scope: which rows to score on, and the layer that the heads read.
 
     Returns:
         Two arrays (a, k), NaN where there are no rows or nothing varies.
     """
     errors = np.full(paths.shape[:2], np.nan)
     correlations = np.full(paths.shape[:2], np.nan)
-    for number in range(paths.shape[1]):
-        sums = statistics.of_objective(number, splits)
-        if sums.n == 0:
-            continue
-        weights = paths[:, number]  # (a, d)
-        squares = np.einsum("ad,de,ae->a", weights, sums.xx, weights, optimize=True)  # (a,) of predictions
-        products = weights @ sums.xy[:, number]  # (a,)
-        predicted = weights @ sums.x  # (a,)
-        errors[:, number] = np.maximum(squares - 2.0 * products + sums.yy[number], 0.0) / sums.n
-        covariance = products - predicted * sums.y[number] / sums.n
-        spread = (squares - predicted**2 / sums.n) * (sums.yy[number] - sums.y[number] ** 2 / sums.n)
-        varies = spread > 1e-12 * np.maximum(squares * sums.yy[number], 1e-300)
-        correlations[varies, number] = covariance[varies] / np.sqrt(spread[varies])
+    for together in statistics.sharing(scope):
+        sums = statistics.subset(together[0], scope)
+        heads = paths[:, together]  # (a, objectives, m)
+        squares = sums.squares(heads.reshape(-1, sums.width)).reshape(heads.shape[:2])  # of predictions
+        for place, number in enumerate(together):
+            products = heads[:, place] @ sums.xy[:, number]  # (a,)
+            predicted = heads[:, place] @ sums.x  # (a,)
+            square = squares[:, place]
+            errors[:, number] = np.maximum(square - 2.0 * products + sums.yy[number], 0.0) / sums.mass
+            covariance = products - predicted * sums.y[number] / sums.mass
+            spread = (square - predicted**2 / sums.mass) * (sums.yy[number] - sums.y[number] ** 2 / sums.mass)
+            varies = spread > 1e-12 * np.maximum(square * sums.yy[number], 1e-300)
+            correlations[varies, number] = covariance[varies] / np.sqrt(spread[varies])
     return errors, correlations
 
 
 def _unfit(statistics: GramStatistics, objective: int, minimum: int) -> str | None:
-    train = statistics.of_objective(objective, [TRAIN]).n
-    validation = statistics.of_objective(objective, [VALIDATION]).n
+    train = statistics.subset(objective, LEARNED).n
+    validation = statistics.subset(objective, HELD_OUT).n
     if train < minimum:
         return f"{train} rated training rows, fewer than heads.minimum_rows = {minimum}"
     if validation == 0:

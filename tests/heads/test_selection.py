@@ -15,6 +15,7 @@ from heads.ridge import ridge_paths
 from heads.selection import FittedObjective, fit_objectives, validation_scores
 from heads.settings import HeadSettings
 from heads.statistics import GramStatistics
+from heads.subset import Scope
 
 ALPHAS = (0.01, 1.0, 30.0, 1000.0)
 NOISE = (0.05, 2.0, 20.0)
@@ -120,7 +121,7 @@ def test_rows_of_another_split_are_never_learned_from() -> None:
 def test_error_and_correlation_from_sums_equal_those_from_predictions(seed: int, n: int, d: int) -> None:
     train, validation = planted(seed, n, d)
     statistics = statistics_of(train, validation)
-    paths = ridge_paths(statistics, ["train"], ALPHAS)
+    paths = ridge_paths(statistics, Scope(("train",)), ALPHAS)
     errors, correlations = validation_scores(statistics, paths)
     for objective in range(len(NOISE)):
         judged = validation.rated(objective)
