@@ -91,12 +91,12 @@ def _type(annotation: Any) -> str:
     text = str(annotation)
     if isinstance(annotation, UnionType):
         return _type(arguments[0])
-    if "Literal" in text:
-        return " or ".join(f"`{argument}`" for argument in arguments)
     if text.startswith("dict"):
         return f"table of {_type(arguments[1])}"
     if text.startswith("tuple"):
         return f"list of {_type(arguments[0])}"
+    if "Literal" in text:
+        return " or ".join(f"`{argument}`" for argument in arguments)
     return _type(arguments[0])
 
 
