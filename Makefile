@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 DATA_ROOT ?=
 DATA_ROOT_FLAG := $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
 
-.PHONY: help setup demo demo-corpus extract fit-heads train-gating eval-rewardbench test test-all lint clean
+.PHONY: help setup demo demo-corpus extract fit-heads train-gating eval-rewardbench ablate test test-all lint clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ train-gating: setup  ## Debias and train the gate; writes runs/<recipe>/gating.{
 
 eval-rewardbench: setup  ## Judge RewardBench by every rule; writes runs/<recipe>/rewardbench.json
 	$(ARMORM) eval --recipe $(RECIPE) --suite rewardbench
+
+ablate: setup  ## Leave out data sets, rows, objectives, layers; writes runs/<recipe>/ablations.json and plots/
+	$(ARMORM) ablate --recipe $(RECIPE)
 
 test: setup  ## Run the fast tests
 	$(VENV)/bin/python -m pytest -n auto -m "not slow"

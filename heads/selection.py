@@ -1,5 +1,6 @@
 """Choosing each objective's penalty on the validation rows, and the final heads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -90,7 +91,10 @@ def fit_objectives(
 
 
 def validation_scores(
-    statistics: GramStatistics, paths: NDArray[np.float64], scope: Scope = HELD_OUT
+    statistics: GramStatistics,
+    paths: NDArray[np.float64],
+    scope: Scope = HELD_OUT,
+    objectives: Sequence[int] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean squared error and Pearson correlation of heads on the rows in scope, from statistics alone.
 
@@ -98,13 +102,14 @@ def validation_scores(
         statistics: hold the rows.
         paths: (a, k, m) heads; those that are NaN get NaN.
         scope: which rows to score on, and the layer that the heads read.
+        objectives: which to score; None: all.
 
     Returns:
         Two arrays (a, k), NaN where there are no rows or nothing varies.
     """
     errors = np.full(paths.shape[:2], np.nan)
     correlations = np.full(paths.shape[:2], np.nan)
-    for together in statistics.sharing(scope):
+    for together in statistics.sharing(scope, objectives):
         sums = statistics.subset(together[0], scope)
         heads = paths[:, together]  # (a, objectives, m)
         squares = sums.squares(heads.reshape(-1, sums.width)).reshape(heads.shape[:2])  # of predictions

@@ -73,8 +73,8 @@ def data_settings(recipe: Recipe) -> dict[str, Any]:
     )
 
 
-def open_run(recipe: Recipe) -> tuple[dict[str, Any], FeatureStore]:
-    """The result of `extract` for a recipe, and its store.
+def read_run(recipe: Recipe) -> dict[str, Any]:
+    """The result of `extract` for a recipe, without opening its store.
 
     Raises:
         UserError: nothing was extracted yet, or with other settings.
@@ -87,6 +87,16 @@ def open_run(recipe: Recipe) -> tuple[dict[str, Any], FeatureStore]:
             f"{path} was made with other settings ({', '.join(changed)}): run `armorm extract` again;"
             " what is stored already is used again"
         )
+    return result
+
+
+def open_run(recipe: Recipe) -> tuple[dict[str, Any], FeatureStore]:
+    """The result of `extract` for a recipe, and its store.
+
+    Raises:
+        UserError: nothing was extracted yet, or with other settings.
+    """
+    result = read_run(recipe)
     return result, FeatureStore.open(recipe.store.root, result["fingerprint"])
 
 

@@ -19,8 +19,8 @@ from heads.objectives import Objective
 from heads.ordinal import nearest_levels
 from heads.stored import gather_compact
 from pipelines.artefacts import Arrays, other_heads_inputs, read_json, write_arrays, write_json
-from pipelines.fit_heads import targets_of
 from pipelines.recipe import Recipe
+from pipelines.run_statistics import targets_of
 
 log = logging.getLogger(__name__)
 
