@@ -1,6 +1,7 @@
 """Plots of a run's ablations, from what `ablations.json` holds. matplotlib is an extra: `pip install -e '.[plots]'`."""
 
 import importlib.util
+import warnings
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -40,7 +41,8 @@ def draw(report: Report, folder: Path) -> list[Path]:
     style = {"svg.hashsalt": "armorm", "svg.fonttype": "none", "font.size": 8, "axes.spines.top": False}
     style |= {"axes.spines.right": False, "axes.grid": True, "grid.color": "#edf2f7", "axes.axisbelow": True}
     files = []
-    with mpl.rc_context(style):
+    with mpl.rc_context(style), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # a name in a script that the font lacks
         for name, plot in PLOTS.items():
             figure = plot(report)
             if figure is None:
@@ -49,7 +51,7 @@ def draw(report: Report, folder: Path) -> list[Path]:
                 path = folder / f"ablation-{name}.{kind}"
                 drawn = BytesIO()
                 metadata = {"Date": None} if kind == "svg" else {"Software": None}
-                figure.savefig(drawn, format=kind, dpi=120, bbox_inches="tight", metadata=metadata)
+                figure.savefig(drawn, format=kind, dpi=120, metadata=metadata)
                 with replacing(path) as file:
                     file.write(drawn.getbuffer())
                 files.append(path)
@@ -82,8 +84,8 @@ def datasets(report: Report) -> Any:
             fontsize=6,
             color="white" if dark else "black",
         )
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
-    axes.set_yticks(range(len(sets)), sets)
+    axes.set_xticks(range(len(names)), _labels(names), rotation=45, ha="right", rotation_mode="anchor")
+    axes.set_yticks(range(len(sets)), _labels(sets))
     axes.set_xlim(-0.5, len(names) - 0.5)
     axes.set_ylim(len(sets) - 0.5, -0.5)
     axes.set_xticks(np.arange(len(names)) + 0.5, minor=True)
@@ -112,7 +114,7 @@ def objectives(report: Report) -> Any:
     axes.hlines(range(len(names)), others, own, color=GREY, linewidth=1.5, zorder=1)
     axes.scatter(others, range(len(names)), color=ORANGE, s=22, label="all other heads, best combined", zorder=2)
     axes.scatter(own, range(len(names)), color=BLUE, s=22, label="its own head", zorder=3)
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), _labels(names))
     axes.set_xlabel("validation Pearson")
     axes.set_title("Leaving out an objective: what the others still know of its ratings", loc="left", pad=22)
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False)
@@ -169,7 +171,7 @@ def layers(report: Report) -> Any:
     for (layer, scores), colour in zip(report["layers"].items(), colours, strict=True):
         reached = [_number(scores[name]["pearson"]) if name in scores else np.nan for name in names]
         axes.scatter(reached, range(len(names)), color=colour, s=18, label=f"layer {layer}", zorder=2)
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), _labels(names))
     axes.invert_yaxis()
     axes.set_xlabel("validation Pearson")
     axes.set_title("Heads that read one layer, and all of them", loc="left", pad=22)
@@ -206,7 +208,7 @@ def heads(report: Report) -> Any:
         for (kind, scores), colour in zip(ratings.items(), (BLUE, ORANGE, "#2f855a", "#6b46c1"), strict=False):
             reached = [_number(scores[name]["pearson"]) if name in scores else np.nan for name in names]
             axes.scatter(reached, range(len(names)), color=colour, s=18, label=kind)
-        axes.set_yticks(range(len(names)), names)
+        axes.set_yticks(range(len(names)), _labels(names))
         axes.invert_yaxis()
         axes.set_xlabel("validation Pearson")
         axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=4, frameon=False)
@@ -241,7 +243,7 @@ def _small_plots(report: Report, plot: Callable[[Any, str], None], title: str, x
     grid = list(figure.subplots(lines, columns, squeeze=False, sharey=True).flat)
     for axes, name in zip(grid, names, strict=False):
         plot(axes, name)
-        axes.set_title(name, fontsize=7)
+        axes.set_title(*_labels([name]), fontsize=7)
         axes.tick_params(labelsize=6)
         axes.minorticks_off()
     for axes in grid[len(names) :]:
@@ -255,6 +257,11 @@ def _small_plots(report: Report, plot: Callable[[Any, str], None], title: str, x
 def _gap(report: Report, name: str) -> float:
     gap = _number(report["baseline"][name]["pearson"]) - _number(report["objectives"][name]["pearson"])
     return float(np.nan_to_num(gap))
+
+
+def _labels(names: list[str]) -> list[str]:
+    """Names as they are; two dollar signs would set what stands between them as a formula."""
+    return [name.replace("$", r"\$") for name in names]
 
 
 def _short(count: int) -> str:

@@ -21,11 +21,11 @@ Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def ablate(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
+def ablate(recipe: Recipe, *, plots: bool, progress: Progress) -> dict[str, Any]:
     """Solve every variant from the run's statistics, without opening a feature, and write `ablations.json`.
 
     Returns:
-        What `ablations.json` holds.
+        What `ablations.json` holds, and the files of the plots.
 
     Raises:
         UserError: the heads or their statistics are missing, or of other rows or settings.
@@ -65,6 +65,8 @@ def ablate(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
         "seconds": time.monotonic() - started,
     }
     write_json(recipe.folder / "ablations.json", result)
+    if not plots:
+        return result | {"plots": []}
     if not available():
         log.warning("%s", ABSENT)
         return result | {"plots": []}

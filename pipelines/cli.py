@@ -110,7 +110,11 @@ def train_gating(recipe: RecipeOption, as_json: JsonOption = False) -> None:
 
 
 @app.command(epilog="Example: armorm ablate --recipe recipes/demo.toml")
-def ablate(recipe: RecipeOption, as_json: JsonOption = False) -> None:
+def ablate(
+    recipe: RecipeOption,
+    plots: Annotated[bool, typer.Option(help="Draw figures too, if matplotlib is installed.")] = True,
+    as_json: JsonOption = False,
+) -> None:
     """Leave out data sets, objectives, rows and layers, from the saved statistics alone; compare kinds of heads."""
     from pipelines.ablate import ablate as run
     from pipelines.progress import reporting
@@ -119,7 +123,7 @@ def ablate(recipe: RecipeOption, as_json: JsonOption = False) -> None:
 
     settings = read_recipe(recipe)
     with reporting() as progress:
-        result = run(settings, progress=progress)
+        result = run(settings, plots=plots, progress=progress)
     _finish(result, as_json, lambda result: show_ablations(result, settings))
 
 

@@ -59,7 +59,8 @@ def _by_objective(result: dict[str, Any], recipe: Recipe) -> Table:
 def _without(name: str, left: dict[str, Any], baseline: dict[str, Any]) -> str:
     told = []
     if left["lost"]:
-        told.append(f"{len(left['lost'])} objectives lost ({', '.join(left['lost'])})")
+        objectives = "objective" if len(left["lost"]) == 1 else "objectives"
+        told.append(f"{len(left['lost'])} {objectives} lost ({', '.join(left['lost'])})")
     told += [
         f"{objective} {_pearson(baseline[objective]['pearson'])} -> {_pearson(score['pearson'])}"
         for objective, score in left["objectives"].items()
