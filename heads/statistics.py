@@ -41,7 +41,7 @@ class GramStatistics:
         storage: Storage = "float64",
         product: Literal["float32", "float64"] | None = None,
         shelf: Path | None = None,
-        memory_bytes: int = 1 << 30,
+        memory_bytes: int = 3 << 29,
     ) -> None:
         hidden = width // layers
         if layers < 1 or hidden * layers != width:
@@ -124,15 +124,23 @@ class GramStatistics:
             key for key in self.groups if scope.holds(key) and (objective is None or key.pattern[objective])
         )
 
+    def rows_rating(self, objective: int | None, scope: Scope) -> int:
+        """Number of rows that `subset` sums."""
+        return sum(self.groups[key].n for key in self.keys(objective, scope))
+
     def of_groups(self, keys: Iterable[GroupKey], scope: Scope) -> Subset:
         """The sums over some groups."""
-        hidden = self.width // self.layers
         if scope.layer is not None and not 0 <= scope.layer < self.layers:
             raise ValueError(f"there is no layer {scope.layer}: the features have {self.layers}")
-        columns = (0, self.width) if scope.layer is None else (scope.layer * hidden, (scope.layer + 1) * hidden)
+        first = (scope.layer or 0) * self.width_in(scope)
+        columns = (first, first + self.width_in(scope))
         if not any(first <= columns[0] and columns[1] <= end for first, end in self.layout.blocks):
             raise ValueError("these statistics hold each layer by itself: choose one")
         return Subset({key: self.groups[key] for key in keys}, self.layout, scope, columns)
+
+    def width_in(self, scope: Scope) -> int:
+        """Columns of the features in scope."""
+        return self.width if scope.layer is None else self.width // self.layers
 
     def sharing(self, scope: Scope, objectives: Iterable[int] | None = None) -> list[list[int]]:
         """Objectives in lists of those that the same rows rate; those that no row rates are in none."""
@@ -155,7 +163,7 @@ class GramStatistics:
             if held <= self._memory_bytes or number == len(self.groups) - 1:
                 return
             held -= group.bytes
-            group.shelve(self._shelf / f"{file_name(key)}.safetensors")
+            group.shelve(self._shelf / f"{file_name(key)}.safetensors", durable=False)
 
 
 def file_name(key: GroupKey) -> str:

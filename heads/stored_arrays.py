@@ -32,25 +32,28 @@ class StoredArrays:
         self._checked: set[str] = set()
 
     @classmethod
-    def write(cls, path: Path, arrays: dict[str, NDArray[Any]]) -> "StoredArrays":
-        """Write arrays to a new file, durably, without a second copy of them in memory."""
+    def write(cls, path: Path, arrays: dict[str, NDArray[Any]], durable: bool = True) -> "StoredArrays":
+        """Write arrays to a new file; without `durable` it may be lost when the machine stops."""
         whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         about = {name: {"rows": len(array), "crc32": _crc32(array)} for name, array in whole.items()}
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary = path.with_name(path.name + TEMPORARY)
         try:
             save_file(whole, temporary)
-            with temporary.open("rb+") as file:
-                os.fsync(file.fileno())
+            if durable:
+                _sync(temporary)
             temporary.replace(path)
         except BaseException:
             temporary.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        if durable:
+            sync_folder(path.parent)
         return cls(path, about)
 
-    def rename(self, path: Path) -> None:
+    def rename(self, path: Path, durable: bool = True) -> None:
         """Have the file under another name in the same folder."""
+        if durable:
+            _sync(self.path)
         if path != self.path:
             self.path.replace(path)
             self.path = path
@@ -85,6 +88,11 @@ class StoredArrays:
                 raise StatisticsDamageError(f"{name} in {self.path} does not match its checksum")
             self._checked.add(name)
         return array
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
 
 
 def _crc32(array: NDArray[Any]) -> int:

@@ -104,6 +104,11 @@ class Subset:
         """Whether every row is there, so that `rows` can give them."""
         return all(group.is_rows for group, _ in self._groups)
 
+    @property
+    def is_small(self) -> bool:
+        """Whether every row is there and there are fewer of them than columns."""
+        return self.n < self.width and self.is_rows
+
     def rows(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """All rows: features (n, m), targets (n, k) with 0 where not rated, weights (n,), float64.
 

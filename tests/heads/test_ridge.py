@@ -118,7 +118,7 @@ def test_a_target_that_no_row_rates_has_nan_and_harms_no_other() -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_feature_that_is_not_finite_is_refused(bad: float) -> None:
-    with pytest.raises(ValueError, match=r"Input contains (NaN|infinity)"):
+    with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
         MaskedRidge().fit([[1.0, bad], [0.0, 1.0]], [[1.0], [1.0]])
 
 
@@ -134,7 +134,7 @@ def test_features_and_targets_of_different_length_are_refused() -> None:
 
 def test_it_follows_scikit_learns_conventions() -> None:
     estimator = MaskedRidge(alpha=2.5)
-    assert clone(estimator).get_params() == {"alpha": 2.5}
+    assert clone(estimator).get_params() == {"alpha": 2.5, "fit_intercept": False}
     assert not hasattr(estimator, "coef_")
     assert estimator.fit([[1.0, 0.0]], [[1.0]]) is estimator
     assert estimator.n_features_in_ == 2
