@@ -67,14 +67,15 @@ def measure(folder: Path, rows: int, width: int) -> dict[str, Any]:
     made = GramStatistics(tuple(objective.name for objective in PUBLISHED_OBJECTIVES), width, storage="float16")
     _fill(made, rows, width)
     save_statistics(folder, made, {})
+    settings = HeadSettings(alphas=ALPHAS)
     seconds = {"statistics": time.perf_counter() - started}
     statistics, _ = load_statistics(folder)
     started = time.perf_counter()
-    fitted, _ = fit_objectives(statistics, HeadSettings(alphas=ALPHAS), skip_unfit=False)
+    fitted, _ = fit_objectives(statistics, settings, skip_unfit=False)
     seconds["all heads, all penalties"] = time.perf_counter() - started
     statistics, _ = load_statistics(folder)  # as a process of its own would find them
     chosen = {head.name: head.alpha for head in fitted}
-    variants = Variants(RidgeAblations(statistics, chosen, ALPHAS, minimum_rows=20), silent)
+    variants = Variants(RidgeAblations(statistics, chosen, settings), silent)
     started = time.perf_counter()
     variants.datasets()
     variants.objectives()

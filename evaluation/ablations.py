@@ -3,6 +3,9 @@
 A variant changes what a head may learn from, fits it again and scores it on the same validation rows. All of
 it comes from the sums that `armorm fit-heads` saved: no feature is read. A head depends on the rows that rate
 its objective alone, so a variant solves for those objectives whose rows it changes, and for no other.
+
+A variant chooses among the run's penalty and its two neighbours on the grid: the best penalty is a ratio of noise
+to signal, which fewer or other rows hardly move.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,13 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heads.ridge import ridge_paths
-from heads.selection import validation_scores
+from heads.selection import scope_of, validation_scores
+from heads.settings import HeadSettings
 from heads.statistics import GramStatistics
-from heads.subset import HELD_OUT, LEARNED, VALIDATION, GroupKey, Scope
-
-NEIGHBOURS = 1
-"""Places on the grid to each side of a run's penalty that a variant may choose from: the best penalty is a ratio
-of noise to signal, which fewer or other rows hardly move, and each penalty costs a factorisation."""
+from heads.subset import TRAIN, VALIDATION, GroupKey, Scope
 
 RECOMBINATION_PENALTIES = tuple(10.0**power for power in range(-6, 1))
 """Of an objective's ratings on the other objectives' rewards, in units of a reward's variance."""
@@ -63,77 +63,80 @@ class RidgeAblations:
     Args:
         statistics: of the run.
         chosen: objective -> penalty that the run chose; objectives it did not fit are left out.
-        alphas: the penalties it chose from.
-        minimum_rows: fewer training rows than this are too few.
+        settings: of the run's heads.
     """
 
-    def __init__(
-        self, statistics: GramStatistics, chosen: Mapping[str, float], alphas: Sequence[float], minimum_rows: int
-    ) -> None:
+    def __init__(self, statistics: GramStatistics, chosen: Mapping[str, float], settings: HeadSettings) -> None:
         self.statistics = statistics
         self.chosen = dict(chosen)
-        self.alphas = np.array(sorted(alphas))  # (a,)
-        self.minimum_rows = minimum_rows
+        self.settings = settings
+        self.learned, self.held_out = scope_of(settings, TRAIN), scope_of(settings, VALIDATION)
         self._numbers = {name: statistics.objectives.index(name) for name in chosen}
         self._among_rewards: dict[frozenset[GroupKey], tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
 
     @property
     def datasets(self) -> list[str]:
         """Data sets with training rows."""
-        return sorted({key.dataset for key in self.statistics.groups if LEARNED.holds(key)})
+        return sorted({key.dataset for key in self.statistics.groups if self.learned.holds(key)})
 
     @property
     def groups(self) -> list[list[str]]:
         """Fitted objectives in lists of those that the same training rows rate."""
         names = {number: name for name, number in self._numbers.items()}
-        return [[names[number] for number in together] for together in self.statistics.sharing(LEARNED, names)]
+        return [[names[number] for number in together] for together in self.statistics.sharing(self.learned, names)]
 
-    def train_rows(self, objective: str) -> int:
-        """Training rows that rate an objective."""
-        return self._rows(self._numbers[objective], LEARNED)
+    def train_rows(self, objective: str, scope: Scope | None = None) -> int:
+        """Training rows that rate an objective; by default all of them."""
+        return self.statistics.rows_rating(self._numbers[objective], scope or self.learned)
 
     def fit(self, scope: Scope, objectives: Iterable[str]) -> dict[str, Score]:
         """Heads of some objectives from the rows in scope, the best of the run's penalty and its neighbours."""
-        names = list(objectives)
-        numbers = [self._numbers[name] for name in names]
-        if not names:
-            return {}
-        penalties = self._nearby(names)  # (p,)
-        paths = ridge_paths(self.statistics, scope, penalties, numbers)  # (p, k, m)
-        held_out = Scope((VALIDATION,), layer=scope.layer)
-        errors, correlations = validation_scores(self.statistics, paths, held_out, numbers)  # (p, k) each
-        scores = {}
-        for name, number in zip(names, numbers, strict=True):
-            best = int(np.argmin(np.where(np.isnan(errors[:, number]), np.inf, errors[:, number])))
-            scores[name] = Score(
-                rows=self._rows(number, scope),
-                alpha=float(penalties[best]),
-                mse=float(errors[best, number]),
-                pearson=float(correlations[best, number]),
-            )
+        by_weight: dict[float, list[str]] = {}
+        for name in objectives:
+            by_weight.setdefault(self._weight_of(name), []).append(name)
+        scores: dict[str, Score] = {}
+        for weight, names in by_weight.items():
+            scores |= self._fit_alike(scope, names, weight)
         return scores
+
+    def _fit_alike(self, scope: Scope, names: Sequence[str], weight: float) -> dict[str, Score]:
+        numbers = [self._numbers[name] for name in names]
+        penalties = self._nearby(names)  # (p,)
+        paths = ridge_paths(self.statistics, scope, penalties / weight, numbers)  # (p, k, m)
+        held_out = replace(self.held_out, layer=scope.layer)
+        errors, correlations = validation_scores(self.statistics, paths, held_out, numbers)  # (p, k) each
+        best = np.argmin(np.where(np.isnan(errors), np.inf, errors), axis=0)  # (k,)
+        return {
+            name: Score(
+                rows=self.train_rows(name, scope),
+                alpha=float(penalties[best[number]]),
+                mse=float(errors[best[number], number]),
+                pearson=float(correlations[best[number], number]),
+            )
+            for name, number in zip(names, numbers, strict=True)
+        }
 
     def without_dataset(self, dataset: str) -> WithoutDataset:
         """Leave out a data set's training rows; its validation rows stay, so that scores can be compared."""
-        scope = replace(LEARNED, datasets=frozenset(self.datasets) - {dataset})
+        scope = replace(self.learned, datasets=frozenset(self.datasets) - {dataset})
         fewer = [
             name
             for name, number in self._numbers.items()
-            if self.statistics.keys(number, scope) != self.statistics.keys(number, LEARNED)
+            if self.statistics.keys(number, scope) != self.statistics.keys(number, self.learned)
         ]
-        left = {name: self._rows(self._numbers[name], scope) for name in fewer}
-        lost = {name: rows for name, rows in left.items() if rows < self.minimum_rows}
+        left = {name: self.train_rows(name, scope) for name in fewer}
+        lost = {name: rows for name, rows in left.items() if rows < self.settings.minimum_rows}
         return WithoutDataset(self.fit(scope, (name for name in fewer if name not in lost)), lost)
 
     def at_share(self, share: float, objectives: Iterable[str]) -> dict[str, Score]:
         """Learn from a share of the training rows; objectives that too few are left for are left out."""
-        scope = replace(LEARNED, share=share)
-        enough = [name for name in objectives if self._rows(self._numbers[name], scope) >= self.minimum_rows]
+        scope = replace(self.learned, share=share)
+        enough = [name for name in objectives if self.train_rows(name, scope) >= self.settings.minimum_rows]
         return self.fit(scope, enough)
 
     def at_layer(self, layer: int, objectives: Iterable[str]) -> dict[str, Score]:
         """Read one layer, by its place among the stored ones."""
-        return self.fit(replace(LEARNED, layer=layer), objectives)
+        return self.fit(replace(self.learned, layer=layer), objectives)
 
     def from_others(self, objective: str) -> FromOthers:
         """Leave out an objective: what the heads of the others, best combined, still know of its ratings.
@@ -149,7 +152,7 @@ class RidgeAblations:
             raise ValueError(f"there is no objective beside {objective}")
         place = list(self._numbers).index(objective)
         others = np.delete(np.arange(len(self._numbers)), place)
-        learned, held_out = (self._moments(objective, scope) for scope in (LEARNED, HELD_OUT))
+        learned, held_out = (self._moments(objective, scope) for scope in (self.learned, self.held_out))
         covariance, cross = learned.covariance[np.ix_(others, others)], learned.cross[others]
         spread = np.sqrt(np.maximum(np.diag(covariance), 1e-300))  # (k - 1,)
         unit = covariance / np.outer(spread, spread)
@@ -173,10 +176,14 @@ class RidgeAblations:
     @cached_property
     def weight(self) -> NDArray[np.float64]:
         """Heads fitted on the training rows alone, with the run's penalties. Shape (fitted, m)."""
-        penalties = np.unique(list(self.chosen.values()))
-        paths = ridge_paths(self.statistics, LEARNED, penalties, list(self._numbers.values()))  # (p, k, m)
-        which = np.searchsorted(penalties, list(self.chosen.values()))
-        return paths[which, list(self._numbers.values())]
+        effective = {name: alpha / self._weight_of(name) for name, alpha in self.chosen.items()}
+        weights: dict[str, NDArray[np.float64]] = {}
+        for group in self.groups:
+            penalties, which = np.unique([effective[name] for name in group], return_inverse=True)
+            numbers = [self._numbers[name] for name in group]
+            paths = ridge_paths(self.statistics, self.learned, penalties, numbers)  # (p, k, m)
+            weights |= {name: paths[at, number] for name, at, number in zip(group, which, numbers, strict=True)}
+        return np.stack([weights[name] for name in self._numbers])
 
     def _moments(self, objective: str, scope: Scope) -> "_Moments":
         """Moments of all rewards and of one objective's targets, over the rows that rate it."""
@@ -196,13 +203,20 @@ class RidgeAblations:
         )
 
     def _nearby(self, names: Sequence[str]) -> NDArray[np.float64]:
-        """The penalties that the run chose for some objectives, and their neighbours on the grid."""
-        places = np.searchsorted(self.alphas, [self.chosen[name] for name in names])
-        around = np.concatenate([places + step for step in range(-NEIGHBOURS, NEIGHBOURS + 1)])
-        return self.alphas[np.unique(np.clip(around, 0, len(self.alphas) - 1))]
+        """The penalties that the run chose for some objectives, and the grid's next ones to each side.
 
-    def _rows(self, number: int, scope: Scope) -> int:
-        return sum(self.statistics.groups[key].n for key in self.statistics.keys(number, scope))
+        Only its own where the run chose without looking at validation errors.
+        """
+        chosen = np.array([self.chosen[name] for name in names])
+        if self.settings.choose != "validation":
+            return np.unique(chosen)
+        grid = np.array(sorted(self.settings.alphas))
+        below = np.maximum(np.searchsorted(grid, chosen) - 1, 0)
+        above = np.minimum(np.searchsorted(grid, chosen, side="right"), len(grid) - 1)
+        return np.unique(np.concatenate([chosen, grid[below], grid[above]]))
+
+    def _weight_of(self, name: str) -> float:
+        return self.settings.objective_weights.get(name, 1.0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ class HeadSettings(BaseModel):
             raise ValueError("joint_layers = false needs layer: which layer the heads read")
         return self
 
+
 class SlicSettings(BaseModel):
     """`[other_heads.slic]`: one linear score with a hinge on the margin of each pair."""
 

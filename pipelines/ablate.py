@@ -36,12 +36,7 @@ def ablate(recipe: Recipe, *, plots: bool, progress: Progress) -> dict[str, Any]
     report = read_json(recipe.folder / "heads.json", "fit-heads")
     objectives = report["objectives"]
     statistics = read_statistics(recipe)
-    ablations = RidgeAblations(
-        statistics,
-        {name: objectives[name]["alpha"] for name in fitted},
-        report["alphas"],
-        recipe.heads.minimum_rows,
-    )
+    ablations = RidgeAblations(statistics, {name: objectives[name]["alpha"] for name in fitted}, recipe.heads)
     variants = Variants(ablations, progress)
     result = {
         "baseline": {

@@ -14,6 +14,7 @@ from heads.statistics import GramStatistics
 from heads.subset import LEARNED, SHARES
 
 ALPHAS = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
+SETTINGS = HeadSettings(alphas=ALPHAS)
 NAMES = ("clear", "kind", "copy of kind", "rare")
 D = 6
 """Columns of each of two layers."""
@@ -61,13 +62,13 @@ def statistics(rows: Rows) -> GramStatistics:
 
 @pytest.fixture(scope="module")
 def chosen(statistics: GramStatistics) -> dict[str, float]:
-    fitted, _ = fit_objectives(statistics, HeadSettings(alphas=ALPHAS), skip_unfit=False)
+    fitted, _ = fit_objectives(statistics, SETTINGS, skip_unfit=False)
     return {head.name: head.alpha for head in fitted}
 
 
 @pytest.fixture(scope="module")
 def ablations(statistics: GramStatistics, chosen: dict[str, float]) -> RidgeAblations:
-    return RidgeAblations(statistics, chosen, ALPHAS, minimum_rows=20)
+    return RidgeAblations(statistics, chosen, SETTINGS)
 
 
 def again(
@@ -95,7 +96,7 @@ def near(chosen: dict[str, float], *names: str) -> list[float]:
 def test_fitting_on_everything_gives_the_run_s_own_scores(
     statistics: GramStatistics, ablations: RidgeAblations
 ) -> None:
-    fitted, _ = fit_objectives(statistics, HeadSettings(alphas=ALPHAS), skip_unfit=False)
+    fitted, _ = fit_objectives(statistics, SETTINGS, skip_unfit=False)
     for head in fitted:
         score = ablations.fit(LEARNED, [head.name])[head.name]
         assert score.alpha == head.alpha
@@ -118,7 +119,9 @@ def test_an_objective_with_too_few_rows_left_is_lost(
     rows: Rows, statistics: GramStatistics, chosen: dict[str, float]
 ) -> None:
     clear_only = int(((rows.dataset == "clear only") & (rows.split == "train")).sum())
-    strict = RidgeAblations(statistics, chosen, ALPHAS, minimum_rows=clear_only + 1).without_dataset("all")
+    strict = RidgeAblations(
+        statistics, chosen, SETTINGS.model_copy(update={"minimum_rows": clear_only + 1})
+    ).without_dataset("all")
     assert strict.lost == {"clear": clear_only, "kind": 0, "copy of kind": 0}
     assert strict.scores == {}
 
@@ -185,12 +188,44 @@ def test_a_copy_is_known_by_its_original_and_a_loner_by_nobody(ablations: RidgeA
 
 def test_an_objective_alone_has_no_others(statistics: GramStatistics) -> None:
     with pytest.raises(ValueError, match="no objective beside kind"):
-        RidgeAblations(statistics, {"kind": 1.0}, ALPHAS, 20).from_others("kind")
+        RidgeAblations(statistics, {"kind": 1.0}, SETTINGS).from_others("kind")
 
 
 def test_objectives_that_were_not_fitted_are_nowhere(statistics: GramStatistics, chosen: dict[str, float]) -> None:
     fitted = {name: alpha for name, alpha in chosen.items() if name != "clear"}
-    ablations = RidgeAblations(statistics, fitted, ALPHAS, 20)
+    ablations = RidgeAblations(statistics, fitted, SETTINGS)
     assert sorted(name for group in ablations.groups for name in group) == sorted(fitted)
     assert ablations.without_dataset("clear only").scores == {}
     assert set(ablations.from_others("kind").weights) == {"copy of kind", "rare"}
+
+
+def test_weights_layer_and_penalties_off_the_grid_are_those_of_the_run(rows: Rows, statistics: GramStatistics) -> None:
+    settings = SETTINGS.model_copy(
+        update={
+            "dataset_weights": {"clear only": 3.0},
+            "objective_weights": {"clear": 2.0},
+            "layer": 1,
+            "continuous": True,
+        }
+    )
+    fitted, _ = fit_objectives(statistics, settings, skip_unfit=False)
+    ablations = RidgeAblations(statistics, {head.name: head.alpha for head in fitted}, settings)
+    for head in fitted:
+        score = ablations.fit(ablations.learned, [head.name])[head.name]
+        assert (score.alpha, score.mse, score.pearson) == pytest.approx(
+            (head.alpha, head.validation_mse, head.pearson), rel=1e-6
+        )
+    target = rows.targets[:, 0]
+    train = (rows.split == "train") & ~np.isnan(target)
+    weights = np.where(rows.dataset == "clear only", 3.0, 1.0)[train]
+    model = Ridge(alpha=ablations.chosen["clear"] / 2.0, fit_intercept=False)
+    model.fit(rows.features[train][:, D:], target[train], sample_weight=weights)
+    np.testing.assert_allclose(ablations.weight[0], model.coef_, rtol=1e-6)
+
+
+def test_penalties_chosen_without_validation_rows_stay(statistics: GramStatistics) -> None:
+    settings = SETTINGS.model_copy(update={"choose": "gcv"})
+    fitted, _ = fit_objectives(statistics, settings, skip_unfit=False)
+    ablations = RidgeAblations(statistics, {head.name: head.alpha for head in fitted}, settings)
+    for name, score in ablations.at_share(0.25, ["kind"]).items():
+        assert score.alpha == ablations.chosen[name]
