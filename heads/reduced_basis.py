@@ -25,9 +25,13 @@ LOOK_EVERY = 8
 FACTOR_STEPS = (12, 6)
 """Steps with the first factor, and with each further one; then another factor is the shorter way."""
 
+SMALLEST = 1e-60
+"""Stands for a penalty of 0, so that bounds of its solution are large and finite."""
+
 
 def reduced_basis_path(xx: Real, xy: NDArray[np.float64], alphas: NDArray[np.float64]) -> NDArray[np.float64]:
     """Solutions of (xx + alpha I) w = xy, (a, c, m) float64; see `penalty_path`."""
+    alphas = np.maximum(alphas, SMALLEST)
     basis = _Basis(xx, xy, alphas)
     solved: dict[int, NDArray[np.float64]] = {}  # penalties that a factor of their own had to solve
     factor: Factor | None = None

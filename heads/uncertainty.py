@@ -33,6 +33,7 @@ class Uncertainty:
         thresholds: (f,) leverage beyond which a response is unlike the rows the factor was made of; infinite
             where too few validation rows say.
         quantile: share of the validation rows below the threshold.
+        first_column: of the d columns that the heads read, where rows hold several layers.
     """
 
     factors: Real
@@ -40,9 +41,12 @@ class Uncertainty:
     noise: NDArray[np.float64]
     thresholds: NDArray[np.float64]
     quantile: float
+    first_column: int = 0
 
     def leverages(self, features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-        """Leverage of responses under every factor: features (n, d), result (n, f)."""
+        """Leverage of responses under every factor: features (n, layers * d), result (n, f)."""
+        width = packed_width(self.factors.shape[-1])
+        features = features[:, self.first_column : self.first_column + width]  # (n, d)
         leverages = np.empty((len(features), len(self.factors)))
         for number, factor in enumerate(self.factors):
             lower = unpacked(factor)  # (d, d)
@@ -68,7 +72,7 @@ class Uncertainty:
         """Set the thresholds from validation rows.
 
         Args:
-            features: (n, d)
+            features: (n, layers * d)
             rated: (n, k) which objectives each row rates.
         """
         leverages = self.leverages(features)
@@ -85,13 +89,14 @@ class Uncertainty:
             "noise": self.noise,
             "thresholds": self.thresholds,
             "quantile": np.array([self.quantile]),
+            "first_column": np.array([self.first_column]),
         }
 
     @classmethod
     def of_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "Uncertainty":
         """From what `arrays` gave."""
-        quantile = float(arrays["quantile"][0])
-        return cls(arrays["factors"], arrays["factor_of"], arrays["noise"], arrays["thresholds"], quantile)
+        quantile, first = float(arrays["quantile"][0]), int(arrays["first_column"][0])
+        return cls(arrays["factors"], arrays["factor_of"], arrays["noise"], arrays["thresholds"], quantile, first)
 
 
 def leverage(lower: Real, features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:

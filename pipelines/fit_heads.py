@@ -6,19 +6,29 @@ import time
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cache.progress import Progress
 from extract.tables import read_table
-from heads.selection import FittedObjective, fit_objectives
+from heads.objective_fit import FittedObjective
+from heads.selection import FittedHeads
+from heads.selection import fit_heads as fit
+from heads.statistics import GramStatistics
 from pipelines.artefacts import heads_inputs, open_run, write_arrays, write_json
 from pipelines.recipe import Recipe
 from pipelines.run_statistics import update_statistics
+from pipelines.run_uncertainty import calibrate, summary, write_uncertainty
 
 log = logging.getLogger(__name__)
 
+CHOSEN_BY = {
+    "validation": "on the validation rows",
+    "gcv": "by generalised cross-validation on the training rows",
+}
+
 
 def fit_heads(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
-    """Fit one linear head per objective and write `heads.safetensors` and `heads.json`.
+    """Fit one linear head per objective; write `heads.safetensors`, `heads.json`, statistics and uncertainty.
 
     Returns:
         What `heads.json` holds.
@@ -31,27 +41,28 @@ def fit_heads(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
     examples = read_table(recipe.folder / "tables", "examples")
     inputs = heads_inputs(recipe)
     statistics, counts = update_statistics(recipe, run["fingerprint"], store, examples, progress)
-    fitted, unfit = fit_objectives(statistics, recipe.heads, skip_unfit=recipe.absent_datasets == "skip")
-    for head in fitted:
-        if head.at_edge:
-            log.warning(
-                "%s: the chosen penalty %g is at the edge of heads.alphas; a wider range may do better",
-                head.name,
-                head.alpha,
-            )
+    heads = fit(statistics, recipe.heads, skip_unfit=recipe.absent_datasets == "skip", progress=progress)
+    for head in heads.objectives:
+        _warn(head)
     write_arrays(
         recipe.folder / "heads.safetensors",
-        {"weight": np.stack([head.weight for head in fitted]).astype(np.float32)},
-        {"objectives": "\n".join(head.name for head in fitted)},
+        {"weight": _weights(heads, statistics, recipe.heads.layer)},
+        {"objectives": "\n".join(head.name for head in heads.objectives)},
     )
+    uncertainty = heads.uncertainty
+    if uncertainty is not None:
+        calibrate(uncertainty, recipe, store, examples, [head.name for head in heads.objectives])
+    write_uncertainty(recipe, uncertainty, inputs)
     result = {
-        "objectives": {head.name: _report(head) for head in fitted},
-        "skipped": unfit,
+        "objectives": {head.name: _report(head) for head in heads.objectives},
+        "skipped": heads.skipped,
         "alphas": sorted(recipe.heads.alphas),
         "rows": len(examples),
         **counts,
         "features": statistics.width,
-        "fitted_on": "training and validation rows, with the penalty chosen on the validation rows",
+        "fitted_on": f"training and validation rows, with the penalty chosen {CHOSEN_BY[recipe.heads.choose]}",
+        "layer": recipe.heads.layer,
+        "uncertainty": None if uncertainty is None else summary(uncertainty),
         "fingerprint": run["fingerprint"],
         "recipe": recipe.digest,
         "inputs": inputs,
@@ -62,6 +73,26 @@ def fit_heads(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
     return result
 
 
+def _warn(head: FittedObjective) -> None:
+    if head.constant:
+        log.warning("%s: all its ratings are the same, so its head says nothing about a response", head.name)
+    elif head.at_edge:
+        log.warning(
+            "%s: the chosen penalty %g is at the edge of heads.alphas; a wider range may do better",
+            head.name,
+            head.alpha,
+        )
+
+
+def _weights(heads: FittedHeads, statistics: GramStatistics, layer: int | None) -> NDArray[np.float32]:
+    """Heads over all layers' features, 0 where they do not look. Shape (k, layers * d)."""
+    weights = np.zeros((len(heads.objectives), statistics.width), dtype=np.float32)
+    hidden = statistics.width // statistics.layers
+    columns = slice(None) if layer is None else slice(layer * hidden, (layer + 1) * hidden)
+    weights[:, columns] = np.stack([head.weight for head in heads.objectives])
+    return weights
+
+
 def _report(head: FittedObjective) -> dict[str, Any]:
     return {
         "rows": head.rows,
@@ -70,4 +101,7 @@ def _report(head: FittedObjective) -> dict[str, Any]:
         "validation_mse": head.validation_mse,
         "pearson": head.pearson,
         "validation_path": head.validation_path,
+        "degrees_of_freedom": head.degrees_of_freedom,
+        "condition": head.condition,
+        "constant": head.constant,
     }

@@ -98,6 +98,14 @@ class Recipe(BaseModel):
                 _check_known(objective, objectives, f"[[pairs]] {pairs.name}: by")
             if pairs.ratings is not None and pairs.ratings not in sets:
                 raise ValueError(f"[[pairs]] {pairs.name}: there is no rating set {pairs.ratings!r}")
+        for name in self.heads.dataset_weights:
+            _check_known(name, sorted(sets), "heads.dataset_weights")
+        for name in self.heads.objective_weights:
+            _check_known(name, objectives, "heads.objective_weights")
+        if self.heads.layer is not None and self.heads.layer >= len(self.backbone.layers):
+            raise ValueError(
+                f"heads.layer is {self.heads.layer}, and backbone.layers names {len(self.backbone.layers)}"
+            )
         verbosity = self.debiasing.verbosity
         if verbosity not in (RESPONSE_TOKENS, "none"):
             _check_known(verbosity, [f"'{RESPONSE_TOKENS}'", "'none'", *objectives], "debiasing.verbosity")

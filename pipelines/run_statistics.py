@@ -133,6 +133,7 @@ def _empty(recipe: Recipe, store: FeatureStore) -> GramStatistics:
         tuple(objective.name for objective in recipe.objectives),
         store.layers * store.hidden_size,
         layers=store.layers,
+        joint=recipe.heads.joint_layers,
         storage=store.dtype,
         shelf=recipe.folder / FOLDER,
     )

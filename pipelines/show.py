@@ -60,13 +60,14 @@ def show_extract(result: dict[str, Any], recipe: Recipe) -> None:
 def show_heads(result: dict[str, Any], recipe: Recipe) -> None:
     """One line per objective."""
     table = Table("objective", title=f"{recipe.name}: heads")
-    for heading in ("rows", "alpha", "validation MSE", "Pearson"):
+    for heading in ("rows", "alpha", "freedom", "validation MSE", "Pearson"):
         table.add_column(heading, justify="right")
     for name, head in result["objectives"].items():
         table.add_row(
             name,
             f"{head['rows']:,}",
             f"{head['alpha']:g}",
+            f"{head['degrees_of_freedom']:,.0f}",
             f"{head['validation_mse']:.4f}",
             f"{head['pearson']:.3f}",
         )
