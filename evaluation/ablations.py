@@ -15,8 +15,9 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from heads.objective_fit import scope_of
 from heads.ridge import ridge_paths
-from heads.selection import scope_of, validation_scores
+from heads.selection import validation_scores
 from heads.settings import HeadSettings
 from heads.statistics import GramStatistics
 from heads.subset import TRAIN, VALIDATION, GroupKey, Scope

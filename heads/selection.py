@@ -1,6 +1,7 @@
 """Choosing each objective's penalty, and the final heads."""
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
