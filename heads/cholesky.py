@@ -98,7 +98,7 @@ class Factor:
 
     def condition(self) -> float:
         """LAPACK's estimate of the condition number of A + alpha I in the 1-norm."""
-        norm = float(np.abs(self._xx).sum(axis=0).max(initial=0.0)) + self.alpha
+        norm = float(lapack.dlange("1", self._xx)) + self.alpha
         estimate = lapack.spocon if self.lower.dtype == np.float32 else lapack.dpocon
         reciprocal, _ = estimate(self.lower, norm, uplo="L")
         return float(1.0 / reciprocal) if reciprocal > 0 else float("inf")

@@ -136,5 +136,8 @@ class _Basis:
         coordinates = vectors.T @ (directions.T @ self._xy)  # (s, c)
         shifted = np.maximum(values, 0.0) + self._alphas[:, None]  # (a, s)
         small = vectors @ (coordinates / shifted[:, :, None])  # (a, s, c)
-        path = directions @ small  # (a, m, c)
-        return path, self._xy - products @ small - self._alphas[:, None, None] * path
+        flat = small.transpose(1, 0, 2).reshape(len(values), -1)  # (s, a * c): one product for all
+        shape = (len(self._xx), *small.shape[::2])
+        path = (directions @ flat).reshape(shape).transpose(1, 0, 2)  # (a, m, c)
+        image = (products @ flat).reshape(shape).transpose(1, 0, 2)  # A times it
+        return path, self._xy - image - self._alphas[:, None, None] * path
