@@ -53,7 +53,7 @@ class Layout:
         """Features as they are kept."""
         if self.storage == "float64":
             return features.astype(np.float64)
-        return to_storage(features.astype(np.float32, copy=False), self.storage).copy()
+        return to_storage(features.astype(np.float32, copy=False), self.storage)
 
     def numbers(self, kept: NDArray[Any]) -> Real:
         """Kept features as numbers to be multiplied."""

@@ -71,12 +71,13 @@ def add_packed(packed: Real, lower: Real, weight: float = 1.0, columns: slice = 
 def mirror(lower: Real) -> Real:
     """Fill in the upper triangle from the lower one, in place."""
     d, block = len(lower), 256  # squares of a size that stays in the processor's cache
-    for start in range(0, d, block):
-        stop = min(start + block, d)
-        lower[:start, start:stop] = lower[start:stop, :start].T
-        square = lower[start:stop, start:stop]
-        above = np.triu_indices(stop - start, 1)
-        square[above] = square.T[above]
+    for top in range(0, d, block):
+        rows = slice(top, top + block)
+        for left in range(0, top, block):
+            columns = slice(left, left + block)
+            lower[columns, rows] = lower[rows, columns].T
+        square = np.tril(lower[rows, rows])
+        lower[rows, rows] = square + np.tril(square, -1).T
     return lower
 
 
