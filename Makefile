@@ -31,7 +31,7 @@ demo-corpus: setup  ## Write the self-made rows to data/demo/
 extract: setup  ## Run all rows of RECIPE through the backbone once; writes features/ and runs/<recipe>/tables/
 	$(ARMORM) extract --recipe $(RECIPE) $(DATA_ROOT_FLAG)
 
-fit-heads: setup  ## Fit one head per objective; writes runs/<recipe>/heads.{safetensors,json}
+fit-heads: setup  ## Fit one head per objective; writes runs/<recipe>/heads.*, statistics.*, uncertainty.*
 	$(ARMORM) fit-heads --recipe $(RECIPE)
 
 train-gating: setup  ## Debias and train the gate; writes runs/<recipe>/gating.{safetensors,json}

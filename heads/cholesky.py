@@ -46,9 +46,16 @@ class Factor:
         self._inverses = [np.tril(invert(lower[at : at + BLOCK, at : at + BLOCK], lower=1)[0]) for at in starts]
 
     @classmethod
-    def of(cls, xx: Real, alpha: float) -> "Factor | None":
-        """The factor of xx (m, m) with a penalty, or None if that is not positive definite."""
-        lower = _factorised(xx, alpha, np.float32)
+    def of(cls, xx: Real, alpha: float, instead_of: "Factor | None" = None) -> "Factor | None":
+        """The factor of xx (m, m) with a penalty, or None if that is not positive definite.
+
+        Args:
+            xx: symmetric.
+            alpha: the penalty.
+            instead_of: a factor that is no longer needed, whose memory the new one may take.
+        """
+        memory = None if instead_of is None or instead_of.lower.dtype != np.float32 else instead_of.lower
+        lower = _factorised(xx, alpha, np.float32, memory)
         if lower is None:
             lower = _factorised(xx, alpha, np.float64)
         return None if lower is None else cls(xx, alpha, lower)
@@ -98,14 +105,15 @@ class Factor:
 
     def condition(self) -> float:
         """LAPACK's estimate of the condition number of A + alpha I in the 1-norm."""
-        norm = float(np.abs(self._xx).sum(axis=0).max(initial=0.0)) + self.alpha
+        norm = float(lapack.dlange("1", self._xx)) + self.alpha
         estimate = lapack.spocon if self.lower.dtype == np.float32 else lapack.dpocon
         reciprocal, _ = estimate(self.lower, norm, uplo="L")
         return float(1.0 / reciprocal) if reciprocal > 0 else float("inf")
 
 
-def _factorised(xx: Real, alpha: float, dtype: type[np.floating[Any]]) -> Real | None:
-    penalised = np.array(xx, dtype=dtype, order="F")
+def _factorised(xx: Real, alpha: float, dtype: type[np.floating[Any]], memory: Real | None = None) -> Real | None:
+    penalised = np.empty(xx.shape, dtype=dtype, order="F") if memory is None else memory
+    np.copyto(penalised, xx, casting="same_kind")
     penalised[np.diag_indices(len(xx))] = (np.diagonal(xx) + alpha).astype(dtype)
     if not np.isfinite(np.diagonal(penalised)).all():
         return None

@@ -53,7 +53,7 @@ class Layout:
         """Features as they are kept."""
         if self.storage == "float64":
             return features.astype(np.float64)
-        return to_storage(features.astype(np.float32, copy=False), self.storage).copy()
+        return to_storage(features.astype(np.float32, copy=False), self.storage)
 
     def numbers(self, kept: NDArray[Any]) -> Real:
         """Kept features as numbers to be multiplied."""
@@ -224,11 +224,11 @@ class Scratch:
     def __init__(self) -> None:
         self._matrix: Real = np.empty((0, 0), order="F")
 
-    def product(self, x: Real) -> Real:
-        """The lower triangle of x' x, for x (n, m); valid until the next call."""
+    def product(self, x: Real, add: bool = False) -> Real:
+        """The lower triangle of x' x, for x (n, m), on top of the last one if `add`; valid until the next call."""
         if self._matrix.shape != (x.shape[-1],) * 2 or self._matrix.dtype != x.dtype:
             self._matrix = np.empty((x.shape[-1],) * 2, x.dtype, order="F")
-        lower_product(np.ascontiguousarray(x), self._matrix)
+        lower_product(np.ascontiguousarray(x), self._matrix, add)
         return self._matrix
 
 

@@ -42,9 +42,9 @@ class FittedObjective:
     at_edge: bool
     """The chosen penalty is the first or last of several: a wider range may do better."""
     degrees_of_freedom: float
-    """Effective ones of the fit to the training rows."""
+    """Effective ones of the final fit."""
     condition: float
-    """Of the equations that were solved for the training rows."""
+    """Of the equations that were solved for it."""
     constant: bool
     """Whether all its ratings are the same: the head then says nothing."""
 
@@ -86,13 +86,13 @@ class ObjectiveFit:
             if not self._settings.continuous
             else (scores[which, column] for scores in self._scored(distinct))
         )
-        fits = [self._system.fit_of(float(alpha) / self._weight) for alpha in distinct]
-        final = self._on_all_rows(distinct)  # (alphas, c, m)
+        system = self._on_all_rows()
+        solved = [system.solved(float(alpha) / self._weight) for alpha in distinct]
         edges = (0, len(self._alphas) - 1) if len(self._alphas) > 1 else ()
         return [
             FittedObjective(
                 name=self._names[number],
-                weight=self._finite(final[which[at], at], self._names[number]),
+                weight=self._finite(solved[which[at]].weights[at], self._names[number]),
                 alpha=float(self._chosen[at]),
                 rows=self._both.n,
                 validation_rows=self._held_out.n,
@@ -100,8 +100,8 @@ class ObjectiveFit:
                 pearson=float(pearsons[at]),
                 validation_path=tuple(map(float, self._errors[:, at])),
                 at_edge=int(self._best[at]) in edges,
-                degrees_of_freedom=fits[which[at]][0],
-                condition=fits[which[at]][1],
+                degrees_of_freedom=solved[which[at]].degrees_of_freedom,
+                condition=solved[which[at]].condition,
                 constant=self._is_constant(number),
             )
             for at, number in enumerate(self._objectives)
@@ -150,12 +150,12 @@ class ObjectiveFit:
                     chosen[column] += np.clip(-slope / (2 * square), steps[0], steps[-1])
         return np.exp(chosen)
 
-    def _on_all_rows(self, alphas: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Weights from training and validation rows for some penalties. Shape (alphas, c, m)."""
+    def _on_all_rows(self) -> RidgeSystem:
+        """The equations of training and validation rows together; those of the training rows are used up."""
         xx = None
         if self._system.rows is None:  # the training rows' matrix is there already
             xx = self._held_out.xx(add_to=self._system.matrix)
-        return RidgeSystem.of(self._both, self._objectives, xx=xx).path(alphas / self._weight)
+        return RidgeSystem.of(self._both, self._objectives, xx=xx)
 
     def _is_constant(self, objective: int) -> bool:
         n, y, yy = self._both.mass, self._both.y[objective], self._both.yy[objective]

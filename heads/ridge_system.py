@@ -68,24 +68,39 @@ class RidgeSystem:
         """Constants that belong to weights (a, c, m). Shape (a, c)."""
         return self.mean - path @ self.centre
 
-    def fit_of(self, alpha: float) -> tuple[float, float]:
-        """Effective degrees of freedom, tr(A (A + alpha I)^-1), and condition number of A + alpha I.
+    def solved(self, alpha: float) -> "SolvedSystem":
+        """The solution for one penalty, with what is to be known of it.
 
-        Up to `EIGEN_WIDTH` from the eigenvalues. Beyond, the trace is estimated with random signs, to about a
-        quarter of its square root, and the condition is LAPACK's estimate in the 1-norm.
+        Up to `EIGEN_WIDTH` all of it comes from the eigenvalues. Beyond, from one Cholesky factor: the degrees of
+        freedom are estimated with random signs, to about a quarter of their square root, and the condition is
+        LAPACK's estimate in the 1-norm.
         """
-        s = len(self.matrix)
-        if s <= EIGEN_WIDTH:
+        if len(self.matrix) <= EIGEN_WIDTH:
             values = np.maximum(np.linalg.eigvalsh(self.matrix), 0.0)  # (s,)
-            return float((values / (values + alpha)).sum()), float((values[-1] + alpha) / (values[0] + alpha))
+            freedom, condition = (values / (values + alpha)).sum(), (values[-1] + alpha) / (values[0] + alpha)
+            return SolvedSystem(self.path(np.array([alpha]))[0], float(freedom), float(condition))
         factor = self.factor(alpha)
         if factor is None:
-            return float("nan"), float("inf")
-        return degrees_of_freedom(factor), factor.condition()
+            return SolvedSystem(np.full((self.right.shape[-1], len(self.centre)), np.nan), float("nan"), float("inf"))
+        solution = factor.solve(self.right).T  # (c, s)
+        weights = solution if self.rows is None else solution @ self.rows
+        return SolvedSystem(weights, degrees_of_freedom(factor), factor.condition())
 
     def factor(self, alpha: float) -> Factor | None:
         """The Cholesky factor for a penalty; None where that is too small."""
         return Factor.of(self.matrix, alpha)
+
+
+@dataclass(frozen=True, slots=True)
+class SolvedSystem:
+    """The solution of a system for one penalty."""
+
+    weights: NDArray[np.float64]
+    """(c, m), NaN where the penalty is too small."""
+    degrees_of_freedom: float
+    """Effective ones: tr(A (A + alpha I)^-1)."""
+    condition: float
+    """Number of the equations that were solved."""
 
 
 def degrees_of_freedom(factor: Factor) -> float:

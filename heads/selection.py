@@ -58,6 +58,7 @@ def fit_heads(
             fitted |= dict(zip(together, fit.fitted(), strict=True))
             if settings.uncertainty:
                 factors += fit.factors()
+            del fit  # and its matrix, before the next one is made
             progress("fitting heads", len(fitted), len(wanted), "objectives")
     numbers = sorted(fitted)
     uncertainty = _uncertainty(factors, numbers, fitted, settings, statistics) if settings.uncertainty else None

@@ -136,7 +136,8 @@ class GramStatistics:
         columns = (first, first + self.width_in(scope))
         if not any(first <= columns[0] and columns[1] <= end for first, end in self.layout.blocks):
             raise ValueError("these statistics hold each layer by itself: choose one")
-        return Subset({key: self.groups[key] for key in keys}, self.layout, scope, columns)
+        groups = {key: self.groups[key] for key in keys}
+        return Subset(groups, self.layout, scope, columns, self._scratch)
 
     def width_in(self, scope: Scope) -> int:
         """Columns of the features in scope."""

@@ -77,12 +77,18 @@ class Subset:
     """
 
     def __init__(
-        self, groups: Mapping[GroupKey, Group], layout: Layout, scope: Scope, columns: tuple[int, int]
+        self,
+        groups: Mapping[GroupKey, Group],
+        layout: Layout,
+        scope: Scope,
+        columns: tuple[int, int],
+        scratch: Scratch,
     ) -> None:
         self.keys = tuple(sorted(groups))
         self._groups = [(groups[key], scope.weight(key)) for key in self.keys]
         self._layout = layout
         self._columns = slice(*columns)
+        self._scratch = scratch
         self.n = sum(group.n for group, _ in self._groups)
         self.mass = sum(weight * group.n for group, weight in self._groups)
         self.xy = np.zeros((columns[1] - columns[0], layout.targets))
@@ -132,16 +138,19 @@ class Subset:
             add_to: a matrix of another subset that takes the sum in.
         """
         total = np.zeros((self.width, self.width), order="F") if add_to is None else add_to
-        scratch = Scratch()
         for group, weight in self._groups:
             for (first, end), packed in zip(self._layout.blocks, group.packed(), strict=False):
                 if first <= self._columns.start and self._columns.stop <= end:
                     wanted = slice(self._columns.start - first, self._columns.stop - first)
                     add_packed(packed, total, weight, wanted)
-        for features, weight in self._rows_by_weight():
-            lower = scratch.product(features)
-            for column in range(self.width):
-                total[column:, column] += weight * lower[column:, column]
+        for weight in sorted({weight for _, weight in self._groups}):
+            lower: Real | None = None
+            for features in self._rows_of_weight(weight):
+                lower = self._scratch.product(features, add=lower is not None)
+            if lower is not None:
+                for column in range(self.width):
+                    below = lower[column:, column]
+                    total[column:, column] += below if weight == 1.0 else weight * below
         return mirror(total)
 
     def squares(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -158,20 +167,20 @@ class Subset:
                     add_packed(packed, square, 1.0, slice(self._columns.start - first, self._columns.stop - first))
                     products = mirror(square) @ heads.astype(packed.dtype)  # (m, c)
                     total += weight * np.einsum("mc,mc->c", products, heads)
-        for features, weight in self._rows_by_weight():
-            predicted = features @ heads.astype(features.dtype)  # (b, c)
-            total += weight * np.square(predicted, dtype=np.float64).sum(axis=0)
+        for weight in sorted({weight for _, weight in self._groups}):
+            for features in self._rows_of_weight(weight):
+                predicted = features @ heads.astype(features.dtype)  # (b, c)
+                total += weight * np.square(predicted, dtype=np.float64).sum(axis=0)
         return total
 
-    def _rows_by_weight(self) -> Iterator[tuple[Real, float]]:
-        """Rows not multiplied yet, in large blocks: features (b, m) and their weight."""
-        for weight in sorted({weight for _, weight in self._groups}):
-            pieces = (x[:, self._columns] for group, other in self._groups if other == weight for x, _ in group.rows())
-            waiting: list[Real] = []
-            for piece in pieces:
-                waiting.append(piece)
+    def _rows_of_weight(self, weight: float) -> Iterator[Real]:
+        """Rows of that weight not multiplied yet, in blocks (b, m) of `BLOCK_ROWS` and more."""
+        waiting: list[Real] = []
+        for group, other in self._groups:
+            for features, _ in group.rows() if other == weight else ():
+                waiting.append(features[:, self._columns])
                 if sum(map(len, waiting)) >= BLOCK_ROWS:
-                    yield np.concatenate(waiting), weight
+                    yield np.concatenate(waiting)
                     waiting = []
-            if waiting:
-                yield np.concatenate(waiting), weight
+        if waiting:
+            yield np.concatenate(waiting)

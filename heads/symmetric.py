@@ -23,21 +23,22 @@ def packed_width(length: int) -> int:
     return int(np.sqrt(2 * length))
 
 
-def lower_product(x: Real, out: Real) -> None:
+def lower_product(x: Real, out: Real, add: bool = False) -> None:
     """The lower triangle of x' x; what lies above it is left as it was.
 
     Args:
         x: (n, d) float32 or float64, C-contiguous.
         out: (d, d) of the same dtype, Fortran-contiguous.
+        add: whether the product is added to what is there.
     """
     n, d = x.shape
     if x.dtype != out.dtype or out.shape != (d, d) or not (x.flags.c_contiguous and out.flags.f_contiguous):
         raise ValueError(f"the product of a {x.dtype} {x.shape} does not go into a {out.dtype} {out.shape}")
     kind = ctypes.c_float if x.dtype == np.float32 else ctypes.c_double
     # Rows of a C-contiguous x are columns of the Fortran matrix x', of which x' (x')' is taken.
-    width, rows, one, zero = ctypes.c_int(d), ctypes.c_int(n), kind(1.0), kind(0.0)
+    width, rows, one, beta = ctypes.c_int(d), ctypes.c_int(n), kind(1.0), kind(float(add))
     by = ctypes.byref
-    _SYRK[x.dtype.char](b"L", b"N", by(width), by(rows), by(one), x.ctypes, by(width), by(zero), out.ctypes, by(width))
+    _SYRK[x.dtype.char](b"L", b"N", by(width), by(rows), by(one), x.ctypes, by(width), by(beta), out.ctypes, by(width))
 
 
 def add_lower(lower: Real, packed: Real) -> None:
@@ -70,12 +71,13 @@ def add_packed(packed: Real, lower: Real, weight: float = 1.0, columns: slice = 
 def mirror(lower: Real) -> Real:
     """Fill in the upper triangle from the lower one, in place."""
     d, block = len(lower), 256  # squares of a size that stays in the processor's cache
-    for start in range(0, d, block):
-        stop = min(start + block, d)
-        lower[:start, start:stop] = lower[start:stop, :start].T
-        square = lower[start:stop, start:stop]
-        above = np.triu_indices(stop - start, 1)
-        square[above] = square.T[above]
+    for top in range(0, d, block):
+        rows = slice(top, top + block)
+        for left in range(0, top, block):
+            columns = slice(left, left + block)
+            lower[columns, rows] = lower[rows, columns].T
+        square = np.tril(lower[rows, rows])
+        lower[rows, rows] = square + np.tril(square, -1).T
     return lower
 
 

@@ -1,5 +1,7 @@
 """One matrix, many penalties: every way to solve against a solution in float64."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -44,9 +46,9 @@ def test_the_reduced_basis_needs_fewer_factors_than_there_are_penalties(monkeypa
     made = []
     plain = Factor.of
 
-    def counted(xx: NDArray[np.float64], alpha: float) -> Factor | None:
+    def counted(xx: NDArray[np.float64], alpha: float, **options: Any) -> Factor | None:
         made.append(alpha)
-        return plain(xx, alpha)
+        return plain(xx, alpha, **options)
 
     monkeypatch.setattr(Factor, "of", counted)
     for decay in (0.0, 0.25, 0.5):
