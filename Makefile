@@ -12,7 +12,8 @@ VLLM_VENV := .venv-vllm
 DATA_ROOT ?=
 DATA_ROOT_FLAG := $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
 
-.PHONY: help setup demo demo-corpus extract fit-heads train-gating eval-rewardbench test test-all test-vllm lint clean
+.PHONY: help setup demo demo-corpus extract fit-heads train-gating eval-rewardbench ablate \
+	test test-all test-vllm lint clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,7 +34,7 @@ demo-corpus: setup  ## Write the self-made rows to data/demo/
 extract: setup  ## Run all rows of RECIPE through the backbone once; writes features/ and runs/<recipe>/tables/
 	$(ARMORM) extract --recipe $(RECIPE) $(DATA_ROOT_FLAG)
 
-fit-heads: setup  ## Fit one head per objective; writes runs/<recipe>/heads.{safetensors,json}
+fit-heads: setup  ## Fit one head per objective; writes runs/<recipe>/heads.*, statistics.*, uncertainty.*
 	$(ARMORM) fit-heads --recipe $(RECIPE)
 
 train-gating: setup  ## Debias and train the gate; writes runs/<recipe>/gating.{safetensors,json}
@@ -41,6 +42,9 @@ train-gating: setup  ## Debias and train the gate; writes runs/<recipe>/gating.{
 
 eval-rewardbench: setup  ## Judge RewardBench by every rule; writes runs/<recipe>/rewardbench.json
 	$(ARMORM) eval --recipe $(RECIPE) --suite rewardbench
+
+ablate: setup  ## Leave out data sets, rows, objectives, layers; writes runs/<recipe>/ablations.json and plots/
+	$(ARMORM) ablate --recipe $(RECIPE)
 
 test: setup  ## Run the fast tests
 	$(VENV)/bin/python -m pytest -n auto -m "not slow"

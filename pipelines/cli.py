@@ -132,6 +132,24 @@ def train_gating(recipe: RecipeOption, as_json: JsonOption = False) -> None:
     _finish(result, as_json, lambda result: show_gating(result, settings))
 
 
+@app.command(epilog="Example: armorm ablate --recipe recipes/demo.toml")
+def ablate(
+    recipe: RecipeOption,
+    plots: Annotated[bool, typer.Option(help="Draw figures too, if matplotlib is installed.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Leave out data sets, objectives, rows and layers, from the saved statistics alone; compare kinds of heads."""
+    from pipelines.ablate import ablate as run
+    from pipelines.progress import reporting
+    from pipelines.recipe import read_recipe
+    from pipelines.show_ablations import show_ablations
+
+    settings = read_recipe(recipe)
+    with reporting() as progress:
+        result = run(settings, plots=plots, progress=progress)
+    _finish(result, as_json, lambda result: show_ablations(result, settings))
+
+
 @app.command("eval", epilog="Example: armorm eval --recipe recipes/demo.toml --suite rewardbench")
 def evaluate(
     recipe: RecipeOption,

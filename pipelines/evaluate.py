@@ -15,6 +15,7 @@ from evaluation.suites import reward_bench
 from extract.tables import key_column, read_table
 from gating.rules import RULES, Responses
 from pipelines.artefacts import open_run, write_json
+from pipelines.other_heads import OtherHeads
 from pipelines.recipe import Recipe
 from pipelines.reward_model import RewardModel
 
@@ -50,6 +51,7 @@ def evaluate(recipe: Recipe, suite: str) -> dict[str, Any]:
         raise UserError(f"there is no row of {suite} to judge: add a [[suites]] table to the recipe, and extract again")
     for row in missing:
         log.warning("not judged: %s, row %s: %s", row["suite"], _printable(row["row"]), row["missing"])
+    others = OtherHeads.read(recipe).scores(store, key_column(judged["response_key"]))
     responses = model.responses(
         store,
         key_column(judged["prompt_key"]),
@@ -62,7 +64,10 @@ def evaluate(recipe: Recipe, suite: str) -> dict[str, Any]:
         "rows": judged.unique(["suite", "row"]).height,
         "missing": len(missing),
         "missing_rows": missing,
-        "rules": {name: _scored(judged, rule(responses)) for name, rule in RULES.items()},
+        "rules": {
+            name: _scored(judged, scores)
+            for name, scores in ({name: rule(responses) for name, rule in RULES.items()} | others).items()
+        },
         "gate_by_section": _gate_by_section(judged, responses, model.heads.objectives),
         "fingerprint": run["fingerprint"],
         "recipe": recipe.digest,

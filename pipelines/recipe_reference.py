@@ -22,7 +22,7 @@ from extract.settings import (
 from extract.sources import SOURCES
 from gating.settings import DebiasingSettings, GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
-from heads.settings import HeadSettings
+from heads.settings import HeadSettings, MlpSettings, OrdinalSettings, OtherHeadSettings, SlicSettings
 from pipelines.recipe import Recipe, ScaledRatings
 
 HEAD = """# The recipe
@@ -42,6 +42,10 @@ TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[[pairs]]", PairSettings),
     ("[[suites]]", SuiteSettings),
     ("[heads]", HeadSettings),
+    ("[other_heads]", OtherHeadSettings),
+    ("[other_heads.slic]", SlicSettings),
+    ("[other_heads.mlp]", MlpSettings),
+    ("[other_heads.ordinal]", OrdinalSettings),
     ("[debiasing]", DebiasingSettings),
     ("[gate]", GateSettings),
 )
@@ -95,12 +99,12 @@ def _type(annotation: Any) -> str:
     text = str(annotation)
     if isinstance(annotation, UnionType):
         return _type(arguments[0])
-    if "Literal" in text:
-        return " or ".join(f"`{argument}`" for argument in arguments)
     if text.startswith("dict"):
         return f"table of {_type(arguments[1])}"
     if text.startswith("tuple"):
         return f"list of {_type(arguments[0])}"
+    if "Literal" in text:
+        return " or ".join(f"`{argument}`" for argument in arguments)
     return _type(arguments[0])
 
 

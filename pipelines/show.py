@@ -18,6 +18,8 @@ RULE_NAMES = {
     "uniform": ("same objectives, equal weights", "uniform"),
     "bradley_terry": ("same features, one linear head", "Bradley-Terry"),
     "length": ("longer response wins", "length only"),
+    "slic": ("same features, hinge on the margin", "SLiC-HF loss"),
+    "mlp": ("same features, two-layer head", "Bradley-Terry"),
 }
 
 
@@ -58,13 +60,14 @@ def show_extract(result: dict[str, Any], recipe: Recipe) -> None:
 def show_heads(result: dict[str, Any], recipe: Recipe) -> None:
     """One line per objective."""
     table = Table("objective", title=f"{recipe.name}: heads")
-    for heading in ("rows", "alpha", "validation MSE", "Pearson"):
+    for heading in ("rows", "alpha", "freedom", "validation MSE", "Pearson"):
         table.add_column(heading, justify="right")
     for name, head in result["objectives"].items():
         table.add_row(
             name,
             f"{head['rows']:,}",
             f"{head['alpha']:g}",
+            f"{head['degrees_of_freedom']:,.0f}",
             f"{head['validation_mse']:.4f}",
             f"{head['pearson']:.3f}",
         )
@@ -92,6 +95,30 @@ def show_gating(result: dict[str, Any], recipe: Recipe) -> None:
         f" entropy of the gate {result['gate']['entropy']:.2f}, {result['seconds']:.1f} s;"
         f" {recipe.folder / 'gating.json'}"
     )
+    if result["other_heads"]:
+        show_other_heads(result["other_heads"], recipe)
+
+
+def show_other_heads(result: dict[str, Any], recipe: Recipe) -> None:
+    """One line per head, and for heads of objectives one per objective beside the ridge."""
+    out = console()
+    for name, head in result["pairwise"].items():
+        interval = f"{head['low']:.1%} to {head['high']:.1%}"
+        out.print(
+            f"{RULE_NAMES[name][0]} ({RULE_NAMES[name][1]}): {head['validation_accuracy']:.1%} of"
+            f" {head['validation_pairs']:,} held-out pairs ({interval}), {head['seconds']:.1f} s"
+        )
+    for name, objectives in result["objectives"].items():
+        table = Table("objective", title=f"{recipe.name}: {name} head beside the ridge")
+        for heading in ("levels", "alpha", "validation MSE", "ridge", "Pearson", "ridge"):
+            table.add_column(heading, justify="right")
+        for objective, head in objectives.items():
+            errors = (f"{head[key]:.4f}" for key in ("validation_mse", "ridge_validation_mse"))
+            correlations = (_number(head[key]) for key in ("pearson", "ridge_pearson"))
+            table.add_row(objective, str(head["levels"]), f"{head['alpha']:g}", *errors, *correlations)
+        out.print(table)
+        for objective, reason in result["skipped"][name].items():
+            out.print(f"{name} not fitted: {objective} ({reason})", highlight=False)
 
 
 def show_rewardbench(result: dict[str, Any], recipe: Recipe) -> None:
@@ -138,6 +165,10 @@ def _strongest(gate_by_section: dict[str, dict[str, float]]) -> Table:
 def show_demo_corpus(summary: dict[str, Any], out_folder: Path) -> None:
     """Where the self-made rows lie."""
     console().print(f"{sum(summary['files'].values()):,} self-made rows in {len(summary['files'])} files: {out_folder}")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.3f}"
 
 
 def _percent(share: float | None) -> str:

@@ -20,6 +20,7 @@ from gating.training import GatePairs, TrainedGate, train_gate
 from heads.bradley_terry import choose_strength
 from heads.stored import predict_stored
 from pipelines.artefacts import gating_inputs, open_run, write_arrays, write_json
+from pipelines.fit_other_heads import fit_other_heads
 from pipelines.recipe import Recipe
 from pipelines.reward_model import Heads, verbosity_of
 
@@ -42,6 +43,7 @@ def train_gating(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
     pairs = read_table(recipe.folder / "tables", "pairs")
     if pairs.is_empty():
         raise UserError("there are no pairs to train the gate on: add a pair set to the recipe, and extract again")
+    others = fit_other_heads(recipe, store, progress)
     keys, (chosen, rejected) = unique_keys(pairs["chosen_key"], pairs["rejected_key"])
     rewards = predict_stored(store, keys, heads.weight, progress)  # (responses, k)
     debiasing = _debias(recipe, store, heads, progress)
@@ -90,6 +92,7 @@ def train_gating(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
         "uniform_validation_accuracy": float((difference[sides["validation"]].mean(axis=-1) > 0).mean()),
         "bradley_terry_validation_accuracy": plain_accuracy,
         "bradley_terry_strength": plain.strength,
+        "other_heads": others,
         "best_step": trained.best.step,
         "looks": [asdict(look) for look in trained.looks],
         "gate": asdict(summary),
