@@ -30,7 +30,7 @@ class Planted(NamedTuple):
 class GateWithTheAxisMistake(Gate):
     """The reference training code: softmax over chosen and rejected, which share their prompt's logits."""
 
-    def forward(self, prompts: Tensor) -> Tensor:
+    def forward(self, prompts: Tensor, kept: Tensor | None = None) -> Tensor:
         hidden = prompts
         for layer in self.layers[:-1]:
             hidden = torch.relu(layer(hidden))
@@ -228,8 +228,14 @@ def without_pairs(pairs: GatePairs) -> GatePairs:
     ("spoil", "sentence"),
     [
         (without_pairs, "there are no {side} pairs: add a pair set"),
-        (lambda pairs: spoiled(pairs, "difference", float("nan")), "reward .* of the {side} pairs is not finite"),
-        (lambda pairs: spoiled(pairs, "difference", float("inf")), "reward .* of the {side} pairs is not finite"),
+        (
+            lambda pairs: spoiled(pairs, "difference", float("nan")),
+            r"reward of the {side} pairs is not finite \(pair 0, objective 0\)",
+        ),
+        (
+            lambda pairs: spoiled(pairs, "difference", float("inf")),
+            r"reward of the {side} pairs is not finite \(pair 0, objective 0\)",
+        ),
         (lambda pairs: spoiled(pairs, "prompts", float("nan")), "feature of the {side} pairs is not finite"),
     ],
 )
