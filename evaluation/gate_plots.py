@@ -74,7 +74,7 @@ def _debiasing(result: dict[str, Any], path: Path) -> None:
         axes.set_ylim(len(names) - 0.5, -0.5)
         axes.set_xlim(-1, 1)
         axes.set_xlabel(f"{result['correlation'].capitalize()} correlation with {result['verbosity']}")
-        axes.legend(loc="upper center", bbox_to_anchor=(0.4, -1.1 / (0.28 * len(names) + 0.6)), ncols=3, frameon=False)
+        axes.figure.legend(loc="outside lower center", ncols=3, frameon=False)
 
 
 def _training(result: dict[str, Any], path: Path) -> None:

@@ -30,7 +30,7 @@ class Planted(NamedTuple):
 class GateWithTheAxisMistake(Gate):
     """The reference training code: softmax over chosen and rejected, which share their prompt's logits."""
 
-    def forward(self, prompts: Tensor, kept: Tensor | None = None) -> Tensor:
+    def forward(self, prompts: Tensor, kept: Tensor | None = None) -> Tensor:  # noqa: ARG002
         hidden = prompts
         for layer in self.layers[:-1]:
             hidden = torch.relu(layer(hidden))
