@@ -7,7 +7,7 @@ from torch import Tensor
 
 from cache import UserError
 
-BLOCK_ROWS = 4096
+BLOCK_ROWS = 1024
 """Prompts looked at or computed at once, which bounds the memory beside the features themselves."""
 
 

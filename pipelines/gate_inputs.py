@@ -25,7 +25,7 @@ class GateInputs:
     """A run's pairs, one line of `table` each."""
 
     table: pl.DataFrame
-    """Lines of `pairs.parquet` whose set has a weight above 0."""
+    """What `read_pairs` gave."""
     prompts: Tensor
     """(p, d) in the store's dtype, one row a distinct prompt."""
     prompt: NDArray[np.int64]
@@ -71,17 +71,28 @@ class GateInputs:
         )
 
 
-def read_gate_inputs(
-    recipe: Recipe, store: FeatureStore, heads: Heads, debiasing: Debiasing, progress: Progress
-) -> GateInputs:
-    """Rewards and prompt features of all pairs of a run.
+def read_pairs(recipe: Recipe, store: FeatureStore) -> pl.DataFrame:
+    """The lines of `pairs.parquet` whose set has a weight above 0, with three more columns.
+
+    `tied`: neither response is preferred; `asked`: how far apart the scores should be; `weight`: in the loss.
 
     Raises:
-        UserError: there are no pairs, a prompt lies in both splits or has no feature, or a reward is not finite.
+        UserError: there are no pairs, or a prompt lies in both splits or has no feature.
     """
     table = _with_roles(read_table(recipe.folder / "tables", "pairs"), recipe.gate)
     _refuse_shared_prompts(table)
     _refuse_missing_prompts(table, store)
+    return table
+
+
+def read_gate_inputs(
+    table: pl.DataFrame, store: FeatureStore, heads: Heads, debiasing: Debiasing, progress: Progress
+) -> GateInputs:
+    """Rewards and prompt features of the pairs that `read_pairs` gave.
+
+    Raises:
+        UserError: a reward is not finite.
+    """
     keys, (chosen, rejected) = unique_keys(table["chosen_key"], table["rejected_key"])
     rewards = predict_stored(store, keys, heads.weight, progress)  # (m, k)
     _refuse_not_finite(rewards, table, chosen, rejected, heads.objectives)
@@ -102,7 +113,6 @@ def gather_prompts(store: FeatureStore, keys: Keys) -> Tensor:
 
 
 def _with_roles(pairs: pl.DataFrame, settings: GateSettings) -> pl.DataFrame:
-    """Pairs with three more columns: tied, asked (the margin asked of the scores), weight."""
     if pairs.is_empty():
         raise UserError("there are no pairs to train the gate on: add a pair set to the recipe, and extract again")
 

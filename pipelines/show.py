@@ -167,7 +167,7 @@ def show_explanation(result: dict[str, Any]) -> None:
     table = Table(
         title=f"score {result['score']:.6f}",
         caption=(
-            f"contribution = coefficient × reward - verbosity penalty; penalty = coefficient × lambda × verbosity, which"
+            "contribution = coefficient × reward - verbosity penalty; penalty = coefficient × lambda × verbosity, which"
             f" is {named}. The score is the sum of the contributions in full precision (--json), shown rounded here."
         ),
     )

@@ -20,7 +20,8 @@ from gating.training import TrainedGate, train_gate
 from heads.bradley_terry import BradleyTerryHead, choose_strength
 from heads.stored import predict_stored
 from pipelines.artefacts import Arrays, gating_inputs, open_run, write_arrays, write_json
-from pipelines.gate_inputs import GateInputs, read_gate_inputs
+from pipelines.feature_differences import feature_differences
+from pipelines.gate_inputs import GateInputs, read_gate_inputs, read_pairs
 from pipelines.held_out import held_out_accuracies
 from pipelines.recipe import Recipe
 from pipelines.reference_set import debias, no_roots
@@ -42,8 +43,9 @@ def train_gating(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
     run, store = open_run(recipe)
     heads = Heads.read(recipe)
     digest = gating_inputs(recipe)
+    pairs = read_pairs(recipe, store)
     debiasing, held_out_correlations = debias(recipe, store, heads, progress)
-    inputs = read_gate_inputs(recipe, store, heads, debiasing, progress)
+    inputs = read_gate_inputs(pairs, store, heads, debiasing, progress)
     trained = train_gate(inputs.gate_pairs("train"), inputs.gate_pairs("validation"), recipe.gate, progress)
     gate_seconds = time.monotonic() - started
     tasks = [pairs.name for pairs in recipe.pairs]
@@ -130,13 +132,11 @@ def _fit_rules(inputs: GateInputs, router: TaskRouter, tasks: int) -> dict[str, 
 
 def _bradley_terry(recipe: Recipe, store: FeatureStore, inputs: GateInputs) -> tuple[BradleyTerryHead, float]:
     """The plain head on the decided pairs' differences of features, and its strength."""
-    features = store.gather(inputs.keys).reshape(len(inputs.keys), -1)  # (m, layers * d)
-    train, validation = (inputs.rows(split, decided=True) for split in ("train", "validation"))
-    plain, _ = choose_strength(
-        features[inputs.chosen[train]] - features[inputs.rejected[train]],
-        features[inputs.chosen[validation]] - features[inputs.rejected[validation]],
-        recipe.heads.bradley_terry_strengths,
+    train, validation = (
+        feature_differences(store, inputs.keys, inputs.chosen[rows], inputs.rejected[rows])
+        for rows in (inputs.rows("train", decided=True), inputs.rows("validation", decided=True))
     )
+    plain, _ = choose_strength(train, validation, recipe.heads.bradley_terry_strengths)
     return plain, plain.strength
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.pipelines.conftest import ROOT, Demo, armorm, small_recipe
 
-COMMANDS = ["demo-corpus", "extract", "fit-heads", "train-gating", "eval"]
+COMMANDS = ["demo-corpus", "extract", "fit-heads", "train-gating", "eval", "explain"]
 
 
 def assert_refused(done: object, sentence: str) -> None:
