@@ -13,6 +13,17 @@ REFERENCE = "uniform"
 """The rule that the others' leads are over."""
 
 
+def contradiction(rules: Mapping[str, Any]) -> str | None:
+    """One sentence if the ratings taken together judge the held-out pairs worse than a coin would."""
+    uniform = rules[REFERENCE]
+    if uniform["high"] >= 0.5:
+        return None
+    return (
+        f"equal weights judge {uniform['accuracy']:.0%} of the held-out pairs right, significantly less than half: the"
+        " pairs contradict the ratings; check which side of each pair set is the chosen one"
+    )
+
+
 def held_out_accuracies(
     inputs: GateInputs,
     chosen: Responses,

@@ -22,7 +22,7 @@ from heads.stored import predict_stored
 from pipelines.artefacts import Arrays, gating_inputs, open_run, write_arrays, write_json
 from pipelines.feature_differences import feature_differences
 from pipelines.gate_inputs import GateInputs, read_gate_inputs, read_pairs
-from pipelines.held_out import held_out_accuracies
+from pipelines.held_out import contradiction, held_out_accuracies
 from pipelines.recipe import Recipe
 from pipelines.reference_set import debias, no_roots
 from pipelines.reward_model import Heads
@@ -57,7 +57,8 @@ def train_gating(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
     )
     held_out = np.unique(inputs.prompt[inputs.rows("validation")])
     summary = summarise(gate_weights(trained, inputs.prompts[held_out]), heads.objectives)
-    if (warning := summary.warning()) is not None:
+    warning = summary.warning() or contradiction(accuracies["rules"])
+    if warning is not None:
         log.warning("%s", warning)
     write_arrays(
         recipe.folder / "gating.safetensors",
