@@ -43,7 +43,7 @@ def plot_coefficients(result: dict[str, Any], folder: Path) -> Path:
     objectives = list(next(iter(sections.values())))
     shares = np.array([[100 * own[name] for own in sections.values()] for name in objectives])  # (k, sections)
     height = 1.2 + 0.28 * len(objectives)
-    with _figure(folder / "coefficients.png", 3.2 + 1.1 * len(sections), height) as axes:
+    with _figure(folder / "coefficients.png", max(6.5, 3.2 + 1.1 * len(sections)), height) as axes:
         axes.imshow(shares, cmap="Blues", aspect="auto", vmin=0, vmax=max(float(shares.max()), 1.0))
         for row, column in np.ndindex(shares.shape):
             dark = shares[row, column] > 0.6 * shares.max()
