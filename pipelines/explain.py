@@ -8,13 +8,14 @@ import torch
 from numpy.typing import NDArray
 
 from cache import UserError
-from extract.backbone import find_backbone
+from extract.backbone import Backbone, find_backbone
 from extract.engines import choose_device
 from extract.engines.sequential import SequentialEngine
 from extract.packing import Request
 from extract.records import Message
 from extract.templating import ConversationEncoder, NotEncodableError
 from gating.collapse import summarise
+from pipelines.artefacts import open_run
 from pipelines.recipe import Recipe
 from pipelines.reward_model import RewardModel, verbosity_of
 
@@ -48,9 +49,11 @@ def read_features(recipe: Recipe, prompt: str, response: str) -> ReadFeatures:
     """Run the backbone over one conversation of one turn.
 
     Raises:
-        UserError: the text is empty, spells a special token, or is longer than backbone.max_tokens.
+        UserError: the text is empty, spells a special token, or is longer than backbone.max_tokens, or the
+            backbone is not the one that the run's features are of.
     """
     backbone = find_backbone(recipe.backbone)
+    _refuse_another_backbone(recipe, backbone)
     encoder = ConversationEncoder(backbone.tokenizer, recipe.backbone)
     (encoded,) = encoder.encode([((Message("user", prompt),), (response,))])
     if isinstance(encoded, NotEncodableError):
@@ -64,6 +67,18 @@ def read_features(recipe: Recipe, prompt: str, response: str) -> ReadFeatures:
     features = engine.features(layout).reshape(len(layout.keys), -1)  # (prompt and response, layers * d)
     whole = layout.n_tokens.argmax()
     return ReadFeatures(features[layout.n_tokens.argmin()], features[whole], len(encoded.responses[0]))
+
+
+def _refuse_another_backbone(recipe: Recipe, backbone: Backbone) -> None:
+    """A local backbone can change without the recipe's changing; its states would mean nothing to the heads."""
+    _, store = open_run(recipe)
+    there = store.fingerprint
+    here = backbone.fingerprint(recipe.backbone, there.store_dtype, there.engine)  # type: ignore[arg-type]
+    if changed := there.differences(here):
+        raise UserError(
+            f"the {changed[0]} of {recipe.backbone.model} is not the one that {recipe.folder} was extracted with:"
+            " run `armorm extract` and the commands behind it again"
+        )
 
 
 def explained(model: RewardModel, features: ReadFeatures) -> dict[str, Any]:

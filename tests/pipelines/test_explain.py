@@ -2,6 +2,8 @@
 
 import json
 import re
+import shutil
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,14 +13,17 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from extract.tables import key_column
 from gating.gate import Gate
 from gating.rules import RULES
 from gating.rules.rule import Responses
 from gating.settings import GateSettings
 from gating.task_router import TaskRouter
+from pipelines.artefacts import open_run
 from pipelines.explain import ReadFeatures, explain, explained, read_features
 from pipelines.recipe import read_recipe
 from pipelines.reward_model import Heads, RewardModel
+from tests.conftest import TINY
 from tests.pipelines.conftest import Demo, armorm
 
 PROMPT, RESPONSE = "How do I bake bread?", "Mix flour, water, salt and yeast, let it rise, and bake it for 40 minutes."
@@ -99,15 +104,11 @@ def test_a_row_of_the_suite_scores_as_it_did_in_the_evaluation(demo: Demo, monke
     recipe = read_recipe(demo.folder / "demo.toml")
     path = next((demo.folder / "data" / "demo").glob("allenai/reward-bench/data/*.parquet"))
     row = pl.read_parquet(path).row(0, named=True)
-    from pipelines.artefacts import open_run
-
     _, store = open_run(recipe)
     model = RewardModel.read(recipe)
     suites = pl.read_parquet(demo.run / "tables" / "suites.parquet").filter(
         (pl.col("subset") == row["subset"]) & pl.col("chosen")
     )
-    from extract.tables import key_column
-
     stored = model.scores(
         model.responses(
             store,
@@ -149,11 +150,25 @@ def test_prompt_and_response_are_read_apart(demo: Demo, monkeypatch: pytest.Monk
 
 
 def test_a_run_without_a_gate_names_the_command_that_is_missing(demo: Demo, tmp_path: Any) -> None:
-    import shutil
-
     folder = tmp_path / "copy"
     shutil.copytree(demo.folder, folder)
     (folder / "runs" / "demo" / "gating.json").unlink()
     done = armorm("explain", "--recipe", "demo.toml", "--prompt", PROMPT, "--response", RESPONSE, folder=folder)
     assert done.returncode == 2
     assert "run `armorm train-gating` first" in done.stderr
+
+
+def test_a_backbone_that_has_changed_since_is_refused(demo: Demo, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(demo.folder, folder)
+    shutil.copytree(TINY, tmp_path / "backbone")
+    config = tmp_path / "backbone" / "config.json"
+    recipe, extracted = folder / "demo.toml", folder / "runs" / "demo" / "extract.json"
+    for file in (recipe, extracted):  # as if the run had been made with this copy
+        file.write_text(file.read_text().replace(str(TINY), str(tmp_path / "backbone")))
+    arguments = ["explain", "--recipe", "demo.toml", "--prompt", PROMPT, "--response", RESPONSE]
+    assert armorm(*arguments, folder=folder).returncode == 0
+    config.write_text(config.read_text() + "\n")
+    done = armorm(*arguments, folder=folder)
+    assert done.returncode == 2
+    assert re.search(r"^error: the backbone of .* is not the one that runs/demo was extracted with", done.stderr, re.M)
