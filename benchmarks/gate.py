@@ -250,11 +250,11 @@ def table(results: list[dict[str, Any]]) -> str:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pairs", type=int, nargs="+", default=[20_000, 40_000, 80_000])
+    parser.add_argument("--pairs", type=int, nargs="+", default=[80_000, 40_000, 20_000])
     parser.add_argument("--features", type=int, default=4096)
     parser.add_argument("--hidden", type=int, default=1024)
     parser.add_argument("--steps", type=int, default=2000, help="of the authors' loop, and at most of this one")
-    parser.add_argument("--ways", nargs="+", default=["ours", "ours-float32", "authors"])
+    parser.add_argument("--ways", nargs="+", default=["ours", "authors", "ours-float32"])
     parser.add_argument("--json", type=Path, default=None, help="written anew after each way")
     parser.add_argument("--way", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
