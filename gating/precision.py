@@ -4,8 +4,14 @@ import torch
 
 from gating.settings import GateSettings
 
-ENOUGH_WEIGHTS = 1 << 18
-"""Weights of the first layer from which bfloat16 gains: below that, a step is calls and not arithmetic."""
+LARGE = 1 << 18
+"""Weights of the first layer from which a step costs arithmetic. Below that it costs calls: bfloat16 gains nothing,
+and several threads wait for one another."""
+
+
+def is_large(settings: GateSettings, features: int) -> bool:
+    """Whether a gate over so many features is worth several threads and bfloat16."""
+    return settings.hidden_layers > 0 and features * settings.hidden_size >= LARGE
 
 
 def training_dtype(settings: GateSettings, features: int) -> torch.dtype:
@@ -16,8 +22,7 @@ def training_dtype(settings: GateSettings, features: int) -> torch.dtype:
     """
     if settings.precision != "auto":
         return torch.bfloat16 if settings.precision == "bfloat16" else torch.float32
-    large = settings.hidden_layers > 0 and features * settings.hidden_size >= ENOUGH_WEIGHTS
-    return torch.bfloat16 if large and multiplies_bfloat16() else torch.float32
+    return torch.bfloat16 if is_large(settings, features) and multiplies_bfloat16() else torch.float32
 
 
 def multiplies_bfloat16() -> bool:

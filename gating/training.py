@@ -8,7 +8,7 @@ import logging
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,59 +22,13 @@ from gating.gate import Gate
 from gating.gate_pairs import BLOCK_ROWS, GatePairs
 from gating.gate_stack import GateStack
 from gating.logistic_weights import logistic_weights
-from gating.precision import training_dtype
+from gating.precision import is_large, training_dtype
 from gating.preference_loss import bradley_terry_ties
 from gating.settings import GateSettings
 from gating.standardising import Standardising
+from gating.trained_gate import Look, SeedResult, TrainedGate
 
 log = logging.getLogger(__name__)
-
-SMALL_GATE = 1 << 18
-"""Weights of the first layer below which one thread is faster than several, which wait for one another."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One look at the held-out pairs."""
-
-    step: int
-    train_loss: float
-    loss: float
-    accuracy: float
-    """Share of decided pairs judged right; a tie of the scores counts as wrong, as it does in the suites."""
-
-
-@dataclass(frozen=True, slots=True)
-class SeedResult:
-    """One seed's best look, and all its looks."""
-
-    seed: int
-    best: Look
-    looks: tuple[Look, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainedGate:
-    """The gate that is kept, and how each seed did."""
-
-    gate: Gate
-    kept: SeedResult
-    seeds: tuple[SeedResult, ...]
-    tie_threshold: float | None
-    """eta of the loss with ties, as learned; None without."""
-    dtype: torch.dtype
-    """Of the hidden layers' products in training."""
-    threads: int
-
-    @property
-    def best(self) -> Look:
-        """The look whose gate is kept."""
-        return self.kept.best
-
-    @property
-    def looks(self) -> tuple[Look, ...]:
-        """All looks of the seed that is kept."""
-        return self.kept.looks
 
 
 def train_gate(
@@ -95,7 +49,7 @@ def train_gate(
         train, validation = train.decided(), validation.decided()
     features = train.prompts.shape[-1]
     dtype = training_dtype(settings, features)
-    with _threads(1 if features * settings.hidden_size < SMALL_GATE else torch.get_num_threads()):
+    with _threads(torch.get_num_threads() if is_large(settings, features) else 1):
         scaling = (
             Standardising.fit(train.prompts, train.used_prompts())
             if settings.standardise

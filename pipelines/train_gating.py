@@ -16,7 +16,8 @@ from gating.gate_pairs import BLOCK_ROWS
 from gating.rules import RULES
 from gating.rules.rule import PairRewards, Responses
 from gating.task_router import TaskRouter
-from gating.training import TrainedGate, train_gate
+from gating.trained_gate import TrainedGate
+from gating.training import train_gate
 from heads.bradley_terry import BradleyTerryHead, choose_strength
 from heads.stored import predict_stored
 from pipelines.artefacts import Arrays, gating_inputs, open_run, write_arrays, write_json

@@ -14,7 +14,8 @@ from gating.gate import Gate
 from gating.gate_pairs import GatePairs
 from gating.logistic_weights import logistic_weights
 from gating.settings import GateSettings
-from gating.training import TrainedGate, train_gate
+from gating.trained_gate import TrainedGate
+from gating.training import train_gate
 
 K = 4
 D = 12
