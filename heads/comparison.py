@@ -30,6 +30,10 @@ Pairs = NDArray[np.int64]
 class PairwiseKind:
     """A head that gives a response one score, learned from pairs."""
 
+    title: str
+    """What tables call it."""
+    method: str
+    """What it is known as."""
     fit: Callable[[Features, Pairs, Pairs, OtherHeadSettings, Progress], tuple[Arrays, dict[str, Any]]]
     """(features, training pairs, validation pairs, …) -> weights, and what a report says about the fit."""
     scores: Callable[[Features, Arrays], NDArray[np.float64]]
@@ -73,8 +77,8 @@ def _mlp_scores(features: Features, arrays: Arrays) -> NDArray[np.float64]:
 
 
 PAIRWISE: dict[str, PairwiseKind] = {
-    "slic": PairwiseKind(_fit_slic, _slic_scores, "weight"),
-    "mlp": PairwiseKind(_fit_mlp, _mlp_scores, "hidden_weight"),
+    "slic": PairwiseKind("same features, hinge on the margin", "SLiC-HF loss", _fit_slic, _slic_scores, "weight"),
+    "mlp": PairwiseKind("same features, two-layer head", "Bradley-Terry", _fit_mlp, _mlp_scores, "hidden_weight"),
 }
 
 

@@ -113,6 +113,9 @@ class Recipe(BaseModel):
             _check_known(reference, [*sets, *(pairs.name for pairs in self.pairs)], "debiasing.reference")
         for layer in self.other_heads.layers:
             _check_known(str(layer), list(map(str, self.backbone.layers)), "other_heads.layers")
+        for key in ("ties", "margin", "pair_weights"):
+            for name in getattr(self.gate, key):
+                _check_known(name, [pairs.name for pairs in self.pairs], f"gate.{key}")
         if self.extract.pack_tokens < self.backbone.max_tokens:
             raise ValueError(
                 f"extract.pack_tokens ({self.extract.pack_tokens}) must be at least"
