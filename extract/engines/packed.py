@@ -106,7 +106,8 @@ class PackedEngine:
         return [self._prepare(part) for part in cut(layout, self._most_tokens)]
 
     def _prepare(self, layout: PackLayout) -> _Prepared:
-        compiled = self._compiled and len(layout.token_ids) >= WORTH_FILLING * self._most_tokens
+        # A single conversation may be longer than that, and then nothing can be filled up.
+        compiled = self._compiled and WORTH_FILLING * self._most_tokens <= len(layout.token_ids) <= self._most_tokens
         run = filled(layout, self._most_tokens) if compiled else layout
         plan = plan_attention(run, self._device, self._dtype, capped=self._capped)
         return _Prepared(
