@@ -9,7 +9,7 @@ from scipy.linalg import lapack
 from heads.symmetric import Real
 
 REFINED = 1e-7
-"""Relative size of a correction after which a solution counts as exact: the next would be as much smaller again."""
+"""Relative error of a solution that counts as exact, judged by its last correction and by how fast they shrink."""
 
 REFINEMENTS = 10
 """Corrections tried before the factor is made again in float64."""
@@ -79,13 +79,15 @@ class Factor:
         NaN where not even a factor in float64 gives one that can be refined.
         """
         for _ in range(2):
-            solution = np.zeros_like(b)
+            solution = self.approximate(b)
+            before = size = np.linalg.norm(solution, axis=0)  # (c,)
             for _ in range(REFINEMENTS):
                 correction = self.approximate(b - self._xx @ solution - self.alpha * solution)
                 solution += correction
-                size = np.linalg.norm(solution, axis=0)
-                if (np.linalg.norm(correction, axis=0) <= REFINED * size).all():
+                now = np.linalg.norm(correction, axis=0)
+                if (now * now <= REFINED * size * before).all():  # each is smaller by the same factor
                     return solution
+                before = now
             lower = _factorised(self._xx, self.alpha, np.float64) if self.lower.dtype == np.float32 else None
             if lower is None:
                 break

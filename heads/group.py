@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from cache.precision import from_storage, to_storage
 from heads.stored_arrays import StoredArrays
-from heads.symmetric import Real, add_lower, lower_product, packed_length
+from heads.symmetric import Real, Scratch, add_lower, packed_length
 
 Storage = Literal["float16", "bfloat16", "float32", "float64"]
 
@@ -115,7 +115,7 @@ class Group:
         for features, values in _blocks(kept, targets):
             yield self.layout.numbers(features), values
 
-    def add(self, features: Real, targets: NDArray[np.float64], scratch: "Scratch") -> None:
+    def add(self, features: Real, targets: NDArray[np.float64], scratch: Scratch) -> None:
         """Add rows: features (n, width), targets (n, k) with 0 where not rated."""
         self.recall()
         x = features.astype(self.layout.product, copy=False)  # (n, width)
@@ -128,7 +128,7 @@ class Group:
         self._kept_targets.append(targets.copy())
         self._multiply_if_many(scratch)
 
-    def merge(self, other: "Group", scratch: "Scratch") -> None:
+    def merge(self, other: "Group", scratch: Scratch) -> None:
         """Add the rows of another group of the same layout."""
         self.recall()
         self.n += other.n
@@ -148,7 +148,7 @@ class Group:
             self._kept_targets.append(other._shelf["targets"])
         self._multiply_if_many(scratch)
 
-    def settle(self, scratch: "Scratch") -> None:
+    def settle(self, scratch: Scratch) -> None:
         """Multiply what is left of rows, if any were multiplied before: nothing is kept beside a matrix."""
         if not self.is_rows and self.kept:
             self.recall()
@@ -203,11 +203,11 @@ class Group:
         group._shelf = shelf
         return group
 
-    def _multiply_if_many(self, scratch: "Scratch") -> None:
+    def _multiply_if_many(self, scratch: Scratch) -> None:
         if self.kept > (BLOCK_ROWS if self._packed else self.layout.kept_rows):
             self._multiply(scratch)
 
-    def _multiply(self, scratch: "Scratch") -> None:
+    def _multiply(self, scratch: Scratch) -> None:
         if not self._packed:
             lengths = [packed_length(end - first) for first, end in self.layout.blocks]
             self._packed = [np.zeros(length, self.layout.product) for length in lengths]
@@ -216,20 +216,6 @@ class Group:
             for (first, end), packed in zip(self.layout.blocks, self._packed, strict=True):
                 add_lower(scratch.product(numbers[:, first:end]), packed)
         self._kept, self._kept_targets = [], []
-
-
-class Scratch:
-    """A matrix that products are written to, made once for all groups."""
-
-    def __init__(self) -> None:
-        self._matrix: Real = np.empty((0, 0), order="F")
-
-    def product(self, x: Real, add: bool = False) -> Real:
-        """The lower triangle of x' x, for x (n, m), on top of the last one if `add`; valid until the next call."""
-        if self._matrix.shape != (x.shape[-1],) * 2 or self._matrix.dtype != x.dtype:
-            self._matrix = np.empty((x.shape[-1],) * 2, x.dtype, order="F")
-        lower_product(np.ascontiguousarray(x), self._matrix, add)
-        return self._matrix
 
 
 def _blocks(

@@ -13,6 +13,7 @@ from heads.ridge_system import RidgeSystem, scores_of
 from heads.settings import HeadSettings
 from heads.statistics import GramStatistics
 from heads.subset import TRAIN, VALIDATION, Scope
+from heads.symmetric import Real
 from heads.uncertainty import packed
 
 BETWEEN = 9
@@ -53,7 +54,12 @@ class ObjectiveFit:
     """Objectives that the same rows rate, with the same weight."""
 
     def __init__(
-        self, statistics: GramStatistics, settings: HeadSettings, objectives: Sequence[int], weight: float
+        self,
+        statistics: GramStatistics,
+        settings: HeadSettings,
+        objectives: Sequence[int],
+        weight: float,
+        memory: Real | None = None,
     ) -> None:
         self._names = statistics.objectives
         self._settings = settings
@@ -63,7 +69,11 @@ class ObjectiveFit:
         self._learned = statistics.subset(first, scope_of(settings, TRAIN))
         self._held_out = statistics.subset(first, scope_of(settings, VALIDATION))
         self._both = statistics.subset(first, scope_of(settings, TRAIN, VALIDATION))
-        self._system = RidgeSystem.of(self._learned, self._objectives)
+        xx = None
+        if memory is not None and not self._learned.is_small:
+            memory.fill(0.0)
+            xx = self._learned.xx(add_to=memory)
+        self._system = RidgeSystem.of(self._learned, self._objectives, xx=xx)
         self._alphas = np.asarray(sorted(settings.alphas))
         self._errors, self._pearsons = self._scored(self._alphas)
         chosen_by = self._errors if settings.choose == "validation" else self._generalised(self._alphas)
@@ -77,6 +87,11 @@ class ObjectiveFit:
         if settings.continuous and len(self._alphas) > 1:
             self._chosen = self._between()
 
+    @property
+    def memory(self) -> Real | None:
+        """The matrix of this fit, once it is done, for the next fit to use; a new one costs as much as a product."""
+        return self._system.matrix if self._system.rows is None else None
+
     def fitted(self) -> list[FittedObjective]:
         """The heads, refitted on all rows."""
         distinct, which = np.unique(self._chosen, return_inverse=True)
@@ -87,7 +102,7 @@ class ObjectiveFit:
             else (scores[which, column] for scores in self._scored(distinct))
         )
         system = self._on_all_rows()
-        solved = [system.solved(float(alpha) / self._weight) for alpha in distinct]
+        solved = system.solved(distinct / self._weight)
         edges = (0, len(self._alphas) - 1) if len(self._alphas) > 1 else ()
         return [
             FittedObjective(

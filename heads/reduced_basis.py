@@ -17,8 +17,8 @@ TOLERANCE = 1e-4
 """Largest relative error of a solution, by a bound that is about ten times too wide: losses are then equal to four
 digits and more. The final heads are solved by themselves."""
 
-PLAIN_STEPS = 24
-"""Lanczos steps at most."""
+PLAIN_STEPS = 40
+"""Lanczos steps at most: with fewer, a second and a third factor are needed, each as long as ten steps and more."""
 
 LOOK_EVERY = 8
 """Lanczos steps between two looks at how good the solutions are."""

@@ -68,23 +68,31 @@ class RidgeSystem:
         """Constants that belong to weights (a, c, m). Shape (a, c)."""
         return self.mean - path @ self.centre
 
-    def solved(self, alpha: float) -> "SolvedSystem":
-        """The solution for one penalty, with what is to be known of it.
+    def solved(self, alphas: NDArray[np.float64]) -> list["SolvedSystem"]:
+        """The solution for each penalty, with what is to be known of it.
 
-        Up to `EIGEN_WIDTH` all of it comes from the eigenvalues. Beyond, from one Cholesky factor: the degrees of
+        Up to `EIGEN_WIDTH` all of it comes from the eigenvalues. Beyond, from Cholesky factors: the degrees of
         freedom are estimated with random signs, to about a quarter of their square root, and the condition is
         LAPACK's estimate in the 1-norm.
         """
         if len(self.matrix) <= EIGEN_WIDTH:
             values = np.maximum(np.linalg.eigvalsh(self.matrix), 0.0)  # (s,)
-            freedom, condition = (values / (values + alpha)).sum(), (values[-1] + alpha) / (values[0] + alpha)
-            return SolvedSystem(self.path(np.array([alpha]))[0], float(freedom), float(condition))
-        factor = self.factor(alpha)
-        if factor is None:
-            return SolvedSystem(np.full((self.right.shape[-1], len(self.centre)), np.nan), float("nan"), float("inf"))
-        solution = factor.solve(self.right).T  # (c, s)
-        weights = solution if self.rows is None else solution @ self.rows
-        return SolvedSystem(weights, degrees_of_freedom(factor), factor.condition())
+            freedoms = (values / (values + alphas[:, None])).sum(axis=-1)  # (a,)
+            conditions = (values[-1] + alphas) / (values[0] + alphas)  # (a,)
+            each = zip(self.path(alphas), freedoms, conditions, strict=True)
+            return [SolvedSystem(weights, float(freedom), float(condition)) for weights, freedom, condition in each]
+        found: list[SolvedSystem] = []
+        factor: Factor | None = None
+        for alpha in alphas:
+            factor = Factor.of(self.matrix, float(alpha), instead_of=factor)
+            if factor is None:
+                nothing = np.full((self.right.shape[-1], len(self.centre)), np.nan)
+                found.append(SolvedSystem(nothing, float("nan"), float("inf")))
+                continue
+            solution = factor.solve(self.right).T  # (c, s)
+            weights = solution if self.rows is None else solution @ self.rows
+            found.append(SolvedSystem(weights, degrees_of_freedom(factor), factor.condition()))
+        return found
 
     def factor(self, alpha: float) -> Factor | None:
         """The Cholesky factor for a penalty; None where that is too small."""

@@ -14,6 +14,7 @@ from heads.ridge_system import scores_of
 from heads.settings import HeadSettings
 from heads.statistics import GramStatistics
 from heads.subset import HELD_OUT, TRAIN, VALIDATION, Scope
+from heads.symmetric import Real
 from heads.uncertainty import Uncertainty
 
 log = logging.getLogger(__name__)
@@ -52,13 +53,14 @@ def fit_heads(
     by_weight: dict[float, list[int]] = {}
     for number in wanted:
         by_weight.setdefault(settings.objective_weights.get(statistics.objectives[number], 1.0), []).append(number)
+    memory: Real | None = None
     for weight, alike in by_weight.items():
         for together in statistics.sharing(both, alike):
-            fit = ObjectiveFit(statistics, settings, together, weight)
+            fit = ObjectiveFit(statistics, settings, together, weight, memory)
             fitted |= dict(zip(together, fit.fitted(), strict=True))
             if settings.uncertainty:
                 factors += fit.factors()
-            del fit  # and its matrix, before the next one is made
+            memory = fit.memory if fit.memory is not None else memory
             progress("fitting heads", len(fitted), len(wanted), "objectives")
     numbers = sorted(fitted)
     uncertainty = _uncertainty(factors, numbers, fitted, settings, statistics) if settings.uncertainty else None

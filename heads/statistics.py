@@ -12,8 +12,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from heads.group import EXACT_WIDTH, Group, Layout, Scratch, Storage
+from heads.group import EXACT_WIDTH, Group, Layout, Storage
 from heads.subset import LEARNED, GroupKey, Scope, Subset
+from heads.symmetric import Scratch
 
 
 class GramStatistics:

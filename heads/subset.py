@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from heads.group import BLOCK_ROWS, Group, Layout, Scratch
-from heads.symmetric import Real, add_packed, mirror
+from heads.group import BLOCK_ROWS, Group, Layout
+from heads.symmetric import Real, Scratch, add_packed, mirror
 
 TRAIN, VALIDATION = "train", "validation"
 

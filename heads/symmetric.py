@@ -81,6 +81,20 @@ def mirror(lower: Real) -> Real:
     return lower
 
 
+class Scratch:
+    """A matrix that products are written to, made once for all groups."""
+
+    def __init__(self) -> None:
+        self._matrix: Real = np.empty((0, 0), order="F")
+
+    def product(self, x: Real, add: bool = False) -> Real:
+        """The lower triangle of x' x, for x (n, m), on top of the last one if `add`; valid until the next call."""
+        if self._matrix.shape != (x.shape[-1],) * 2 or self._matrix.dtype != x.dtype:
+            self._matrix = np.empty((x.shape[-1],) * 2, x.dtype, order="F")
+        lower_product(np.ascontiguousarray(x), self._matrix, add)
+        return self._matrix
+
+
 def _routine(name: str, kind: Any) -> Any:
     """A BLAS routine as scipy offers it to Cython, called without Python's lock.
 

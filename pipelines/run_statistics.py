@@ -50,6 +50,7 @@ def update_statistics(
     about = _about(recipe, examples, fingerprint)
     statistics = _empty(recipe, store)
     kept: set[str] = set()
+    known: dict[str, Any] = {}
     try:
         saved, known = load_statistics(recipe.folder)
         kept = _still_true(saved, statistics, known, about)
@@ -60,7 +61,7 @@ def update_statistics(
         log.warning("%s; all statistics are made anew", damage.problem)
     parts = examples.select(part=pl.col("dataset") + "/" + pl.col("split"))["part"]
     rows = np.flatnonzero(~parts.is_in(sorted(kept)).to_numpy())
-    if len(rows) or about["rows"].keys() != kept:
+    if len(rows) or known != about:
         add_rows(statistics, store, examples[rows], targets_of(recipe, examples[rows]), progress)
         save_statistics(recipe.folder, statistics, about)
     return statistics, {"rows_read": len(rows), "rows_reused": len(examples) - len(rows)}

@@ -1,6 +1,6 @@
 """Choosing a penalty for each objective on validation rows, and the refit on all rows."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
@@ -10,9 +10,13 @@ from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 from sklearn.metrics import mean_squared_error
 
+import heads.cross_validation
+import heads.penalty_path
+import heads.ridge_system
 from cache import UserError
+from heads.objective_fit import FittedObjective
 from heads.ridge import ridge_paths
-from heads.selection import FittedObjective, fit_objectives, validation_scores
+from heads.selection import fit_heads, fit_objectives, validation_scores
 from heads.settings import HeadSettings
 from heads.statistics import GramStatistics
 from heads.subset import Scope
@@ -321,3 +325,25 @@ def test_one_layer_of_two_is_fitted_as_if_it_were_alone() -> None:
     for head, alone in zip(heads, fit(train, validation), strict=True):
         assert head.alpha == alone.alpha
         np.testing.assert_allclose(head.weight, alone.weight, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("options", [{}, {"choose": "gcv"}, {"continuous": True}, {"uncertainty": True}])
+def test_wide_features_are_fitted_by_factors_to_the_same_heads(
+    options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train, validation = planted(16, n=400, d=120)
+    statistics = statistics_of(train, validation)
+    alphas = tuple(10.0 ** np.arange(-2, 5))
+    settings_ = HeadSettings(alphas=alphas, **options)
+    narrow = fit_heads(statistics, settings_, skip_unfit=False).objectives
+    monkeypatch.setattr(heads.penalty_path, "EIGEN_WIDTH", 50)
+    monkeypatch.setattr(heads.ridge_system, "EIGEN_WIDTH", 50)
+    monkeypatch.setattr(heads.cross_validation, "EIGEN_WIDTH", 50)
+    wide = fit_heads(statistics, settings_, skip_unfit=False).objectives
+    for one, other in zip(narrow, wide, strict=True):
+        if not options.get("continuous"):
+            assert other.alpha == one.alpha
+            np.testing.assert_allclose(other.weight, one.weight, rtol=1e-5, atol=1e-7)
+            assert other.degrees_of_freedom == pytest.approx(one.degrees_of_freedom, abs=6)
+        assert other.validation_mse == pytest.approx(one.validation_mse, rel=1e-4)
+        assert other.validation_path == pytest.approx(one.validation_path, rel=5e-5)
