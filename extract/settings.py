@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-EngineName = Literal["packed", "padded", "sequential"]
+EngineName = Literal["packed", "padded", "sequential", "vllm"]
 """The ways to run the backbone."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -42,6 +42,27 @@ class BackboneSettings(BaseModel):
         return self
 
 
+class VllmSettings(BaseModel):
+    """`[extract.vllm]`: for the engine 'vllm' alone. The keys are vLLM's own arguments of the same names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
+    """Share of a GPU's memory for weights, activations and the cache of keys and values."""
+    kv_cache_memory_bytes: int | None = Field(default=None, gt=0)
+    """Size of the cache of keys and values; left out, it gets what gpu_memory_utilization leaves."""
+    max_num_batched_tokens: int = Field(default=8192, ge=1)
+    """Tokens of one step, in place of extract.pack_tokens; a longer conversation is computed in several."""
+    max_num_seqs: int = Field(default=512, ge=1)
+    """Sequences of one step."""
+    tensor_parallel_size: int = Field(default=1, ge=1)
+    """GPUs that share the weights."""
+    enable_prefix_caching: bool = True
+    """Compute a prompt once for all of its responses, to a block of some 16 tokens."""
+    enforce_eager: bool = False
+    """true: no compilation and no CUDA graphs; starts sooner, may run slower."""
+
+
 class ExtractSettings(BaseModel):
     """`[extract]`: how the backbone is run. Nothing here changes a feature by more than rounding."""
 
@@ -49,7 +70,8 @@ class ExtractSettings(BaseModel):
 
     engine: EngineName = "packed"
     """packed: many conversations a pass, each prompt once; padded: batches of like length, for backbones whose
-    attention cannot be exchanged, which packed falls back to; sequential: one at a time, to check against."""
+    attention cannot be exchanged, which packed falls back to; sequential: one at a time, to check against;
+    vllm: through vLLM, an optional extra (docs/vllm.md)."""
     pack_tokens: int = Field(default=8192, ge=8)
     """Tokens of one forward pass, at most; at least backbone.max_tokens. On a large GPU 32768 is faster."""
     compile: Literal["auto", "always", "never"] = "auto"
@@ -60,6 +82,7 @@ class ExtractSettings(BaseModel):
     ray_address: str | None = Field(default=None, min_length=1)
     """Of the Ray cluster that `--workers` uses, such as 'ray://head:10001'. Left out: what the environment's
     RAY_ADDRESS says, else a Ray of its own on this machine."""
+    vllm: VllmSettings = VllmSettings()
 
 
 class SplitSettings(BaseModel):

@@ -40,7 +40,8 @@ class GateSummary:
         if share > TOP_SHARE and self.top_share > TOP_SHARE:
             return (
                 f"the gate has collapsed onto {name} ({share:.0%} of prompts, mean weight {self.top_share:.2f}):"
-                " raise gate.temperature or gate.weight_decay, lower gate.learning_rate, or add other pair sets"
+                " set gate.scale_start to 'fitted', raise gate.scale_learning_rate, gate.temperature or"
+                " gate.weight_decay, or add other pair sets"
             )
         if self.prompts > 1 and self.spread < 1e-3:
             return (

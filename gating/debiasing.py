@@ -1,21 +1,15 @@
-"""Taking verbosity out of the rewards: r'_i = r_i - lambda_i * v, with corr(r'_i, v) = 0.
+"""Taking verbosity out of the rewards: r'_i = r_i - lambda_i * v, with corr(r'_i, v) = 0."""
 
-The correlation of r - lambda v with v falls as lambda grows: for two rows with v_a > v_b the difference
-of their adjusted rewards falls, so each pair of ranks can only turn against v. A root is therefore
-bracketed by doubling and found by bisection; for Pearson it is cov(r, v) / var(v).
-"""
-
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import rankdata
 
 from cache import UserError
-
-Column = NDArray[np.float64]
-"""Shape (n,)."""
+from gating.correlation import MEASURES, ROOTS, Column
+from gating.published_grid import first_on_grid
+from gating.settings import DebiasingSettings
 
 ROUNDING = 1e-9
 """A spread this small beside the reward's is float64 rounding."""
@@ -31,6 +25,8 @@ class Debiasing:
     objectives: tuple[str, ...]
     verbosity: str
     """Name of an objective, 'response_tokens' or 'none'."""
+    correlation: str
+    """'spearman' or 'pearson'."""
     lambdas: Column
     """(k,)"""
     before: Column
@@ -42,8 +38,33 @@ class Debiasing:
         """Adjusted rewards: rewards (n, k), verbosity (n,) -> (n, k)."""
         return (rewards - self.lambdas[None, :] * verbosity[:, None]).astype(np.float32)
 
+    def correlations(self, rewards: NDArray[np.floating], verbosity: NDArray[np.floating]) -> tuple[Column, Column]:
+        """Correlation with verbosity before and behind the transform, on rows of any set. Shapes (k,).
+
+        NaN where nothing is taken out, for the verbosity objective behind the transform, and on fewer than
+        two rows.
+
+        Args:
+            rewards: (n, k)
+            verbosity: (n,)
+        """
+        before, after = np.full((2, len(self.objectives)), np.nan)
+        if self.verbosity == "none" or len(rewards) < 2:
+            return before, after
+        measure = MEASURES[self.correlation]
+        v = np.asarray(verbosity, dtype=np.float64)
+        for number, objective in enumerate(self.objectives):
+            r = np.asarray(rewards[:, number], dtype=np.float64)
+            before[number] = measure(r, v)
+            if objective != self.verbosity:
+                adjusted = r - self.lambdas[number] * v
+                # A reward that is nothing but verbosity leaves rounding, whose correlation means nothing.
+                nothing_left = np.std(adjusted) <= ROUNDING * np.std(r)
+                after[number] = 0.0 if nothing_left else measure(adjusted, v)
+        return before, after
+
     def not_taken_out(self) -> list[str]:
-        """Objectives whose correlation could not be brought near zero: it steps over it."""
+        """Objectives whose correlation with verbosity on the reference set is not near zero."""
         return [
             name
             for name, after in zip(self.objectives, self.after, strict=True)
@@ -52,105 +73,56 @@ class Debiasing:
 
 
 def fit_debiasing(
-    rewards: NDArray[np.floating], verbosity: Column, objectives: Sequence[str], name: str, correlation: str
+    rewards: NDArray[np.floating], verbosity: Column, objectives: Sequence[str], settings: DebiasingSettings
 ) -> Debiasing:
     """Find lambda for every objective on a reference set.
+
+    The objective that `settings.verbosity` names gets lambda 1 and becomes zero, as in the reference code.
 
     Args:
         rewards: (n, k) predicted rewards.
         verbosity: (n,) the verbosity of the same responses.
         objectives: names of the k columns.
-        name: what the verbosity is; if it is an objective, that objective gets lambda 1 and becomes zero,
-            as in the reference code.
-        correlation: 'spearman', 'pearson', or any with name 'none'.
+        settings: what verbosity is, and how lambda is found.
 
     Raises:
-        UserError: the reference set has fewer than two rows, or verbosity does not vary on it.
+        UserError: the reference set has fewer than two rows, verbosity does not vary on it, or a value is
+            not finite.
     """
-    k = len(objectives)
+    name, k = settings.verbosity, len(objectives)
+    nothing = np.full(k, np.nan)
     if name == "none":
-        return Debiasing(tuple(objectives), name, np.zeros(k), np.full(k, np.nan), np.full(k, np.nan))
+        return Debiasing(tuple(objectives), name, settings.correlation, np.zeros(k), nothing, nothing)
     if len(verbosity) < 2 or np.ptp(verbosity) == 0:
         raise UserError(
             f"debiasing.verbosity: {name} does not vary over the {len(verbosity)} reference responses:"
             " name another, or 'none', or other sets in debiasing.reference"
         )
-    if not (np.isfinite(rewards).all() and np.isfinite(verbosity).all()):
-        raise UserError(
-            f"a reward or the verbosity ({name}) of a reference response is not finite: fit the heads again"
-        )
-    measure, solve = MEASURES[correlation]
-    columns = np.asarray(rewards, dtype=np.float64)
+    _refuse_not_finite(rewards, verbosity, objectives, name)
     v = np.asarray(verbosity, dtype=np.float64)
-    lambdas, before, after = np.empty(k), np.empty(k), np.empty(k)
-    for number, objective in enumerate(objectives):
-        r = columns[:, number]
-        before[number] = measure(r, v)
-        if objective == name:
-            lambdas[number], after[number] = 1.0, np.nan
-            continue
-        lambdas[number] = solve(r, v)
-        adjusted = r - lambdas[number] * v
-        # A reward that is nothing but verbosity leaves rounding, whose correlation means nothing.
-        nothing_left = np.std(adjusted) <= ROUNDING * np.std(r)
-        after[number] = 0.0 if nothing_left else measure(adjusted, v)
-    return Debiasing(tuple(objectives), name, lambdas, before, after)
+    lambdas = np.array(
+        [
+            1.0 if objective == name else _lambda(np.asarray(rewards[:, number], dtype=np.float64), v, settings)
+            for number, objective in enumerate(objectives)
+        ]
+    )
+    fitted = Debiasing(tuple(objectives), name, settings.correlation, lambdas, nothing, nothing)
+    before, after = fitted.correlations(rewards, v)
+    return Debiasing(tuple(objectives), name, settings.correlation, lambdas, before, after)
 
 
-def pearson(a: Column, b: Column) -> float:
-    """Pearson correlation; 0 where one of the two does not vary."""
-    x, y = a - a.mean(), b - b.mean()
-    norm = float(np.linalg.norm(x) * np.linalg.norm(y))
-    return float(x @ y) / norm if norm > 0 else 0.0
+def _lambda(r: Column, v: Column, settings: DebiasingSettings) -> float:
+    if settings.method == "published_grid":
+        return first_on_grid(r, v, MEASURES[settings.correlation], settings.grid_threshold)
+    return ROOTS[settings.correlation](r, v)
 
 
-def spearman(a: Column, b: Column) -> float:
-    """Spearman correlation, ties sharing their mean rank."""
-    return pearson(rankdata(a), rankdata(b))
-
-
-def pearson_root(r: Column, v: Column) -> float:
-    """The lambda with corr(r - lambda v, v) = 0: the slope of r on v."""
-    centred = v - v.mean()
-    return float(centred @ (r - r.mean()) / (centred @ centred))
-
-
-def spearman_root(r: Column, v: Column) -> float:
-    """The lambda at which the rank correlation of r - lambda v with v passes zero.
-
-    On finitely many rows the correlation is a step function; where it steps over zero, the side that
-    comes closer is returned.
-    """
-    ranks = rankdata(v)
-
-    def at(value: float) -> float:
-        return pearson(rankdata(r - value * v), ranks)
-
-    start = pearson_root(r, v)
-    width = float(np.std(r - start * v) / np.std(v)) or 1.0
-    low, high = start - width, start + width
-    for _ in range(60):
-        if at(low) >= 0:
-            break
-        low -= width
-        width *= 2
-    for _ in range(60):
-        if at(high) <= 0:
-            break
-        high += width
-        width *= 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        if middle in (low, high):
-            break
-        value = at(middle)
-        if value == 0:
-            return middle
-        low, high = (middle, high) if value > 0 else (low, middle)
-    return min((low, high), key=lambda value: abs(at(value)))
-
-
-MEASURES: dict[str, tuple[Callable[[Column, Column], float], Callable[[Column, Column], float]]] = {
-    "spearman": (spearman, spearman_root),
-    "pearson": (pearson, pearson_root),
-}
+def _refuse_not_finite(rewards: NDArray[np.floating], verbosity: Column, objectives: Sequence[str], name: str) -> None:
+    broken = np.flatnonzero(~np.isfinite(rewards).all(axis=0))
+    if len(broken):
+        raise UserError(
+            f"the reward {objectives[broken[0]]} of a reference response is not finite:"
+            " run `armorm fit-heads` again, or take the objective out of the recipe"
+        )
+    if not np.isfinite(verbosity).all():
+        raise UserError(f"the verbosity ({name}) of a reference response is not finite: name another")

@@ -23,10 +23,26 @@ class Gate(nn.Module):
         self.logit_scale = nn.Parameter(torch.ones(1))
         self.temperature = settings.temperature
 
-    def forward(self, prompts: Tensor) -> Tensor:
-        """Weights of the objectives: prompt features (n, d) -> (n, k), each row summing to `logit_scale`."""
+    def forward(self, prompts: Tensor, kept: Tensor | None = None) -> Tensor:
+        """Weights of the objectives: prompt features (n, d) -> (n, k), each row summing to `logit_scale`.
+
+        Every layer computes in the dtype of its weights, so that training may give the hidden ones in
+        bfloat16; the logits and the softmax are float32.
+
+        Args:
+            prompts: (n, d)
+            kept: (hidden_layers, n, hidden_size) dropout's factors, in training alone.
+        """
         hidden = prompts  # (n, d)
-        for layer in self.layers[:-1]:
-            hidden = torch.relu(layer(hidden))  # (n, hidden_size)
-        logits = self.layers[-1](hidden)  # (n, k)
+        for number, layer in enumerate(self.layers[:-1]):
+            hidden = torch.relu(_in_own_dtype(layer, hidden))  # (n, hidden_size)
+            if kept is not None:
+                hidden = hidden * kept[number]
+        logits = _in_own_dtype(self.layers[-1], hidden)  # (n, k)
         return torch.softmax(logits / self.temperature, dim=-1) * self.logit_scale  # (n, k)
+
+
+def _in_own_dtype(layer: nn.Module, inputs: Tensor) -> Tensor:
+    weight: Tensor = layer.weight  # type: ignore[assignment]
+    outputs: Tensor = layer(inputs.to(weight.dtype))
+    return outputs

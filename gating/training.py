@@ -1,115 +1,232 @@
-"""Training the gate: Bradley-Terry on the gated difference of rewards, backbone and heads frozen.
+"""Training the gate: a preference loss on the gated difference of rewards, backbone and heads frozen.
 
 Everything but the gate is computed beforehand: a step touches one feature row per distinct prompt and
 one row of reward differences per pair.
 """
 
+import logging
 import math
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import logsigmoid
+from torch.nn.functional import softplus
 
 from cache import UserError
 from cache.progress import Progress, silent
 from gating.gate import Gate
+from gating.gate_pairs import BLOCK_ROWS, GatePairs
+from gating.gate_stack import GateStack
+from gating.logistic_weights import logistic_weights
+from gating.precision import is_large, training_dtype
+from gating.preference_loss import bradley_terry_ties
 from gating.settings import GateSettings
+from gating.standardising import Standardising
+from gating.trained_gate import Look, SeedResult, TrainedGate
 
-
-@dataclass(frozen=True, slots=True)
-class GatePairs:
-    """Pairs as the gate sees them."""
-
-    prompts: Tensor
-    """(p, d) float32, one row a distinct prompt."""
-    prompt: Tensor
-    """(n,) int64, each pair's row in `prompts`."""
-    difference: Tensor
-    """(n, k) float32, adjusted rewards of the chosen response less those of the rejected."""
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """One look at the held-out pairs."""
-
-    step: int
-    train_loss: float
-    loss: float
-    accuracy: float
-
-
-@dataclass(frozen=True, slots=True)
-class TrainedGate:
-    """The gate of the best look, and all looks."""
-
-    gate: Gate
-    best: Look
-    looks: tuple[Look, ...]
+log = logging.getLogger(__name__)
 
 
 def train_gate(
     train: GatePairs, validation: GatePairs, settings: GateSettings, progress: Progress = silent
 ) -> TrainedGate:
-    """Minimise -log sigmoid(g(x) · (r'_chosen - r'_rejected)) with AdamW and a cosine schedule.
+    """Minimise the loss of g(x) · (r'_chosen - r'_rejected) with AdamW and a cosine schedule.
 
-    The gate with the lowest loss on the held-out pairs is kept; training stops after
-    `settings.patience` looks without a lower one. The same seed gives the same gate on one machine.
+    Of each seed the gate with the lowest loss on the held-out pairs is kept, of the seeds the one with the best
+    accuracy there; training stops after `settings.patience` looks at which no seed had a lower one. The same
+    settings give the same gate to the bit on one machine with the same number of threads.
 
     Raises:
-        UserError: there are no pairs, or a reward or feature is not finite.
+        UserError: there are no pairs, all are ties, or a reward or feature is not finite.
     """
     for name, pairs in (("training", train), ("validation", validation)):
-        if len(pairs.prompt) == 0:
-            raise UserError(f"there are no {name} pairs: add a pair set, or change split.validation")
-        if not (torch.isfinite(pairs.difference).all() and torch.isfinite(pairs.prompts).all()):
-            raise UserError(f"a reward or prompt feature of the {name} pairs is not finite: fit the heads again")
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.seed)
-        gate = Gate(train.prompts.shape[-1], train.difference.shape[-1], settings)
-    order = torch.Generator().manual_seed(settings.seed)
-    groups: list[dict[str, Any]] = [
-        {"params": gate.layers.parameters()},
-        {"params": [gate.logit_scale], "lr": settings.scale_learning_rate, "weight_decay": 0.0},
-    ]
-    optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
-    looks: list[Look] = []
-    best: dict[str, Tensor] = {}
-    for step in range(1, settings.steps + 1):
-        chosen = torch.randint(len(train.prompt), (settings.batch_pairs,), generator=order)  # (b,)
-        loss = -logsigmoid(_margins(gate, train, chosen)).mean()
+        pairs.check(name)
+    if settings.loss == "bradley_terry":
+        train, validation = train.decided(), validation.decided()
+    features = train.prompts.shape[-1]
+    dtype = training_dtype(settings, features)
+    with _threads(torch.get_num_threads() if is_large(settings, features) else 1):
+        scaling = (
+            Standardising.fit(train.prompts, train.used_prompts())
+            if settings.standardise
+            else Standardising.none(features)
+        )
+        # float16 for products in float32: half the memory, and standardised features fit its range.
+        held = torch.bfloat16 if dtype == torch.bfloat16 else _held_dtype(train, settings)
+        run = _Run(_standardised(train, scaling, held), _standardised(validation, scaling, held), settings, dtype)
+        log.info(
+            "training %s on %s pairs, hidden layers in %s, %d threads",
+            "one gate" if settings.seeds == 1 else f"{settings.seeds} gates",
+            f"{len(train):,}",
+            str(dtype).removeprefix("torch."),
+            torch.get_num_threads(),
+        )
+        return run.train(scaling, progress)
+
+
+class _Run:
+    """One training run of all seeds."""
+
+    def __init__(self, train: GatePairs, validation: GatePairs, settings: GateSettings, dtype: torch.dtype) -> None:
+        self._train, self._validation, self._settings = train, validation, settings
+        self._seeds = [settings.seed + number for number in range(settings.seeds)]
+        self._gates = [
+            _seeded_gate(seed, train.prompts.shape[-1], train.difference.shape[-1], settings) for seed in self._seeds
+        ]
+        self._stack = GateStack(self._gates, dtype)
+        if settings.scale_start == "fitted":
+            self._stack.log_scale.data.fill_(math.log(_scale_of_equal_weights(train)))
+        self._dtype = dtype
+        # softplus of it is the threshold, which starts at log 2: an even match is then a tie once in three times.
+        self._raw_threshold = torch.nn.Parameter(torch.zeros(settings.seeds, 1))
+        self._random = torch.Generator().manual_seed(settings.seed)
+
+    def train(self, scaling: Standardising, progress: Progress) -> TrainedGate:
+        settings = self._settings
+        optimiser, schedule = self._optimiser()
+        looks: list[list[Look]] = [[] for _ in self._seeds]
+        best: list[dict[str, Tensor]] = [{} for _ in self._seeds]
+        thresholds = [0.0] * len(self._seeds)
+        last_improved = 0
+        for step in range(1, settings.steps + 1):
+            losses = self._step(optimiser)
+            schedule.step()
+            if step % settings.check_every and step < settings.steps:
+                continue
+            for seed, look in enumerate(self._look(step, losses)):
+                if not math.isfinite(look.loss):
+                    raise UserError(f"the gate's loss is not finite after {step} steps: lower gate.learning_rate")
+                if look.loss < min((earlier.loss for earlier in looks[seed]), default=math.inf):
+                    best[seed], last_improved = self._stack.snapshot(seed), step
+                    thresholds[seed] = float(softplus(self._raw_threshold.detach()[seed, 0]))
+                looks[seed].append(look)
+            progress("training the gate", step, settings.steps, "steps")
+            if step - last_improved >= settings.patience * settings.check_every:
+                progress("training the gate", settings.steps, settings.steps, "steps")
+                break
+        results = tuple(
+            SeedResult(seed, min(own, key=lambda look: look.loss), tuple(own))
+            for seed, own in zip(self._seeds, looks, strict=True)
+        )
+        chosen = min(range(len(results)), key=lambda at: (-results[at].best.accuracy, results[at].best.loss))
+        gate = self._gates[chosen]
+        gate.load_state_dict(best[chosen])
+        scaling.fold_into(gate.layers[0])  # type: ignore[arg-type]
+        with_ties = settings.loss == "bradley_terry_ties"
+        return TrainedGate(
+            gate.eval(),
+            results[chosen],
+            results,
+            thresholds[chosen] if with_ties else None,
+            self._dtype,
+            torch.get_num_threads(),
+        )
+
+    def _optimiser(self) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+        settings = self._settings
+        groups: list[dict[str, Any]] = [
+            {"params": list(self._stack.layers.values())},
+            {
+                "params": [self._stack.log_scale, self._raw_threshold],
+                "lr": settings.scale_learning_rate,
+                "weight_decay": 0.0,
+            },
+        ]
+        optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+        return optimiser, torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
+
+    def _step(self, optimiser: torch.optim.Optimizer) -> Tensor:
+        """One step of all seeds on the same pairs; their losses. Shape (s,)."""
+        rows = torch.randint(len(self._train), (self._settings.batch_pairs,), generator=self._random)  # (b,)
+        batch = self._train.at(rows)
+        losses = self._losses(batch, dropout=True)  # (s,)
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
+        losses.sum().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
-        schedule.step()
-        if step % settings.check_every and step < settings.steps:
-            continue
-        looks.append(_look(gate, validation, step, loss.item()))
-        if not math.isfinite(looks[-1].loss):
-            raise UserError(f"the gate's loss is not finite after {step} steps: lower gate.learning_rate")
-        progress("training the gate", step, settings.steps, "steps")
-        lowest = min(looks, key=lambda look: look.loss)
-        if lowest is looks[-1]:
-            best = {name: value.clone() for name, value in gate.state_dict().items()}
-        if len(looks) - looks.index(lowest) > settings.patience:
-            progress("training the gate", settings.steps, settings.steps, "steps")
-            break
-    gate.load_state_dict(best)
-    return TrainedGate(gate.eval(), min(looks, key=lambda look: look.loss), tuple(looks))
+        return losses.detach()
+
+    def _losses(self, pairs: GatePairs, *, dropout: bool = False) -> Tensor:
+        """Each seed's mean loss. Shape (s,)."""
+        return _weighted_mean(self._pair_losses(pairs, self._margins(pairs, dropout=dropout)), pairs.weight)
+
+    def _pair_losses(self, pairs: GatePairs, margins: Tensor) -> Tensor:
+        """Loss of every pair: margins (s, n) -> (s, n)."""
+        asked = torch.zeros(()) if pairs.margin is None else pairs.margin
+        with_ties = self._settings.loss == "bradley_terry_ties"
+        threshold = softplus(self._raw_threshold) if with_ties else torch.zeros(())
+        tied = pairs.tied if with_ties else None
+        return bradley_terry_ties(margins, asked, tied, threshold, self._settings.label_smoothing)
+
+    def _margins(self, pairs: GatePairs, *, dropout: bool = False) -> Tensor:
+        """Score of the chosen response less that of the rejected. Shape (s, n)."""
+        prompts, place = torch.unique(pairs.prompt, return_inverse=True)
+        kept = self._kept(len(prompts)) if dropout and self._settings.dropout else None
+        weights = self._stack.weights(pairs.prompts[prompts], kept)  # (s, distinct prompts, k)
+        # index_select and not indexing: the gradient of the latter adds in any order on several threads.
+        return (weights.index_select(1, place) * pairs.difference).sum(dim=-1)  # (s, n)
+
+    def _kept(self, rows: int) -> Tensor:
+        """Dropout's factors: 0, or what keeps the expected value. Shape (hidden_layers, rows, hidden_size)."""
+        settings = self._settings
+        shape = (settings.hidden_layers, rows, settings.hidden_size)
+        kept = torch.rand(shape, generator=self._random) >= settings.dropout
+        return kept.to(self._dtype) / (1.0 - settings.dropout)
+
+    @torch.inference_mode()
+    def _look(self, step: int, train_losses: Tensor) -> list[Look]:
+        pairs = self._validation
+        margins = torch.cat(
+            [self._margins(pairs.at(rows)) for rows in torch.split(torch.arange(len(pairs)), BLOCK_ROWS)], dim=-1
+        )  # (s, n)
+        losses = _weighted_mean(self._pair_losses(pairs, margins), pairs.weight)  # (s,)
+        decided = margins if pairs.tied is None else margins[:, ~pairs.tied]
+        accuracies = (decided > 0).double().mean(dim=-1)  # (s,)
+        return [Look(step, *map(float, values)) for values in zip(train_losses, losses, accuracies, strict=True)]
 
 
-def _margins(gate: Gate, pairs: GatePairs, chosen: Tensor) -> Tensor:
-    """Score of the chosen response less that of the rejected, for some pairs. Shape (b,)."""
-    prompts, place = torch.unique(pairs.prompt[chosen], return_inverse=True)
-    weights = gate(pairs.prompts[prompts])  # (distinct prompts, k)
-    return (weights[place] * pairs.difference[chosen]).sum(dim=-1)  # (b,)
+def _seeded_gate(seed: int, features: int, objectives: int, settings: GateSettings) -> Gate:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Gate(features, objectives, settings)
 
 
-@torch.inference_mode()
-def _look(gate: Gate, pairs: GatePairs, step: int, train_loss: float) -> Look:
-    margins = _margins(gate, pairs, torch.arange(len(pairs.prompt)))  # (n,)
-    loss = -logsigmoid(margins).mean().item()
-    # A tie counts as wrong, as it does in the suites.
-    return Look(step, train_loss, loss, (margins > 0).double().mean().item())
+def _scale_of_equal_weights(pairs: GatePairs) -> float:
+    """The logit scale at which equal weights make the pairs most likely; 1 where they contradict the pairs.
+
+    Rewards differ by tenths. From a scale of 1 the scale and the gate learn at once, and giving all weight to one
+    objective is the quicker way to a larger margin.
+    """
+    decided = pairs.decided()
+    mean = decided.difference.double().mean(dim=-1, keepdim=True).numpy()  # (n, 1)
+    weight = np.ones(len(decided)) if decided.weight is None else decided.weight.double().numpy()
+    return max(1.0, float(logistic_weights(mean, weight, signed=True)[0]))
+
+
+def _held_dtype(pairs: GatePairs, settings: GateSettings) -> torch.dtype:
+    """Of the prompts' features beside products in float32."""
+    return torch.float16 if settings.standardise and pairs.prompts.dtype == torch.float16 else torch.float32
+
+
+def _standardised(pairs: GatePairs, scaling: Standardising, dtype: torch.dtype) -> GatePairs:
+    """The pairs over a table of their own prompts alone, standardised."""
+    used, place = torch.unique(pairs.prompt, return_inverse=True)
+    return replace(pairs, prompts=scaling.apply(pairs.prompts, used, dtype), prompt=place)
+
+
+def _weighted_mean(values: Tensor, weight: Tensor | None) -> Tensor:
+    """Mean over the last axis: values (s, n), weight (n,) -> (s,)."""
+    return values.mean(dim=-1) if weight is None else (values * weight).sum(dim=-1) / weight.sum()
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -7,8 +7,8 @@ regression without intercept on the differences of features.
 
 import logging
 import warnings
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -64,14 +64,31 @@ class BradleyTerryHead(BaseEstimator):  # type: ignore[misc]
         return scores
 
 
+class LinearPairwiseHead(Protocol):
+    """A linear score learned from differences of features, with a strength to choose."""
+
+    strength: float
+    coef_: NDArray[np.float64]
+    n_iter_: int
+
+    def fit(self, X: ArrayLike) -> Any:
+        """Fit from differences X (n, d) of features, chosen less rejected."""
+
+    def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
+        """Scores of features (n, d), or of their differences. Shape (n,)."""
+
+
 def choose_strength(
-    train: NDArray[np.float32], validation: NDArray[np.float32], strengths: Sequence[float]
-) -> tuple[BradleyTerryHead, float]:
+    train: NDArray[np.float32],
+    validation: NDArray[np.float32],
+    strengths: Sequence[float],
+    kind: Callable[[float], LinearPairwiseHead] = BradleyTerryHead,
+) -> tuple[LinearPairwiseHead, float]:
     """The head with the best accuracy on validation differences, and that accuracy.
 
     Accuracy ties go to the stronger penalty. A tie between chosen and rejected counts as wrong.
     """
-    fitted = [BradleyTerryHead(strength).fit(train) for strength in sorted(strengths)]
-    accuracies = [float(np.mean(head.decision_function(validation) > 0)) for head in fitted]
+    heads = [kind(strength) for strength in sorted(strengths)]
+    accuracies = [float(np.mean(head.fit(train).decision_function(validation) > 0)) for head in heads]
     best = int(np.argmax(accuracies))
-    return fitted[best], accuracies[best]
+    return heads[best], accuracies[best]

@@ -1,5 +1,6 @@
-"""Choosing each objective's penalty on the validation rows, and the final heads."""
+"""Choosing each objective's penalty, and the final heads."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -7,55 +8,124 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache import UserError
-from heads.ridge import MaskedRidge, ridge_paths
+from cache.progress import Progress, silent
+from heads.objective_fit import FittedObjective, ObjectiveFit, scope_of
+from heads.ridge_system import scores_of
 from heads.settings import HeadSettings
 from heads.statistics import GramStatistics
+from heads.subset import HELD_OUT, TRAIN, VALIDATION, Scope
+from heads.symmetric import Real
+from heads.uncertainty import Uncertainty
 
-TRAIN, VALIDATION = "train", "validation"
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class FittedObjective:
-    """One head and how it was chosen."""
+class FittedHeads:
+    """All objectives that could be fitted."""
 
-    name: str
-    weight: NDArray[np.float64]
-    """(d,), refitted on training and validation rows with the chosen penalty."""
-    alpha: float
-    rows: int
-    """Rated rows, training and validation together."""
-    validation_rows: int
-    validation_mse: float
-    """Of the head fitted on the training rows alone."""
-    pearson: float
-    """The same head's correlation with the validation ratings; NaN where either is constant."""
-    validation_path: tuple[float, ...]
-    """Validation error for each penalty of the recipe."""
-    at_edge: bool
-    """The chosen penalty is the first or last of several: a wider range may do better."""
+    objectives: tuple[FittedObjective, ...]
+    skipped: dict[str, str]
+    """Name -> reason of those left out."""
+    uncertainty: Uncertainty | None
+    """Without thresholds; None where it was not asked for."""
+
+
+def fit_heads(
+    statistics: GramStatistics, settings: HeadSettings, *, skip_unfit: bool, progress: Progress = silent
+) -> FittedHeads:
+    """Fit every objective.
+
+    Args:
+        statistics: of training and validation rows.
+        settings: penalties to choose from, weights, and what else to find out.
+        skip_unfit: leave out objectives with too few rows, instead of refusing.
+        progress: told the number of objectives done.
+
+    Raises:
+        UserError: an objective has too few rows, or all have, or no penalty is large enough for one.
+    """
+    unfit = _refuse_or_skip(statistics, settings, skip_unfit)
+    fitted: dict[int, FittedObjective] = {}
+    factors: list[tuple[list[int], NDArray[np.float32]]] = []
+    both = scope_of(settings, TRAIN, VALIDATION)
+    wanted = [number for number, name in enumerate(statistics.objectives) if name not in unfit]
+    by_weight: dict[float, list[int]] = {}
+    for number in wanted:
+        by_weight.setdefault(settings.objective_weights.get(statistics.objectives[number], 1.0), []).append(number)
+    memory: Real | None = None
+    for weight, alike in by_weight.items():
+        for together in statistics.sharing(both, alike):
+            fit = ObjectiveFit(statistics, settings, together, weight, memory)
+            fitted |= dict(zip(together, fit.fitted(), strict=True))
+            if settings.uncertainty:
+                factors += fit.factors()
+            memory = fit.memory if fit.memory is not None else memory
+            progress("fitting heads", len(fitted), len(wanted), "objectives")
+    numbers = sorted(fitted)
+    uncertainty = _uncertainty(factors, numbers, fitted, settings, statistics) if settings.uncertainty else None
+    return FittedHeads(tuple(fitted[number] for number in numbers), unfit, uncertainty)
 
 
 def fit_objectives(
     statistics: GramStatistics, settings: HeadSettings, *, skip_unfit: bool
 ) -> tuple[list[FittedObjective], dict[str, str]]:
-    """Fit every objective.
+    """The objectives of `fit_heads`, and name -> reason of those left out, without uncertainty."""
+    heads = fit_heads(statistics, settings.model_copy(update={"uncertainty": False}), skip_unfit=skip_unfit)
+    return list(heads.objectives), heads.skipped
+
+
+def validation_scores(
+    statistics: GramStatistics,
+    paths: NDArray[np.float64],
+    scope: Scope = HELD_OUT,
+    objectives: Sequence[int] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean squared error and Pearson correlation of heads on the rows in scope, from statistics alone.
 
     Args:
-        statistics: of training and validation rows.
-        settings: penalties to choose from.
-        skip_unfit: leave out objectives with too few rows, instead of refusing.
+        statistics: hold the rows.
+        paths: (a, k, m) heads; those that are NaN get NaN.
+        scope: which rows to score on, and the layer that the heads read.
+        objectives: which to score; None: all.
 
     Returns:
-        The fitted objectives, and name -> reason of those left out.
-
-    Raises:
-        UserError: an objective has too few rows, or all have.
+        Two arrays (a, k), NaN where there are no rows or nothing varies.
     """
-    alphas = np.asarray(sorted(settings.alphas))
+    errors = np.full(paths.shape[:2], np.nan)
+    correlations = np.full(paths.shape[:2], np.nan)
+    for together in statistics.sharing(scope, objectives):
+        held_out = statistics.subset(together[0], scope)
+        errors[:, together], correlations[:, together] = scores_of(held_out, paths[:, together], together)
+    return errors, correlations
+
+
+def _uncertainty(
+    factors: list[tuple[list[int], NDArray[np.float32]]],
+    numbers: list[int],
+    fitted: dict[int, FittedObjective],
+    settings: HeadSettings,
+    statistics: GramStatistics,
+) -> Uncertainty | None:
+    factor_of = {number: at for at, (together, _) in enumerate(factors) for number in together}
+    if any(number not in factor_of for number in numbers):
+        log.warning("no standard errors: a penalty is too small for the precision of the sums")
+        return None
+    return Uncertainty(
+        factors=np.stack([factor for _, factor in factors]),
+        factor_of=np.array([factor_of[number] for number in numbers]),
+        noise=np.array([fitted[number].validation_mse for number in numbers]),
+        thresholds=np.full(len(factors), np.inf),
+        quantile=settings.familiar_quantile,
+        first_column=(settings.layer or 0) * (statistics.width // statistics.layers),
+    )
+
+
+def _refuse_or_skip(statistics: GramStatistics, settings: HeadSettings, skip_unfit: bool) -> dict[str, str]:
     unfit = {
         name: reason
         for number, name in enumerate(statistics.objectives)
-        if (reason := _unfit(statistics, number, settings.minimum_rows))
+        if (reason := _unfit(statistics, settings, number))
     }
     if unfit and (not skip_unfit or len(unfit) == len(statistics.objectives)):
         name, reason = next(iter(unfit.items()))
@@ -64,69 +134,14 @@ def fit_objectives(
             f"the objective {name} cannot be fitted: it has {reason}; add a rating set that rates it,"
             f"{held_out} or take it out of the recipe's objectives"
         )
-    paths = ridge_paths(statistics, [TRAIN], alphas)  # (a, k, d)
-    errors, correlations = validation_scores(statistics, paths)  # (a, k) each
-    fit = [number for number, name in enumerate(statistics.objectives) if name not in unfit]
-    best = np.argmin(np.where(np.isnan(errors), np.inf, errors), axis=0)  # (k,)
-    final = MaskedRidge(alphas[best]).fit_statistics(statistics, [TRAIN, VALIDATION])
-    for number in fit:
-        if np.isnan(errors[best[number], number]) or np.isnan(final.coef_[number]).any():
-            raise UserError(
-                f"the objective {statistics.objectives[number]} cannot be fitted with these penalties:"
-                " add larger ones to heads.alphas"
-            )
-    return [
-        FittedObjective(
-            name=statistics.objectives[number],
-            weight=final.coef_[number],
-            alpha=float(alphas[best[number]]),
-            rows=statistics.of_objective(number, [TRAIN, VALIDATION]).n,
-            validation_rows=statistics.of_objective(number, [VALIDATION]).n,
-            validation_mse=float(errors[best[number], number]),
-            pearson=float(correlations[best[number], number]),
-            validation_path=tuple(map(float, errors[:, number])),
-            at_edge=len(alphas) > 1 and int(best[number]) in (0, len(alphas) - 1),
-        )
-        for number in fit
-    ], unfit
+    return unfit
 
 
-def validation_scores(
-    statistics: GramStatistics, paths: NDArray[np.float64], splits: Sequence[str] = (VALIDATION,)
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean squared error and Pearson correlation of heads on some splits, from sums alone.
-
-    Args:
-        statistics: holds the splits.
-        paths: (a, k, d) heads.
-        splits: which rows to score on.
-
-    Returns:
-        Two arrays (a, k), NaN where there are no rows or nothing varies.
-    """
-    errors = np.full(paths.shape[:2], np.nan)
-    correlations = np.full(paths.shape[:2], np.nan)
-    for number in range(paths.shape[1]):
-        sums = statistics.of_objective(number, splits)
-        if sums.n == 0:
-            continue
-        weights = paths[:, number]  # (a, d)
-        squares = np.einsum("ad,de,ae->a", weights, sums.xx, weights, optimize=True)  # (a,) of predictions
-        products = weights @ sums.xy[:, number]  # (a,)
-        predicted = weights @ sums.x  # (a,)
-        errors[:, number] = np.maximum(squares - 2.0 * products + sums.yy[number], 0.0) / sums.n
-        covariance = products - predicted * sums.y[number] / sums.n
-        spread = (squares - predicted**2 / sums.n) * (sums.yy[number] - sums.y[number] ** 2 / sums.n)
-        varies = spread > 1e-12 * np.maximum(squares * sums.yy[number], 1e-300)
-        correlations[varies, number] = covariance[varies] / np.sqrt(spread[varies])
-    return errors, correlations
-
-
-def _unfit(statistics: GramStatistics, objective: int, minimum: int) -> str | None:
-    train = statistics.of_objective(objective, [TRAIN]).n
-    validation = statistics.of_objective(objective, [VALIDATION]).n
-    if train < minimum:
-        return f"{train} rated training rows, fewer than heads.minimum_rows = {minimum}"
+def _unfit(statistics: GramStatistics, settings: HeadSettings, objective: int) -> str | None:
+    train = statistics.rows_rating(objective, scope_of(settings, TRAIN))
+    validation = statistics.rows_rating(objective, scope_of(settings, VALIDATION))
+    if train < settings.minimum_rows:
+        return f"{train} rated training rows, fewer than heads.minimum_rows = {settings.minimum_rows}"
     if validation == 0:
         return f"no rated validation row beside its {train} training rows"
     return None

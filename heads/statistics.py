@@ -1,139 +1,174 @@
 """Sufficient statistics of the ridge: small additive matrices in place of all features.
 
-Rows are grouped by data set, split and rating pattern (which objectives are rated): for an objective,
-the rows that count are those of the groups whose pattern holds it. After one pass over the features
-every penalty, every subset of data sets and every objective is a solve.
+Rows are grouped by data set, split, share and rating pattern (which objectives are rated): for an objective,
+the rows that count are those of the groups whose pattern holds it. After one pass over the features every
+penalty, every subset of data sets, rows, layers and objectives is a solve.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK_ROWS = 2048
-"""Rows multiplied in float32 before the product is added in float64."""
-
-EXACT_ROWS = 4
-"""Times the width: a group's first rows are multiplied in float64. Few rows leave directions of the features
-all but empty, and there float32's rounding (1e-7 of the largest) would outweigh a small penalty."""
+from heads.group import EXACT_WIDTH, Group, Layout, Storage
+from heads.subset import LEARNED, GroupKey, Scope, Subset
+from heads.symmetric import Scratch
 
 
-class GroupKey(NamedTuple):
-    """Rows that are counted together."""
-
-    dataset: str
-    split: str
-    pattern: tuple[bool, ...]
-    """Which objectives are rated."""
-
-
-@dataclass(slots=True)
-class Gram:
-    """Sums over n rows of features x (d,) and targets y (k,); an unrated target counts as 0."""
-
-    n: int
-    xx: NDArray[np.float64]
-    """(d, d)"""
-    xy: NDArray[np.float64]
-    """(d, k)"""
-    x: NDArray[np.float64]
-    """(d,)"""
-    y: NDArray[np.float64]
-    """(k,)"""
-    yy: NDArray[np.float64]
-    """(k,)"""
-
-    @classmethod
-    def zero(cls, d: int, k: int) -> "Gram":
-        """Sums over no rows."""
-        return cls(0, np.zeros((d, d)), np.zeros((d, k)), np.zeros(d), np.zeros(k), np.zeros(k))
-
-    def __iadd__(self, other: "Gram") -> "Gram":
-        self.n += other.n
-        self.xx += other.xx
-        self.xy += other.xy
-        self.x += other.x
-        self.y += other.y
-        self.yy += other.yy
-        return self
-
-    def add(self, features: NDArray[np.floating[Any]], targets: NDArray[np.float64]) -> None:
-        """Add rows: features (n, d), targets (n, k) with NaN where not rated.
-
-        Beyond a group's first rows, blocks of float32 are multiplied in float32, which is what the
-        arithmetic units are fast in, and summed in float64, so that the error does not grow with the
-        number of rows. Float64 features stay float64.
-        """
-        targets = np.nan_to_num(targets)
-        for start in range(0, len(features), BLOCK_ROWS):
-            exact = features.dtype == np.float64 or self.n < EXACT_ROWS * features.shape[-1]
-            dtype: type[np.floating[Any]] = np.float64 if exact else np.float32
-            x: NDArray[np.floating[Any]] = np.ascontiguousarray(features[start : start + BLOCK_ROWS], dtype)  # (b, d)
-            y = targets[start : start + BLOCK_ROWS]  # (b, k)
-            self.n += len(x)
-            self.xx += x.T @ x
-            self.xy += x.T @ y.astype(x.dtype)
-            self.x += x.sum(axis=0, dtype=np.float64)
-            self.y += y.sum(axis=0)
-            self.yy += np.square(y).sum(axis=0)
-
-
-@dataclass(slots=True)
 class GramStatistics:
-    """The groups of a set of rated rows."""
+    """The groups of a set of rated rows.
 
-    objectives: tuple[str, ...]
-    features: int
-    groups: dict[GroupKey, Gram] = field(default_factory=dict)
+    Args:
+        objectives: names of the targets.
+        width: of a row of features: layers * d.
+        layers: how many layers a row holds.
+        joint: whether products between layers are summed too, so that a head can read several; else
+            those within each layer alone, which takes `layers` times less room.
+        storage: what the features are stored as; rows of small groups are kept in it, without loss.
+        product: what features are multiplied in; None: by their width, see `EXACT_WIDTH`.
+        shelf: folder for groups that do not fit into `memory_bytes`.
+        memory_bytes: most memory for rows and matrices of groups; those used longest ago go to the shelf.
+    """
 
-    def add(self, dataset: str, split: str, features: NDArray[np.floating[Any]], targets: NDArray[np.float64]) -> None:
-        """Add rows of one data set and split: features (n, d), targets (n, k), NaN where not rated.
+    def __init__(
+        self,
+        objectives: tuple[str, ...],
+        width: int,
+        *,
+        layers: int = 1,
+        joint: bool = True,
+        storage: Storage = "float64",
+        product: Literal["float32", "float64"] | None = None,
+        shelf: Path | None = None,
+        memory_bytes: int = 3 << 29,
+    ) -> None:
+        hidden = width // layers
+        if layers < 1 or hidden * layers != width:
+            raise ValueError(f"{width} columns are not {layers} layers of one width")
+        product = product or ("float64" if storage == "float64" or width <= EXACT_WIDTH else "float32")
+        blocks = ((0, width),) if joint else tuple((at * hidden, (at + 1) * hidden) for at in range(layers))
+        self.objectives = objectives
+        self.layers = layers
+        self.layout = Layout(width, len(objectives), blocks, storage, product)
+        self.groups: dict[GroupKey, Group] = {}  # the one used last stands last
+        self._scratch = Scratch()
+        self._shelf = shelf
+        self._memory_bytes = memory_bytes
+
+    @property
+    def width(self) -> int:
+        """Columns of a row of features: layers * d."""
+        return self.layout.width
+
+    def add(
+        self,
+        dataset: str,
+        split: str,
+        features: NDArray[np.floating[Any]],
+        targets: NDArray[np.float64],
+        buckets: NDArray[np.integer[Any]] | None = None,
+    ) -> None:
+        """Add rows of one data set and split.
+
+        Args:
+            dataset: name of the data set.
+            split: train or validation.
+            features: (n, width), finite.
+            targets: (n, k), NaN where not rated. A row without any rating counts nowhere.
+            buckets: (n,) place in `SHARES` of the smallest share a row is in; all 0 where left out.
 
         Raises:
-            ValueError: the shapes do not fit.
+            ValueError: the shapes do not fit, or a value is not finite.
         """
         rows = len(targets)
-        if features.shape != (rows, self.features) or targets.shape != (rows, len(self.objectives)):
+        if features.shape != (rows, self.width) or targets.shape != (rows, len(self.objectives)):
             raise ValueError(f"features {features.shape} and targets {targets.shape} do not fit these statistics")
-        patterns, membership = np.unique(~np.isnan(targets), axis=0, return_inverse=True)
-        for number, pattern in enumerate(patterns):
-            if not pattern.any():
-                continue
-            members = membership.reshape(-1) == number
-            key = GroupKey(dataset, split, tuple(map(bool, pattern)))
-            self._group(key).add(features[members], targets[members])
+        if not np.isfinite(features).all() or np.isinf(targets).any():
+            raise ValueError(f"{dataset}: a feature is not finite, or a target is infinite")
+        numbers = np.zeros(rows, dtype=np.int64) if buckets is None else np.asarray(buckets, dtype=np.int64)
+        rated = ~np.isnan(targets)  # (n, k)
+        kinds, membership = np.unique(np.column_stack([numbers, rated]), axis=0, return_inverse=True)
+        for number, (bucket, *pattern) in enumerate(kinds):
+            if any(pattern):
+                members = membership.reshape(-1) == number
+                group = self._group(GroupKey(dataset, split, int(bucket), tuple(map(bool, pattern))))
+                group.add(features[members], np.nan_to_num(targets[members]), self._scratch)
+        self._make_room()
 
     def merge(self, other: "GramStatistics") -> None:
         """Add the rows that `other` has seen, which this has not.
 
         Raises:
-            ValueError: the two have other objectives or another width.
+            ValueError: the two have other objectives, or features of another kind.
         """
-        if (other.objectives, other.features) != (self.objectives, self.features):
-            raise ValueError("statistics of other objectives, or of features of another width, cannot be merged")
-        for key, gram in other.groups.items():
-            group = self._group(key)
-            group += gram
+        if (other.objectives, other.layout) != (self.objectives, self.layout):
+            raise ValueError("statistics of other objectives, or of features of another kind, cannot be merged")
+        for key, group in other.groups.items():
+            self._group(key).merge(group, self._scratch)
+            self._make_room()
 
-    def of_objective(self, objective: int, splits: Iterable[str]) -> Gram:
-        """The sum over all rows of some splits that rate an objective."""
-        return self.total(self.groups_of(objective, splits))
+    def settle(self) -> None:
+        """Multiply the rows that wait for more to come; to be called when there are no more."""
+        for group in self.groups.values():
+            group.settle(self._scratch)
+            self._make_room()
 
-    def groups_of(self, objective: int, splits: Iterable[str]) -> frozenset[GroupKey]:
-        """The groups whose rows rate an objective."""
-        wanted = set(splits)
-        return frozenset(key for key in self.groups if key.split in wanted and key.pattern[objective])
+    def subset(self, objective: int | None = None, scope: Scope = LEARNED) -> Subset:
+        """The sums over the selected rows that rate an objective, or over all of them."""
+        return self.of_groups(self.keys(objective, scope), scope)
 
-    def total(self, keys: Iterable[GroupKey]) -> Gram:
-        """The sum over some groups."""
-        total = Gram.zero(self.features, len(self.objectives))
-        for key in sorted(keys):  # in a fixed order, so that the sum is the same to the bit
-            total += self.groups[key]
-        return total
+    def keys(self, objective: int | None, scope: Scope) -> frozenset[GroupKey]:
+        """The groups that `subset` sums."""
+        return frozenset(
+            key for key in self.groups if scope.holds(key) and (objective is None or key.pattern[objective])
+        )
 
-    def _group(self, key: GroupKey) -> Gram:
-        if key not in self.groups:
-            self.groups[key] = Gram.zero(self.features, len(self.objectives))
-        return self.groups[key]
+    def rows_rating(self, objective: int | None, scope: Scope) -> int:
+        """Number of rows that `subset` sums."""
+        return sum(self.groups[key].n for key in self.keys(objective, scope))
+
+    def of_groups(self, keys: Iterable[GroupKey], scope: Scope) -> Subset:
+        """The sums over some groups."""
+        if scope.layer is not None and not 0 <= scope.layer < self.layers:
+            raise ValueError(f"there is no layer {scope.layer}: the features have {self.layers}")
+        first = (scope.layer or 0) * self.width_in(scope)
+        columns = (first, first + self.width_in(scope))
+        if not any(first <= columns[0] and columns[1] <= end for first, end in self.layout.blocks):
+            raise ValueError("these statistics hold each layer by itself: choose one")
+        groups = {key: self.groups[key] for key in keys}
+        return Subset(groups, self.layout, scope, columns, self._scratch)
+
+    def width_in(self, scope: Scope) -> int:
+        """Columns of the features in scope."""
+        return self.width if scope.layer is None else self.width // self.layers
+
+    def sharing(self, scope: Scope, objectives: Iterable[int] | None = None) -> list[list[int]]:
+        """Objectives in lists of those that the same rows rate; those that no row rates are in none."""
+        lists: dict[frozenset[GroupKey], list[int]] = {}
+        for objective in range(len(self.objectives)) if objectives is None else objectives:
+            if keys := self.keys(objective, scope):
+                lists.setdefault(keys, []).append(objective)
+        return list(lists.values())
+
+    def _group(self, key: GroupKey) -> Group:
+        group = self.groups.pop(key, None) or Group(self.layout)
+        self.groups[key] = group
+        return group
+
+    def _make_room(self) -> None:
+        if self._shelf is None:
+            return
+        held = sum(group.bytes for group in self.groups.values())
+        for number, (key, group) in enumerate(self.groups.items()):
+            if held <= self._memory_bytes or number == len(self.groups) - 1:
+                return
+            held -= group.bytes
+            group.shelve(self._shelf / f"{file_name(key)}.safetensors", durable=False)
+
+
+def file_name(key: GroupKey) -> str:
+    """A name for a group's file: readable, and another one for every group."""
+    pattern = sum(rated << place for place, rated in enumerate(key.pattern))
+    return f"{key.dataset}-{key.split}-{key.bucket}-{pattern:x}"

@@ -73,8 +73,8 @@ def data_settings(recipe: Recipe) -> dict[str, Any]:
     )
 
 
-def open_run(recipe: Recipe) -> tuple[dict[str, Any], FeatureStore]:
-    """The result of `extract` for a recipe, and its store.
+def read_run(recipe: Recipe) -> dict[str, Any]:
+    """The result of `extract` for a recipe, without opening its store.
 
     Raises:
         UserError: nothing was extracted yet, or with other settings.
@@ -87,6 +87,16 @@ def open_run(recipe: Recipe) -> tuple[dict[str, Any], FeatureStore]:
             f"{path} was made with other settings ({', '.join(changed)}): run `armorm extract` again;"
             " what is stored already is used again"
         )
+    return result
+
+
+def open_run(recipe: Recipe) -> tuple[dict[str, Any], FeatureStore]:
+    """The result of `extract` for a recipe, and its store.
+
+    Raises:
+        UserError: nothing was extracted yet, or with other settings.
+    """
+    result = read_run(recipe)
     return result, FeatureStore.open(recipe.store.root, result["fingerprint"])
 
 
@@ -107,6 +117,17 @@ def gating_inputs(recipe: Recipe) -> str:
         {
             "settings": recipe.model_dump(mode="json", include={"debiasing", "gate"}),
             "strengths": recipe.heads.bradley_terry_strengths,
+            "files": {file: _file_digest(recipe, file, command) for file, command in files.items()},
+        }
+    )
+
+
+def other_heads_inputs(recipe: Recipe) -> str:
+    """Digest of what the other heads are made of: the settings that count, and the rows."""
+    files = {"tables/examples.parquet": "extract", "tables/pairs.parquet": "extract"}
+    return digest_of(
+        {
+            "settings": recipe.model_dump(mode="json", include={"objectives", "ratings", "other_heads"}),
             "files": {file: _file_digest(recipe, file, command) for file, command in files.items()},
         }
     )

@@ -32,6 +32,7 @@ class EngineName(StrEnum):
     packed = "packed"
     padded = "padded"
     sequential = "sequential"
+    vllm = "vllm"
 
 
 class SuiteName(StrEnum):
@@ -118,32 +119,83 @@ def fit_heads(recipe: RecipeOption, as_json: JsonOption = False) -> None:
 
 
 @app.command(epilog="Example: armorm train-gating --recipe recipes/demo.toml")
-def train_gating(recipe: RecipeOption, as_json: JsonOption = False) -> None:
-    """Take verbosity out of the rewards and train the gate on the pairs."""
+def train_gating(
+    recipe: RecipeOption,
+    plots: Annotated[bool, typer.Option("--plots", help="Draw runs/<recipe>/plots/ too; needs matplotlib.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Take verbosity out of the rewards, train the gate on the pairs, and fit the rules it is compared with."""
+    from evaluation.gate_plots import check_plots, plot_gating
     from pipelines.progress import reporting
     from pipelines.recipe import read_recipe
     from pipelines.show import show_gating
     from pipelines.train_gating import train_gating as run
 
     settings = read_recipe(recipe)
+    if plots:
+        check_plots()
     with reporting() as progress:
         result = run(settings, progress=progress)
+    if plots:
+        plot_gating(result, settings.folder / "plots")
     _finish(result, as_json, lambda result: show_gating(result, settings))
+
+
+@app.command(epilog="Example: armorm ablate --recipe recipes/demo.toml")
+def ablate(
+    recipe: RecipeOption,
+    plots: Annotated[bool, typer.Option(help="Draw figures too, if matplotlib is installed.")] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Leave out data sets, objectives, rows and layers, from the saved statistics alone; compare kinds of heads."""
+    from pipelines.ablate import ablate as run
+    from pipelines.progress import reporting
+    from pipelines.recipe import read_recipe
+    from pipelines.show_ablations import show_ablations
+
+    settings = read_recipe(recipe)
+    with reporting() as progress:
+        result = run(settings, plots=plots, progress=progress)
+    _finish(result, as_json, lambda result: show_ablations(result, settings))
 
 
 @app.command("eval", epilog="Example: armorm eval --recipe recipes/demo.toml --suite rewardbench")
 def evaluate(
     recipe: RecipeOption,
     suite: Annotated[SuiteName, typer.Option(help="The suite to judge.")] = SuiteName.rewardbench,
+    plots: Annotated[bool, typer.Option("--plots", help="Draw runs/<recipe>/plots/ too; needs matplotlib.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Judge a suite's rows by every aggregation rule, from stored features."""
+    from evaluation.gate_plots import check_plots, plot_coefficients
     from pipelines.evaluate import evaluate as run
     from pipelines.recipe import read_recipe
     from pipelines.show import show_rewardbench
 
     settings = read_recipe(recipe)
-    _finish(run(settings, suite.value), as_json, lambda result: show_rewardbench(result, settings))
+    if plots:
+        check_plots()
+    result = run(settings, suite.value)
+    if plots:
+        plot_coefficients(result, settings.folder / "plots")
+    _finish(result, as_json, lambda result: show_rewardbench(result, settings))
+
+
+@app.command(
+    epilog="Example: armorm explain --recipe recipes/demo.toml --prompt 'What is 2 + 2?' --response '2 + 2 is 4.'"
+)
+def explain(
+    recipe: RecipeOption,
+    prompt: Annotated[str, typer.Option(help="What the user says.")],
+    response: Annotated[str, typer.Option(help="The answer to be scored.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Score one response, and show what each objective adds to the score."""
+    from pipelines.explain import explain as run
+    from pipelines.recipe import read_recipe
+    from pipelines.show import show_explanation
+
+    _finish(run(read_recipe(recipe), prompt, response), as_json, show_explanation)
 
 
 def _finish(result: dict[str, Any], as_json: bool, show: Callable[[dict[str, Any]], None]) -> None:

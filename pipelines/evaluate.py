@@ -13,8 +13,10 @@ from evaluation.metrics import accuracy_of
 from evaluation.outcomes import judge
 from evaluation.suites import reward_bench
 from extract.tables import key_column, read_table
-from gating.rules import RULES, Responses
+from gating.collapse import summarise
+from gating.rules.rule import Responses, Scores
 from pipelines.artefacts import open_run, write_json
+from pipelines.other_heads import OtherHeads
 from pipelines.recipe import Recipe
 from pipelines.reward_model import RewardModel
 
@@ -50,6 +52,7 @@ def evaluate(recipe: Recipe, suite: str) -> dict[str, Any]:
         raise UserError(f"there is no row of {suite} to judge: add a [[suites]] table to the recipe, and extract again")
     for row in missing:
         log.warning("not judged: %s, row %s: %s", row["suite"], _printable(row["row"]), row["missing"])
+    others = OtherHeads.read(recipe).scores(store, key_column(judged["response_key"]))
     responses = model.responses(
         store,
         key_column(judged["prompt_key"]),
@@ -62,8 +65,10 @@ def evaluate(recipe: Recipe, suite: str) -> dict[str, Any]:
         "rows": judged.unique(["suite", "row"]).height,
         "missing": len(missing),
         "missing_rows": missing,
-        "rules": {name: _scored(judged, rule(responses)) for name, rule in RULES.items()},
+        "rules": {name: _scored(judged, scores) for name, scores in (model.scores(responses) | others).items()},
+        "single_objectives": _single_objectives(judged, responses, model.heads.objectives),
         "gate_by_section": _gate_by_section(judged, responses, model.heads.objectives),
+        "gate_summary_by_section": _summary_by_section(judged, responses, model.heads.objectives),
         "fingerprint": run["fingerprint"],
         "recipe": recipe.digest,
         "seconds": time.monotonic() - started,
@@ -91,7 +96,7 @@ def _with_features(store: FeatureStore, table: pl.DataFrame) -> tuple[pl.DataFra
     return judged, missing.to_dicts()
 
 
-def _scored(judged: pl.DataFrame, scores: np.ndarray[Any, np.dtype[np.float64]]) -> dict[str, Any]:
+def _scored(judged: pl.DataFrame, scores: Scores) -> dict[str, Any]:
     subsets = {name: accuracy_of(right) for name, right in judge(judged, scores).by_subset().items()}
     total = reward_bench.score({name: accuracy.accuracy for name, accuracy in subsets.items()})
     return {
@@ -102,18 +107,43 @@ def _scored(judged: pl.DataFrame, scores: np.ndarray[Any, np.dtype[np.float64]])
     }
 
 
+def _single_objectives(
+    judged: pl.DataFrame, responses: Responses, objectives: tuple[str, ...]
+) -> dict[str, dict[str, Any]]:
+    """Objective -> score and sections of that adjusted reward alone."""
+    alone = {}
+    for number, name in enumerate(objectives):
+        scored = _scored(judged, responses.rewards[:, number].astype(np.float64))
+        alone[name] = {"score": scored["score"], "sections": scored["sections"]}
+    return alone
+
+
 def _gate_by_section(
     judged: pl.DataFrame, responses: Responses, objectives: tuple[str, ...]
 ) -> dict[str, dict[str, float]]:
     """Section -> objective -> mean share of the gate's weight over the section's rows, largest first."""
+    weights: dict[str, dict[str, float]] = {}
+    for section, rows in _rows_by_section(judged).items():
+        shares = responses.weights[rows] / responses.weights[rows].sum(axis=-1, keepdims=True)  # (rows, k)
+        mean = shares.mean(axis=0)  # (k,)
+        order = np.argsort(-mean, kind="stable")
+        weights[section] = {objectives[number]: float(mean[number]) for number in order}
+    return weights
+
+
+def _summary_by_section(
+    judged: pl.DataFrame, responses: Responses, objectives: tuple[str, ...]
+) -> dict[str, dict[str, Any]]:
+    """Section -> entropy, share of the strongest objective and the like, over the section's rows."""
+    return {
+        section: asdict(summarise(responses.weights[rows], objectives))
+        for section, rows in _rows_by_section(judged).items()
+    }
+
+
+def _rows_by_section(judged: pl.DataFrame) -> dict[str, np.ndarray[Any, np.dtype[np.int64]]]:
+    """Section -> the first line of each of its rows; the sections that have any."""
     sections = np.asarray([reward_bench.SECTION_OF[subset] for subset in judged["subset"]])
     first = (judged["chosen"] & (judged["place"] == 0)).to_numpy()
-    shares = responses.weights / responses.weights.sum(axis=-1, keepdims=True)  # (n, k)
-    weights: dict[str, dict[str, float]] = {}
-    for section in reward_bench.SECTIONS:
-        rows = first & (sections == section)
-        if rows.any():
-            mean = shares[rows].mean(axis=0)  # (k,)
-            order = np.argsort(-mean)
-            weights[section] = {objectives[number]: float(mean[number]) for number in order}
-    return weights
+    rows = {section: np.flatnonzero(first & (sections == section)) for section in reward_bench.SECTIONS}
+    return {section: own for section, own in rows.items() if len(own)}

@@ -6,22 +6,29 @@ import time
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from cache import FeatureStore
 from cache.progress import Progress
-from extract.tables import read_table, unique_keys
-from heads.selection import FittedObjective, fit_objectives
+from extract.tables import read_table
+from heads.objective_fit import FittedObjective
+from heads.selection import FittedHeads
+from heads.selection import fit_heads as fit
 from heads.statistics import GramStatistics
 from pipelines.artefacts import heads_inputs, open_run, write_arrays, write_json
 from pipelines.recipe import Recipe
+from pipelines.run_statistics import update_statistics
+from pipelines.run_uncertainty import calibrate, summary, write_uncertainty
 
 log = logging.getLogger(__name__)
 
+CHOSEN_BY = {
+    "validation": "on the validation rows",
+    "gcv": "by generalised cross-validation on the training rows",
+}
+
 
 def fit_heads(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
-    """Fit one linear head per objective and write `heads.safetensors` and `heads.json`.
+    """Fit one linear head per objective; write `heads.safetensors`, `heads.json`, statistics and uncertainty.
 
     Returns:
         What `heads.json` holds.
@@ -33,27 +40,29 @@ def fit_heads(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
     run, store = open_run(recipe)
     examples = read_table(recipe.folder / "tables", "examples")
     inputs = heads_inputs(recipe)
-    statistics = gather_statistics(store, examples, targets_of(recipe, examples), progress)
-    fitted, unfit = fit_objectives(statistics, recipe.heads, skip_unfit=recipe.absent_datasets == "skip")
-    for head in fitted:
-        if head.at_edge:
-            log.warning(
-                "%s: the chosen penalty %g is at the edge of heads.alphas; a wider range may do better",
-                head.name,
-                head.alpha,
-            )
+    statistics, counts = update_statistics(recipe, run["fingerprint"], store, examples, progress)
+    heads = fit(statistics, recipe.heads, skip_unfit=recipe.absent_datasets == "skip", progress=progress)
+    for head in heads.objectives:
+        _warn(head)
     write_arrays(
         recipe.folder / "heads.safetensors",
-        {"weight": np.stack([head.weight for head in fitted]).astype(np.float32)},
-        {"objectives": "\n".join(head.name for head in fitted)},
+        {"weight": _weights(heads, statistics, recipe.heads.layer)},
+        {"objectives": "\n".join(head.name for head in heads.objectives)},
     )
+    uncertainty = heads.uncertainty
+    if uncertainty is not None:
+        calibrate(uncertainty, recipe, store, examples, [head.name for head in heads.objectives])
+    write_uncertainty(recipe, uncertainty, inputs)
     result = {
-        "objectives": {head.name: _report(head) for head in fitted},
-        "skipped": unfit,
+        "objectives": {head.name: _report(head) for head in heads.objectives},
+        "skipped": heads.skipped,
         "alphas": sorted(recipe.heads.alphas),
         "rows": len(examples),
-        "features": statistics.features,
-        "fitted_on": "training and validation rows, with the penalty chosen on the validation rows",
+        **counts,
+        "features": statistics.width,
+        "fitted_on": f"training and validation rows, with the penalty chosen {CHOSEN_BY[recipe.heads.choose]}",
+        "layer": recipe.heads.layer,
+        "uncertainty": None if uncertainty is None else summary(uncertainty),
         "fingerprint": run["fingerprint"],
         "recipe": recipe.digest,
         "inputs": inputs,
@@ -64,39 +73,24 @@ def fit_heads(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
     return result
 
 
-def targets_of(recipe: Recipe, examples: pl.DataFrame) -> NDArray[np.float64]:
-    """Regression targets of the table's rows. Shape (n, k), NaN where not rated."""
-    targets = np.full((len(examples), len(recipe.objectives)), np.nan)
-    datasets = examples["dataset"].to_numpy()
-    for ratings in recipe.ratings:
-        rows = np.flatnonzero(datasets == ratings.name)
-        for number, objective in enumerate(recipe.objectives):
-            raw = examples[objective.name].to_numpy()[rows]  # null comes as NaN
-            targets[rows, number] = recipe.scale_of(ratings, objective).target(raw)
-    return targets
+def _warn(head: FittedObjective) -> None:
+    if head.constant:
+        log.warning("%s: all its ratings are the same, so its head says nothing about a response", head.name)
+    elif head.at_edge:
+        log.warning(
+            "%s: the chosen penalty %g is at the edge of heads.alphas; a wider range may do better",
+            head.name,
+            head.alpha,
+        )
 
 
-def gather_statistics(
-    store: FeatureStore, examples: pl.DataFrame, targets: NDArray[np.float64], progress: Progress
-) -> GramStatistics:
-    """One pass over the features of the table's responses, shard after shard."""
-    names = [name for name in examples.columns if examples[name].dtype == pl.Float64]
-    statistics = GramStatistics(tuple(names), store.layers * store.hidden_size)
-    groups = examples.select(group=pl.concat_list("dataset", "split"))["group"].to_list()
-    keys, (places,) = unique_keys(examples["response_key"])
-    rows_of = np.argsort(places, kind="stable")
-    starts = np.searchsorted(places[rows_of], np.arange(len(keys) + 1))  # a key's rows: rows_of[start:next]
-    done = 0
-    for positions, features in store.stream(keys):
-        counts = starts[positions + 1] - starts[positions]
-        rows = np.concatenate([rows_of[starts[at] : starts[at + 1]] for at in positions])
-        flat = np.repeat(features.reshape(len(features), -1), counts, axis=0)  # (rows, layers * d)
-        for dataset, split in sorted({tuple(groups[row]) for row in rows}):
-            chosen = np.asarray([groups[row] == [dataset, split] for row in rows])
-            statistics.add(dataset, split, flat[chosen], targets[rows[chosen]])
-        done += len(positions)
-        progress("summing features", done, len(keys), "rows")
-    return statistics
+def _weights(heads: FittedHeads, statistics: GramStatistics, layer: int | None) -> NDArray[np.float32]:
+    """Heads over all layers' features, 0 where they do not look. Shape (k, layers * d)."""
+    weights = np.zeros((len(heads.objectives), statistics.width), dtype=np.float32)
+    hidden = statistics.width // statistics.layers
+    columns = slice(None) if layer is None else slice(layer * hidden, (layer + 1) * hidden)
+    weights[:, columns] = np.stack([head.weight for head in heads.objectives])
+    return weights
 
 
 def _report(head: FittedObjective) -> dict[str, Any]:
@@ -107,4 +101,7 @@ def _report(head: FittedObjective) -> dict[str, Any]:
         "validation_mse": head.validation_mse,
         "pearson": head.pearson,
         "validation_path": head.validation_path,
+        "degrees_of_freedom": head.degrees_of_freedom,
+        "condition": head.condition,
+        "constant": head.constant,
     }

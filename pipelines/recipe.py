@@ -22,7 +22,7 @@ from extract.sources import SOURCES
 from extract.tables import EXAMPLES
 from gating.settings import RESPONSE_TOKENS, DebiasingSettings, GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
-from heads.settings import HeadSettings
+from heads.settings import HeadSettings, OtherHeadSettings
 
 DERIVED = "derived"
 
@@ -61,6 +61,7 @@ class Recipe(BaseModel):
     pairs: tuple[PairSettings, ...] = Field(min_length=1)
     suites: tuple[SuiteSettings, ...] = ()
     heads: HeadSettings = HeadSettings()
+    other_heads: OtherHeadSettings = OtherHeadSettings()
     debiasing: DebiasingSettings = DebiasingSettings()
     gate: GateSettings = GateSettings()
 
@@ -97,11 +98,24 @@ class Recipe(BaseModel):
                 _check_known(objective, objectives, f"[[pairs]] {pairs.name}: by")
             if pairs.ratings is not None and pairs.ratings not in sets:
                 raise ValueError(f"[[pairs]] {pairs.name}: there is no rating set {pairs.ratings!r}")
+        for name in self.heads.dataset_weights:
+            _check_known(name, sorted(sets), "heads.dataset_weights")
+        for name in self.heads.objective_weights:
+            _check_known(name, objectives, "heads.objective_weights")
+        if self.heads.layer is not None and self.heads.layer >= len(self.backbone.layers):
+            raise ValueError(
+                f"heads.layer is {self.heads.layer}, and backbone.layers names {len(self.backbone.layers)}"
+            )
         verbosity = self.debiasing.verbosity
         if verbosity not in (RESPONSE_TOKENS, "none"):
             _check_known(verbosity, [f"'{RESPONSE_TOKENS}'", "'none'", *objectives], "debiasing.verbosity")
         for reference in self.debiasing.reference:
             _check_known(reference, [*sets, *(pairs.name for pairs in self.pairs)], "debiasing.reference")
+        for layer in self.other_heads.layers:
+            _check_known(str(layer), list(map(str, self.backbone.layers)), "other_heads.layers")
+        for key in ("ties", "margin", "pair_weights"):
+            for name in getattr(self.gate, key):
+                _check_known(name, [pairs.name for pairs in self.pairs], f"gate.{key}")
         if self.extract.pack_tokens < self.backbone.max_tokens:
             raise ValueError(
                 f"extract.pack_tokens ({self.extract.pack_tokens}) must be at least"

@@ -11,11 +11,18 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from cache import StoreSettings
-from extract.settings import BackboneSettings, ExtractSettings, PairSettings, SplitSettings, SuiteSettings
+from extract.settings import (
+    BackboneSettings,
+    ExtractSettings,
+    PairSettings,
+    SplitSettings,
+    SuiteSettings,
+    VllmSettings,
+)
 from extract.sources import SOURCES
 from gating.settings import DebiasingSettings, GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
-from heads.settings import HeadSettings
+from heads.settings import HeadSettings, MlpSettings, OrdinalSettings, OtherHeadSettings, SlicSettings
 from pipelines.recipe import Recipe, ScaledRatings
 
 HEAD = """# The recipe
@@ -28,12 +35,17 @@ TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[backbone]", BackboneSettings),
     ("[store]", StoreSettings),
     ("[extract]", ExtractSettings),
+    ("[extract.vllm]", VllmSettings),
     ("[split]", SplitSettings),
     ("[[objectives]]", Objective),
     ("[[ratings]]", ScaledRatings),
     ("[[pairs]]", PairSettings),
     ("[[suites]]", SuiteSettings),
     ("[heads]", HeadSettings),
+    ("[other_heads]", OtherHeadSettings),
+    ("[other_heads.slic]", SlicSettings),
+    ("[other_heads.mlp]", MlpSettings),
+    ("[other_heads.ordinal]", OrdinalSettings),
     ("[debiasing]", DebiasingSettings),
     ("[gate]", GateSettings),
 )
@@ -87,12 +99,12 @@ def _type(annotation: Any) -> str:
     text = str(annotation)
     if isinstance(annotation, UnionType):
         return _type(arguments[0])
-    if "Literal" in text:
-        return " or ".join(f"`{argument}`" for argument in arguments)
     if text.startswith("dict"):
         return f"table of {_type(arguments[1])}"
     if text.startswith("tuple"):
         return f"list of {_type(arguments[0])}"
+    if "Literal" in text:
+        return " or ".join(f"`{argument}`" for argument in arguments)
     return _type(arguments[0])
 
 

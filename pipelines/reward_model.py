@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from cache import FeatureStore, UserError
 from cache.keys import Keys
 from gating.gate import Gate
-from gating.rules import Responses
+from gating.rules import RULES
+from gating.rules.rule import Responses, Scores
 from gating.settings import RESPONSE_TOKENS
+from gating.task_router import TaskRouter
 from heads.stored import predict_stored
-from pipelines.artefacts import gating_inputs, heads_inputs, read_arrays, read_json
+from pipelines.artefacts import Arrays, gating_inputs, heads_inputs, read_arrays, read_json
 from pipelines.recipe import Recipe
 
 
@@ -68,6 +70,9 @@ class RewardModel:
     gate: Gate
     bradley_terry: NDArray[np.float64]
     """(layers * hidden_size,)"""
+    router: TaskRouter
+    rules: dict[str, Arrays]
+    """Rule -> what fitting it left."""
 
     @classmethod
     def read(cls, recipe: Recipe) -> "RewardModel":
@@ -80,11 +85,7 @@ class RewardModel:
                 f"{recipe.folder / 'gating.json'} is of other heads, rows or settings: run `armorm train-gating` again"
             )
         gate = Gate(heads.weight.shape[-1], len(heads.objectives), recipe.gate)
-        state = {
-            name.removeprefix("gating."): torch.from_numpy(array)
-            for name, array in arrays.items()
-            if name.startswith("gating.")
-        }
+        state = {name: torch.from_numpy(array) for name, array in _below(arrays, "gating.").items()}
         try:
             gate.load_state_dict(state)
         except RuntimeError:
@@ -96,7 +97,19 @@ class RewardModel:
             raise UserError(
                 f"{recipe.folder / 'gating.json'} has other objectives than the heads: run `armorm train-gating` again"
             )
-        return cls(heads, report["verbosity"], arrays["lambda"], gate.eval(), arrays["bradley_terry.weight"])
+        return cls(
+            heads,
+            report["verbosity"],
+            arrays["lambda"],
+            gate.eval(),
+            arrays["bradley_terry.weight"],
+            TaskRouter(torch.from_numpy(arrays["router.weight"]), torch.from_numpy(arrays["router.bias"])),
+            {rule: _below(arrays, f"rules.{rule}.") for rule in RULES},
+        )
+
+    def scores(self, responses: Responses) -> dict[str, Scores]:
+        """Every rule's scores of responses. Shapes (n,)."""
+        return {name: rule.scores(responses, self.rules[name]) for name, rule in RULES.items()}
 
     def responses(self, store: FeatureStore, prompts: Keys, responses: Keys, tokens: NDArray[np.int32]) -> Responses:
         """What aggregation rules look at, for responses given by key.
@@ -112,12 +125,18 @@ class RewardModel:
         rewards, plain = predicted[:, :-1], predicted[:, -1]
         verbosity = verbosity_of(self.verbosity, rewards, self.heads.objectives, tokens)
         adjusted = rewards - self.lambdas * verbosity[:, None]  # (n, k)
-        return Responses(adjusted.astype(np.float32), self.weights(store, prompts), plain, tokens)
-
-    def weights(self, store: FeatureStore, prompts: Keys) -> NDArray[np.float32]:
-        """The gate's weights for prompts given by key. Shape (n, k)."""
         distinct, place = np.unique(prompts, axis=0, return_inverse=True)
-        features = store.gather(distinct).reshape(len(distinct), -1)  # (p, layers * d)
+        place = place.reshape(-1)
+        features = torch.from_numpy(store.gather(distinct).reshape(len(distinct), -1))  # (p, layers * d)
+        weights, task = self.gate_weights(features)[place], self.router.route(features).numpy()[place]
+        return Responses(adjusted.astype(np.float32), weights, task, plain, tokens)
+
+    def gate_weights(self, prompts: torch.Tensor) -> NDArray[np.float32]:
+        """The gate's weights for features of prompts (p, layers * d). Shape (p, k)."""
         with torch.inference_mode():
-            weights: NDArray[np.float32] = self.gate(torch.from_numpy(features)).numpy()  # (p, k)
-        return weights[place.reshape(-1)]
+            weights: NDArray[np.float32] = self.gate(prompts).numpy()
+        return weights
+
+
+def _below(arrays: Arrays, prefix: str) -> Arrays:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

@@ -8,17 +8,17 @@ from rich.table import Table
 
 from evaluation.published import PUBLISHED
 from evaluation.suites.reward_bench import ROWS, SECTION_OF, SECTIONS
+from gating.rules import RULES
+from heads.comparison import PAIRWISE
 from pipelines.recipe import Recipe
 
 WIDTH = 116
 """Columns where the output is no terminal, so that a table in a log is not broken."""
 
-RULE_NAMES = {
-    "gate": ("gated objectives", "ArmoRM + MoE"),
-    "uniform": ("same objectives, equal weights", "uniform"),
-    "bradley_terry": ("same features, one linear head", "Bradley-Terry"),
-    "length": ("longer response wins", "length only"),
+RULE_NAMES = {name: (rule.title, rule.method) for name, rule in RULES.items()} | {
+    name: (head.title, head.method) for name, head in PAIRWISE.items()
 }
+"""What tables call each way to a score, and what it is known as."""
 
 
 def console() -> Console:
@@ -58,13 +58,14 @@ def show_extract(result: dict[str, Any], recipe: Recipe) -> None:
 def show_heads(result: dict[str, Any], recipe: Recipe) -> None:
     """One line per objective."""
     table = Table("objective", title=f"{recipe.name}: heads")
-    for heading in ("rows", "alpha", "validation MSE", "Pearson"):
+    for heading in ("rows", "alpha", "freedom", "validation MSE", "Pearson"):
         table.add_column(heading, justify="right")
     for name, head in result["objectives"].items():
         table.add_row(
             name,
             f"{head['rows']:,}",
             f"{head['alpha']:g}",
+            f"{head['degrees_of_freedom']:,.0f}",
             f"{head['validation_mse']:.4f}",
             f"{head['pearson']:.3f}",
         )
@@ -85,13 +86,60 @@ def show_gating(result: dict[str, Any], recipe: Recipe) -> None:
         table.add_row(name, f"{value:.3f}", f"{before:+.3f}", "zeroed" if after != after else f"{after:+.3f}")
     out = console()
     out.print(table)
+    out.print(_held_out_table(result))
+    seeds = result["seeds"]
+    if len(seeds["each"]) > 1:
+        out.print(
+            f"{len(seeds['each'])} seeds: {seeds['accuracy_mean']:.1%} ± {seeds['accuracy_spread']:.1%};"
+            f" seed {seeds['kept']} is kept",
+            highlight=False,
+        )
+    gate = result["gate"]
     out.print(
-        f"held-out pairs judged right ({result['validation_pairs']:,}):"
-        f" gate {result['validation_accuracy']:.1%}, uniform {result['uniform_validation_accuracy']:.1%},"
-        f" Bradley-Terry {result['bradley_terry_validation_accuracy']:.1%};"
-        f" entropy of the gate {result['gate']['entropy']:.2f}, {result['seconds']:.1f} s;"
+        f"gate: best at step {result['best_step']}, entropy {gate['entropy']:.2f} (1 is equal weights),"
+        f" mean weight of the strongest objective {gate['top_share']:.2f}; {result['seconds']:.1f} s;"
         f" {recipe.folder / 'gating.json'}"
     )
+    if result["other_heads"]:
+        show_other_heads(result["other_heads"], recipe)
+
+
+def show_other_heads(result: dict[str, Any], recipe: Recipe) -> None:
+    """One line per head, and for heads of objectives one per objective beside the ridge."""
+    out = console()
+    for name, head in result["pairwise"].items():
+        interval = f"{head['low']:.1%} to {head['high']:.1%}"
+        out.print(
+            f"{RULE_NAMES[name][0]} ({RULE_NAMES[name][1]}): {head['validation_accuracy']:.1%} of"
+            f" {head['validation_pairs']:,} held-out pairs ({interval}), {head['seconds']:.1f} s"
+        )
+    for name, objectives in result["objectives"].items():
+        table = Table("objective", title=f"{recipe.name}: {name} head beside the ridge")
+        for heading in ("levels", "alpha", "validation MSE", "ridge", "Pearson", "ridge"):
+            table.add_column(heading, justify="right")
+        for objective, head in objectives.items():
+            errors = (f"{head[key]:.4f}" for key in ("validation_mse", "ridge_validation_mse"))
+            correlations = (_number(head[key]) for key in ("pearson", "ridge_pearson"))
+            table.add_row(objective, str(head["levels"]), f"{head['alpha']:g}", *errors, *correlations)
+        out.print(table)
+        for objective, reason in result["skipped"][name].items():
+            out.print(f"{name} not fitted: {objective} ({reason})", highlight=False)
+
+
+def _held_out_table(result: dict[str, Any]) -> Table:
+    """Accuracy of every rule on the held-out pairs."""
+    table = Table("rule", "method", title=f"held-out pairs judged right ({result['validation_pairs']:,} pairs)")
+    for heading in ("accuracy", "95 % interval", "lead over equal weights"):
+        table.add_column(heading, justify="right")
+    for name, rule in result["rules"].items():
+        lead = rule["lead"]
+        table.add_row(
+            *RULE_NAMES[name],
+            f"{rule['accuracy']:.1%}",
+            f"{100 * rule['low']:.1f} to {100 * rule['high']:.1f}",
+            f"{100 * lead['accuracy']:+.1f} ({100 * lead['low']:+.1f} to {100 * lead['high']:+.1f})",
+        )
+    return table
 
 
 def show_rewardbench(result: dict[str, Any], recipe: Recipe) -> None:
@@ -111,7 +159,8 @@ def show_rewardbench(result: dict[str, Any], recipe: Recipe) -> None:
         table.add_column(heading, justify="right")
     for rule, scored in result["rules"].items():
         sections = (scored["sections"].get(section) for section in SECTIONS)
-        table.add_row(*RULE_NAMES[rule], *(_percent(value) for value in (scored["score"], *sections)))
+        names = RULE_NAMES[rule]
+        table.add_row(*names, *(_percent(value) for value in (scored["score"], *sections)))
     table.add_section()
     for row in PUBLISHED:
         figures = (f"{value:.1f}" for value in (row.score, *row.sections))
@@ -122,22 +171,62 @@ def show_rewardbench(result: dict[str, Any], recipe: Recipe) -> None:
     out.print(table)
     if result["missing"]:
         out.print(f"{result['missing']} rows could not be judged and count neither way; they are named in the JSON")
-    out.print(_strongest(result["gate_by_section"]))
+    out.print(_coefficients(result["gate_by_section"], result["gate_summary_by_section"]))
     out.print(f"all subsets with their intervals: {recipe.folder / (result['suite'] + '.json')}")
 
 
-def _strongest(gate_by_section: dict[str, dict[str, float]]) -> Table:
-    """The objectives the gate weighs most on each kind of prompt."""
-    table = Table("section", "objectives the gate weighs most, with their mean share", title="what counts where")
-    for section, weights in gate_by_section.items():
-        strongest = list(weights.items())[:4]
-        table.add_row(section, ", ".join(f"{name} {share:.0%}" for name, share in strongest))
+def _coefficients(gate_by_section: dict[str, dict[str, float]], summaries: dict[str, dict[str, Any]]) -> Table:
+    """The gate's mean share of each objective in each section, and how spread out its weights are there."""
+    table = Table("objective", title="what counts where: mean share of the gate's weight, in per cent")
+    for section in gate_by_section:
+        table.add_column(section, justify="right")
+    for objective in next(iter(gate_by_section.values()), {}):
+        table.add_row(objective, *(f"{100 * shares[objective]:.0f}" for shares in gate_by_section.values()))
+    table.add_section()
+    table.add_row("entropy (1 is equal weights)", *(f"{summaries[name]['entropy']:.2f}" for name in gate_by_section))
+    table.add_row(
+        "strongest objective of a prompt", *(f"{100 * summaries[name]['top_share']:.0f}" for name in gate_by_section)
+    )
     return table
+
+
+def show_explanation(result: dict[str, Any]) -> None:
+    """The score of one response, one line an objective, what counts most first."""
+    verbosity = result["verbosity"]
+    named = f"{verbosity['name']} ({verbosity['value']:.4f})" if verbosity["name"] != "none" else "none"
+    table = Table(
+        title=f"score {result['score']:.6f}",
+        caption=(
+            "contribution = coefficient × reward - verbosity penalty; penalty = coefficient × lambda × verbosity, which"
+            f" is {named}. The score is the sum of the contributions in full precision (--json), shown rounded here."
+        ),
+    )
+    table.add_column("objective", no_wrap=True)
+    for heading in ("coefficient", "reward", "coefficient × reward", "verbosity penalty", "contribution"):
+        table.add_column(heading, justify="right")
+    for term in sorted(result["objectives"], key=lambda term: -abs(term["contribution"])):
+        table.add_row(
+            term["name"],
+            *(f"{term[key]:.4f}" for key in ("coefficient", "reward")),
+            *(f"{term[key]:+.6f}" for key in ("gain", "verbosity_penalty", "contribution")),
+        )
+    table.add_section()
+    table.add_row(
+        "sum",
+        f"{result['gate']['logit_scale']:.4f}",
+        "",
+        *(f"{value:+.6f}" for value in (result["gain"], result["verbosity_penalty"], result["score"])),
+    )
+    console().print(table)
 
 
 def show_demo_corpus(summary: dict[str, Any], out_folder: Path) -> None:
     """Where the self-made rows lie."""
     console().print(f"{sum(summary['files'].values()):,} self-made rows in {len(summary['files'])} files: {out_folder}")
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None or value != value else f"{value:.3f}"
 
 
 def _percent(share: float | None) -> str:

@@ -1,4 +1,4 @@
-"""`armorm train-gating`: take verbosity out of the rewards, train the gate, and the plain head beside it."""
+"""`armorm train-gating`: take verbosity out of the rewards, train the gate, and fit what it is compared with."""
 
 import logging
 import time
@@ -6,28 +6,34 @@ from dataclasses import asdict
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 from numpy.typing import NDArray
 
-from cache import FeatureStore, UserError
+from cache import FeatureStore
 from cache.progress import Progress
-from extract.tables import read_table, unique_keys
 from gating.collapse import summarise
-from gating.debiasing import Debiasing, fit_debiasing
-from gating.settings import RESPONSE_TOKENS
-from gating.training import GatePairs, TrainedGate, train_gate
-from heads.bradley_terry import choose_strength
+from gating.gate_pairs import BLOCK_ROWS
+from gating.rules import RULES
+from gating.rules.rule import PairRewards, Responses
+from gating.task_router import TaskRouter
+from gating.trained_gate import TrainedGate
+from gating.training import train_gate
+from heads.bradley_terry import LinearPairwiseHead, choose_strength
 from heads.stored import predict_stored
-from pipelines.artefacts import gating_inputs, open_run, write_arrays, write_json
+from pipelines.artefacts import Arrays, gating_inputs, open_run, write_arrays, write_json
+from pipelines.feature_differences import feature_differences
+from pipelines.fit_other_heads import fit_other_heads
+from pipelines.gate_inputs import GateInputs, read_gate_inputs, read_pairs
+from pipelines.held_out import contradiction, held_out_accuracies
 from pipelines.recipe import Recipe
-from pipelines.reward_model import Heads, verbosity_of
+from pipelines.reference_set import debias, no_roots
+from pipelines.reward_model import Heads
 
 log = logging.getLogger(__name__)
 
 
 def train_gating(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
-    """Fit lambda, the gate and a Bradley-Terry head; write `gating.safetensors` and `gating.json`.
+    """Fit lambda, the gate and the rules beside it; write `gating.safetensors` and `gating.json`.
 
     Returns:
         What `gating.json` holds.
@@ -38,111 +44,150 @@ def train_gating(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
     started = time.monotonic()
     run, store = open_run(recipe)
     heads = Heads.read(recipe)
-    inputs = gating_inputs(recipe)
-    pairs = read_table(recipe.folder / "tables", "pairs")
-    if pairs.is_empty():
-        raise UserError("there are no pairs to train the gate on: add a pair set to the recipe, and extract again")
-    keys, (chosen, rejected) = unique_keys(pairs["chosen_key"], pairs["rejected_key"])
-    rewards = predict_stored(store, keys, heads.weight, progress)  # (responses, k)
-    debiasing = _debias(recipe, store, heads, progress)
-    adjusted = [
-        debiasing.apply(rewards[place], verbosity_of(debiasing.verbosity, rewards[place], heads.objectives, tokens))
-        for place, tokens in (
-            (chosen, pairs["chosen_tokens"].to_numpy()),
-            (rejected, pairs["rejected_tokens"].to_numpy()),
-        )
-    ]
-    difference = adjusted[0] - adjusted[1]  # (pairs, k)
-    sides = {split: np.flatnonzero((pairs["split"] == split).to_numpy()) for split in ("train", "validation")}
-    prompt_keys, (prompt,) = unique_keys(pairs["prompt_key"])
-    prompts = store.gather(prompt_keys).reshape(len(prompt_keys), -1)  # (p, layers * d)
-    gate_pairs = {
-        split: GatePairs(torch.from_numpy(prompts), torch.from_numpy(prompt[rows]), torch.from_numpy(difference[rows]))
-        for split, rows in sides.items()
-    }
-    trained = train_gate(gate_pairs["train"], gate_pairs["validation"], recipe.gate, progress)
-    held_out = _weights(trained, prompts[np.unique(prompt[sides["validation"]])])
-    summary = summarise(held_out, heads.objectives)
-    if (warning := summary.warning()) is not None:
-        log.warning("%s", warning)
-    features = store.gather(keys).reshape(len(keys), -1)  # (responses, layers * d)
-    plain, plain_accuracy = choose_strength(
-        features[chosen[sides["train"]]] - features[rejected[sides["train"]]],
-        features[chosen[sides["validation"]]] - features[rejected[sides["validation"]]],
-        recipe.heads.bradley_terry_strengths,
+    digest = gating_inputs(recipe)
+    pairs = read_pairs(recipe, store)
+    others = fit_other_heads(recipe, store, progress)
+    debiasing, held_out_correlations = debias(recipe, store, heads, progress)
+    inputs = read_gate_inputs(pairs, store, heads, debiasing, progress)
+    trained = train_gate(inputs.gate_pairs("train"), inputs.gate_pairs("validation"), recipe.gate, progress)
+    gate_seconds = time.monotonic() - started
+    tasks = [pairs.name for pairs in recipe.pairs]
+    router = _fit_router(inputs, tasks)
+    fitted = _fit_rules(inputs, router, len(tasks))
+    plain, strength = _bradley_terry(recipe, store, inputs)
+    accuracies = held_out_accuracies(
+        inputs, *_both_sides(store, inputs, trained, router, plain), fitted, heads.objectives
     )
+    held_out = np.unique(inputs.prompt[inputs.rows("validation")])
+    summary = summarise(gate_weights(trained, inputs.prompts[held_out]), heads.objectives)
+    warning = summary.warning() or contradiction(accuracies["rules"])
+    if warning is not None:
+        log.warning("%s", warning)
     write_arrays(
         recipe.folder / "gating.safetensors",
         {f"gating.{name}": value.numpy() for name, value in trained.gate.state_dict().items()}
-        | {"lambda": debiasing.lambdas, "bradley_terry.weight": plain.coef_},
-        {"objectives": "\n".join(heads.objectives), "verbosity": debiasing.verbosity},
+        | {"lambda": debiasing.lambdas, "bradley_terry.weight": plain.coef_}
+        | {"router.weight": router.weight.numpy(), "router.bias": router.bias.numpy()}
+        | {f"rules.{rule}.{name}": array for rule, arrays in fitted.items() for name, array in arrays.items()},
+        {"objectives": "\n".join(heads.objectives), "verbosity": debiasing.verbosity, "tasks": "\n".join(tasks)},
     )
+    rules = accuracies["rules"]
+    before, after = held_out_correlations
     result = {
         "lambda": dict(zip(heads.objectives, debiasing.lambdas, strict=True)),
         "correlation_before": dict(zip(heads.objectives, debiasing.before, strict=True)),
         "correlation_after": dict(zip(heads.objectives, debiasing.after, strict=True)),
+        "correlation_before_held_out": dict(zip(heads.objectives, before, strict=True)),
+        "correlation_after_held_out": dict(zip(heads.objectives, after, strict=True)),
+        "no_root": no_roots(debiasing, recipe.debiasing.method),
         "verbosity": debiasing.verbosity,
         "correlation": recipe.debiasing.correlation,
-        "validation_accuracy": trained.best.accuracy,
+        "validation_accuracy": rules["gate"]["accuracy"],
         "validation_loss": trained.best.loss,
-        "validation_pairs": len(sides["validation"]),
-        "train_pairs": len(sides["train"]),
-        "uniform_validation_accuracy": float((difference[sides["validation"]].mean(axis=-1) > 0).mean()),
-        "bradley_terry_validation_accuracy": plain_accuracy,
-        "bradley_terry_strength": plain.strength,
+        "validation_pairs": len(inputs.rows("validation", decided=True)),
+        "train_pairs": len(inputs.rows("train", decided=True)),
+        "ties": {split: int(inputs.tied[inputs.rows(split)].sum()) for split in ("train", "validation")},
+        "uniform_validation_accuracy": rules["uniform"]["accuracy"],
+        "bradley_terry_validation_accuracy": rules["bradley_terry"]["accuracy"],
+        "bradley_terry_strength": strength,
+        "other_heads": others,
+        **accuracies,
         "best_step": trained.best.step,
+        "seeds": _seeds(trained),
         "looks": [asdict(look) for look in trained.looks],
+        "tie_threshold": trained.tie_threshold,
+        "precision": str(trained.dtype).removeprefix("torch."),
+        "threads": trained.threads,
         "gate": asdict(summary),
+        "gate_by_dataset": _gate_by_dataset(inputs, trained, heads.objectives),
         "warning": warning,
         "fingerprint": run["fingerprint"],
         "recipe": recipe.digest,
-        "inputs": inputs,
+        "inputs": digest,
+        "gate_seconds": gate_seconds,
         "seconds": time.monotonic() - started,
     }
     write_json(recipe.folder / "gating.json", result)
     return result
 
 
-def _debias(recipe: Recipe, store: FeatureStore, heads: Heads, progress: Progress) -> Debiasing:
-    """Fit lambda on the training responses of the reference sets."""
-    settings = recipe.debiasing
-    verbosity = settings.verbosity
-    if verbosity not in (RESPONSE_TOKENS, "none", *heads.objectives):
-        raise UserError(
-            f"debiasing.verbosity: the objective {verbosity} was not fitted: name another, or 'response_tokens'"
-        )
-    if heads.objectives == (verbosity,):
-        raise UserError(
-            f"debiasing.verbosity: {verbosity} is the only objective, and nothing is left of it: name"
-            " 'response_tokens' or 'none'"
-        )
-    reference = _reference(recipe)
-    rewards = predict_stored(store, unique_keys(reference["key"])[0], heads.weight, progress)
-    tokens = reference["tokens"].to_numpy()
-    column = verbosity_of(verbosity, rewards, heads.objectives, tokens).astype(np.float64)
-    debiasing = fit_debiasing(rewards, column, heads.objectives, verbosity, settings.correlation)
-    for name in debiasing.not_taken_out():
-        log.warning("%s: no lambda brings its correlation with %s to zero; the closest is used", name, verbosity)
-    return debiasing
-
-
-def _reference(recipe: Recipe) -> pl.DataFrame:
-    """Distinct training responses of the reference sets: key and length, sorted by key."""
-    tables = recipe.folder / "tables"
-    pairs = read_table(tables, "pairs")
-    sides = [
-        pairs.select("dataset", "split", key=f"{side}_key", tokens=f"{side}_tokens") for side in ("chosen", "rejected")
-    ]
-    examples = read_table(tables, "examples").select("dataset", "split", key="response_key", tokens="response_tokens")
-    everything = pl.concat([*sides, examples])
-    wanted = list(recipe.debiasing.reference) or pairs["dataset"].unique().to_list()
-    chosen = everything.filter(pl.col("dataset").is_in(wanted) & (pl.col("split") == "train"))
-    if chosen.is_empty():
-        raise UserError(f"debiasing.reference: there are no training responses in {', '.join(wanted)}")
-    return chosen.unique("key").sort("key")
-
-
-def _weights(trained: TrainedGate, prompts: NDArray[np.float32]) -> NDArray[np.float32]:
+def gate_weights(trained: TrainedGate, prompts: torch.Tensor) -> NDArray[np.float32]:
+    """The gate's weights for prompts (p, d) of any float dtype. Shape (p, k)."""
     with torch.inference_mode():
-        weights: NDArray[np.float32] = trained.gate(torch.from_numpy(prompts)).numpy()  # (n, k)
-    return weights
+        blocks = [trained.gate(block.float()).numpy() for block in torch.split(prompts, BLOCK_ROWS)]
+    return np.concatenate(blocks)
+
+
+def _fit_router(inputs: GateInputs, tasks: list[str]) -> TaskRouter:
+    """Learn from the training prompts which pair set a prompt comes from."""
+    rows = inputs.rows("train", decided=True)
+    names = inputs.table["dataset"].to_numpy()
+    used, first = np.unique(inputs.prompt[rows], return_index=True)
+    own = np.asarray([tasks.index(name) for name in names[rows[first]]], dtype=np.int64)
+    return TaskRouter.fit(inputs.prompts[torch.from_numpy(used)], torch.from_numpy(own), len(tasks))
+
+
+def _fit_rules(inputs: GateInputs, router: TaskRouter, tasks: int) -> dict[str, Arrays]:
+    """Fit every rule on the decided training pairs."""
+    rows = inputs.rows("train", decided=True)
+    task = router.route(inputs.prompts).numpy()[inputs.prompt[rows]]
+    pairs = PairRewards(inputs.difference[rows], task, tasks, inputs.table["weight"].to_numpy()[rows])
+    return {name: dict(rule.fit(pairs)) for name, rule in RULES.items()}
+
+
+def _bradley_terry(recipe: Recipe, store: FeatureStore, inputs: GateInputs) -> tuple[LinearPairwiseHead, float]:
+    """The plain head on the decided pairs' differences of features, and its strength."""
+    train, validation = (
+        feature_differences(store, inputs.keys, inputs.chosen[rows], inputs.rejected[rows])
+        for rows in (inputs.rows("train", decided=True), inputs.rows("validation", decided=True))
+    )
+    plain, _ = choose_strength(train, validation, recipe.heads.bradley_terry_strengths)
+    return plain, plain.strength
+
+
+def _both_sides(
+    store: FeatureStore, inputs: GateInputs, trained: TrainedGate, router: TaskRouter, plain: LinearPairwiseHead
+) -> tuple[Responses, Responses]:
+    """What rules look at, for the chosen and the rejected responses of the decided held-out pairs."""
+    rows = inputs.rows("validation", decided=True)
+    used, place = np.unique(inputs.prompt[rows], return_inverse=True)
+    prompts = inputs.prompts[torch.from_numpy(used)]
+    weights, task = gate_weights(trained, prompts)[place], router.route(prompts).numpy()[place]
+    scores = predict_stored(store, inputs.keys, plain.coef_[None])[:, 0]  # (m,)
+    table = inputs.table
+    chosen = Responses(
+        inputs.chosen_rewards[rows], weights, task, scores[inputs.chosen[rows]], table["chosen_tokens"].to_numpy()[rows]
+    )
+    rejected = Responses(
+        inputs.rejected_rewards[rows],
+        weights,
+        task,
+        scores[inputs.rejected[rows]],
+        table["rejected_tokens"].to_numpy()[rows],
+    )
+    return chosen, rejected
+
+
+def _seeds(trained: TrainedGate) -> dict[str, Any]:
+    """How each seed did on the held-out pairs, and how far they are apart."""
+    accuracies = [result.best.accuracy for result in trained.seeds]
+    return {
+        "kept": trained.kept.seed,
+        "accuracy_mean": float(np.mean(accuracies)),
+        "accuracy_spread": float(np.std(accuracies, ddof=1)) if len(accuracies) > 1 else None,
+        "each": [{"seed": result.seed, **asdict(result.best)} for result in trained.seeds],
+    }
+
+
+def _gate_by_dataset(
+    inputs: GateInputs, trained: TrainedGate, objectives: tuple[str, ...]
+) -> dict[str, dict[str, Any]]:
+    """Pair set -> summary of the gate's weights on its held-out prompts."""
+    rows = inputs.rows("validation")
+    names = inputs.table["dataset"].to_numpy()[rows]
+    return {
+        str(name): asdict(
+            summarise(gate_weights(trained, inputs.prompts[np.unique(inputs.prompt[rows[names == name]])]), objectives)
+        )
+        for name in dict.fromkeys(names)
+    }

@@ -12,6 +12,7 @@ from extract.engines.engine import Engine
 from extract.engines.packed import PackedEngine
 from extract.engines.padded import PaddedEngine
 from extract.engines.sequential import SequentialEngine
+from extract.engines.vllm_engine import VllmEngine
 from extract.settings import BackboneSettings, EngineName, ExtractSettings
 
 log = logging.getLogger(__name__)
@@ -20,6 +21,7 @@ ENGINES: dict[EngineName, Callable[[Backbone, BackboneSettings, ExtractSettings,
     "packed": PackedEngine,
     "padded": PaddedEngine,
     "sequential": SequentialEngine,
+    "vllm": VllmEngine,
 }
 
 

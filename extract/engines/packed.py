@@ -10,14 +10,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cache import UserError
 from extract.ahead import ahead
 from extract.backbone import Backbone
 from extract.engines.full_packs import filled
 from extract.engines.hidden_states import HiddenStateReader
 from extract.engines.packed_attention import NAME, Plan, VarlenPlan, plan_attention
 from extract.engines.packing_check import check_packing
-from extract.engines.smaller_packs import cut
+from extract.engines.smaller_packs import cut, does_not_fit
 from extract.packing import PackLayout
 from extract.settings import BackboneSettings, ExtractSettings
 
@@ -107,7 +106,8 @@ class PackedEngine:
         return [self._prepare(part) for part in cut(layout, self._most_tokens)]
 
     def _prepare(self, layout: PackLayout) -> _Prepared:
-        compiled = self._compiled and len(layout.token_ids) >= WORTH_FILLING * self._most_tokens
+        # A single conversation may be longer than that, and then nothing can be filled up.
+        compiled = self._compiled and WORTH_FILLING * self._most_tokens <= len(layout.token_ids) <= self._most_tokens
         run = filled(layout, self._most_tokens) if compiled else layout
         plan = plan_attention(run, self._device, self._dtype, capped=self._capped)
         return _Prepared(
@@ -159,10 +159,7 @@ class PackedEngine:
         tokens = len(layout.token_ids)
         parts = cut(layout, tokens // 2)
         if len(parts) == 1:
-            raise UserError(
-                f"a conversation of {tokens:,} tokens does not fit the memory of {self._device} by itself:"
-                " lower backbone.max_tokens, or use a device with more memory"
-            )
+            raise does_not_fit(tokens, self._device)
         if tokens // 2 < self._most_tokens:
             self._most_tokens = tokens // 2
             log.warning(

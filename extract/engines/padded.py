@@ -1,5 +1,6 @@
 """Padded batches, longest sequences together: for backbones whose attention cannot be exchanged."""
 
+import logging
 from collections.abc import Iterable, Iterator
 
 import numpy as np
@@ -8,15 +9,18 @@ from numpy.typing import NDArray
 
 from extract.backbone import Backbone
 from extract.engines.hidden_states import HiddenStateReader
+from extract.engines.smaller_packs import does_not_fit
 from extract.packing import PackLayout
 from extract.settings import BackboneSettings, ExtractSettings
+
+log = logging.getLogger(__name__)
 
 
 class PaddedEngine:
     """Runs the conversations of a pack in batches of like length, with the attention that transformers ships.
 
     Every conversation is computed whole, its prompt included. A batch holds at most `extract.pack_tokens`
-    positions, padding included.
+    positions, padding included; out of memory, half as many from then on.
     """
 
     def __init__(
@@ -37,11 +41,25 @@ class PaddedEngine:
             features: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(sequences)
             while order:
                 batch = max(1, self._most_positions // len(sequences[order[0]]))
-                some, order = order[:batch], order[batch:]
-                states = self._run([sequences[number] for number in some])  # (b, layers, d)
-                for number, state in zip(some, states, strict=True):
+                try:
+                    states = self._run([sequences[number] for number in order[:batch]])  # (b, layers, d)
+                except torch.OutOfMemoryError:
+                    states = None
+                if states is None:  # outside of the handler, whose exception still holds the tensors
+                    self._halve(batch, len(sequences[order[0]]))
+                    continue
+                for number, state in zip(order, states, strict=False):
                     features[number] = state
+                order = order[batch:]
             yield np.stack(features)
+
+    def _halve(self, batch: int, longest: int) -> None:
+        if batch == 1:
+            raise does_not_fit(longest, self._device)
+        if self._device.type == "cuda":
+            torch.cuda.empty_cache()
+        log.warning("out of memory with %s positions a pass: going on with half", f"{batch * longest:,}")
+        self._most_positions = batch * longest // 2
 
     def _run(self, sequences: list[NDArray[np.int64]]) -> NDArray[np.float32]:
         """States of the last token of each sequence, the first being the longest. Shape (b, layers, d)."""

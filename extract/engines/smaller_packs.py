@@ -3,7 +3,9 @@
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import torch
 
+from cache import UserError
 from extract.packing import PackLayout, Segment
 
 Piece = list[tuple[Segment, bool]]
@@ -31,6 +33,14 @@ def cut(layout: PackLayout, most_tokens: int) -> list[PackLayout]:
             used += tokens
     places = {int(row): place for place, row in enumerate(layout.rows)}
     return [_layout(layout, pieces, places) for pieces in packs]
+
+
+def does_not_fit(tokens: int, device: torch.device) -> UserError:
+    """What to say of a conversation that is too long for a device even by itself."""
+    return UserError(
+        f"a conversation of {tokens:,} tokens does not fit the memory of {device} by itself:"
+        " lower backbone.max_tokens, or use a device with more memory"
+    )
 
 
 def _conversations(segments: Sequence[Segment]) -> Iterator[tuple[Segment, list[Segment]]]:

@@ -10,14 +10,20 @@ from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
 
 from cache import UserError
-from gating.debiasing import CLOSE_ENOUGH, Debiasing, fit_debiasing, pearson, spearman, spearman_root
+from gating.correlation import pearson, spearman, spearman_root
+from gating.debiasing import CLOSE_ENOUGH, Debiasing, fit_debiasing
+from gating.settings import DebiasingSettings
 
 Column = NDArray[np.float64]
 RULES = ("spearman", "pearson")
 
 
+def settings_of(verbosity: str, correlation: str) -> DebiasingSettings:
+    return DebiasingSettings.model_validate({"verbosity": verbosity, "correlation": correlation})
+
+
 def fit_one(r: Column, v: Column, correlation: str) -> Debiasing:
-    return fit_debiasing(r[:, None], v, ("reward",), "length", correlation)
+    return fit_debiasing(r[:, None], v, ("reward",), settings_of("length", correlation))
 
 
 def related(seed: int, n: int, slope: float, noise: float, decimals: int | None = None) -> tuple[Column, Column]:
@@ -121,7 +127,9 @@ def test_before_and_after_are_the_correlations_on_the_reference_set(correlation:
 def test_lambda_has_the_sign_of_the_correlation(correlation: str, seed: int, slope: float) -> None:
     rising, v = related(seed, 200, slope, noise=0.5)
     falling, _ = related(seed, 200, -slope, noise=0.5)
-    lambdas = fit_debiasing(np.stack([rising, falling], axis=-1), v, ("up", "down"), "length", correlation).lambdas
+    lambdas = fit_debiasing(
+        np.stack([rising, falling], axis=-1), v, ("up", "down"), settings_of("length", correlation)
+    ).lambdas
     assert lambdas[0] > 0 > lambdas[1]
 
 
@@ -137,7 +145,7 @@ def test_the_two_measures_give_different_lambdas_where_verbosity_acts_on_a_few_e
 def test_the_verbosity_objective_becomes_exactly_zero_and_the_others_lose_it(correlation: str) -> None:
     rng = np.random.default_rng(2)
     rewards = rng.standard_normal((400, 3)) + rng.standard_normal((400, 1))
-    debiasing = fit_debiasing(rewards, rewards[:, 1], ("a", "verbosity", "c"), "verbosity", correlation)
+    debiasing = fit_debiasing(rewards, rewards[:, 1], ("a", "verbosity", "c"), settings_of("verbosity", correlation))
     adjusted = debiasing.apply(rewards, rewards[:, 1])
     assert debiasing.lambdas[1] == 1.0
     assert np.isnan(debiasing.after).tolist() == [False, True, False]
@@ -151,21 +159,21 @@ def test_the_verbosity_objective_becomes_exactly_zero_and_the_others_lose_it(cor
 def test_each_objective_has_a_lambda_of_its_own() -> None:
     (up, v), (down, _), (free, _) = (related(3, 400, slope, noise=0.2) for slope in (2.0, -1.0, 0.0))
     rewards = np.stack([up, down, free], axis=-1)
-    together = fit_debiasing(rewards, v, ("up", "down", "free"), "length", "spearman")
+    together = fit_debiasing(rewards, v, ("up", "down", "free"), settings_of("length", "spearman"))
     alone = [fit_one(column, v, "spearman").lambdas[0] for column in rewards.T]
     assert together.lambdas.tolist() == alone
     np.testing.assert_allclose(together.lambdas, [2.0, -1.0, 0.0], atol=0.1)
 
 
 def test_new_responses_lose_lambda_times_their_verbosity() -> None:
-    debiasing = Debiasing(("a", "b"), "length", np.array([0.5, -2.0]), np.zeros(2), np.zeros(2))
+    debiasing = Debiasing(("a", "b"), "length", "spearman", np.array([0.5, -2.0]), np.zeros(2), np.zeros(2))
     adjusted = debiasing.apply(np.array([[1.0, 1.0], [3.0, 0.0]]), np.array([2.0, 4.0]))
     assert adjusted.tolist() == [[0.0, 5.0], [1.0, 8.0]]
 
 
 def test_none_takes_nothing_out() -> None:
     rewards = np.random.default_rng(4).standard_normal((10, 2)).astype(np.float32)
-    debiasing = fit_debiasing(rewards, np.zeros(10), ("a", "b"), "none", "spearman")
+    debiasing = fit_debiasing(rewards, np.zeros(10), ("a", "b"), settings_of("none", "spearman"))
     assert debiasing.lambdas.tolist() == [0.0, 0.0]
     assert np.isnan(debiasing.before).all()
     assert np.isnan(debiasing.after).all()
@@ -194,7 +202,9 @@ def test_an_objective_whose_correlation_steps_over_zero_is_named() -> None:
     r, v = np.arange(5.0), np.array([0.0, 1.0, 2.0, 4.0, 8.0])
     reachable = [spearman(r - value / 64 * v, v) for value in range(-256, 257)]
     assert min(abs(value) for value in reachable) == pytest.approx(0.1)
-    debiasing = fit_debiasing(np.stack([r, np.ones(5)], axis=-1), v, ("steps", "constant"), "length", "spearman")
+    debiasing = fit_debiasing(
+        np.stack([r, np.ones(5)], axis=-1), v, ("steps", "constant"), settings_of("length", "spearman")
+    )
     assert abs(debiasing.after[0]) == pytest.approx(0.1)
     assert abs(debiasing.after[0]) > CLOSE_ENOUGH
     assert debiasing.not_taken_out() == ["steps"]

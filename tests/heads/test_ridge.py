@@ -11,6 +11,7 @@ from sklearn.linear_model import Ridge
 from heads.ridge import MaskedRidge, ridge_paths
 from heads.settings import HeadSettings
 from heads.statistics import GramStatistics
+from heads.subset import Scope
 
 
 def rows_with_gaps(
@@ -117,7 +118,7 @@ def test_a_target_that_no_row_rates_has_nan_and_harms_no_other() -> None:
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 def test_a_feature_that_is_not_finite_is_refused(bad: float) -> None:
-    with pytest.raises(ValueError, match=r"Input contains (NaN|infinity)"):
+    with pytest.raises(ValueError, match=r"Input X contains (NaN|infinity)"):
         MaskedRidge().fit([[1.0, bad], [0.0, 1.0]], [[1.0], [1.0]])
 
 
@@ -133,7 +134,7 @@ def test_features_and_targets_of_different_length_are_refused() -> None:
 
 def test_it_follows_scikit_learns_conventions() -> None:
     estimator = MaskedRidge(alpha=2.5)
-    assert clone(estimator).get_params() == {"alpha": 2.5}
+    assert clone(estimator).get_params() == {"alpha": 2.5, "fit_intercept": False}
     assert not hasattr(estimator, "coef_")
     assert estimator.fit([[1.0, 0.0]], [[1.0]]) is estimator
     assert estimator.n_features_in_ == 2
@@ -145,7 +146,7 @@ def test_a_path_holds_one_solution_for_each_penalty() -> None:
     statistics.add("one", "train", features[:30], targets[:30])
     statistics.add("two", "train", features[30:], targets[30:])
     alphas = [10.0, 0.1]
-    paths = ridge_paths(statistics, ["train"], alphas)
+    paths = ridge_paths(statistics, Scope(("train",)), alphas)
     assert paths.shape == (2, 3, 5)
     for number, alpha in enumerate(alphas):
         np.testing.assert_allclose(paths[number], MaskedRidge(alpha).fit(features, targets).coef_, rtol=1e-9)
@@ -156,8 +157,8 @@ def test_only_the_splits_asked_for_are_learned_from() -> None:
     statistics = GramStatistics(("a", "b"), 5)
     statistics.add("one", "train", features[:30], targets[:30])
     statistics.add("one", "validation", features[30:], targets[30:])
-    train = MaskedRidge(1.0).fit_statistics(statistics, ["train"]).coef_
-    both = MaskedRidge(1.0).fit_statistics(statistics, ["train", "validation"]).coef_
+    train = MaskedRidge(1.0).fit_statistics(statistics, Scope(("train",))).coef_
+    both = MaskedRidge(1.0).fit_statistics(statistics, Scope(("train", "validation"))).coef_
     np.testing.assert_allclose(train, MaskedRidge(1.0).fit(features[:30], targets[:30]).coef_, rtol=1e-9)
     np.testing.assert_allclose(both, MaskedRidge(1.0).fit(features, targets).coef_, rtol=1e-9)
 

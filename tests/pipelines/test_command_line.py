@@ -9,7 +9,7 @@ import pytest
 
 from tests.pipelines.conftest import ROOT, Demo, armorm, small_recipe
 
-COMMANDS = ["demo-corpus", "extract", "fit-heads", "train-gating", "eval"]
+COMMANDS = ["demo-corpus", "extract", "fit-heads", "train-gating", "eval", "explain"]
 
 
 def assert_refused(done: object, sentence: str) -> None:
@@ -43,9 +43,9 @@ def test_the_command_lists_its_commands(tmp_path: Path) -> None:
 def test_a_recipe_typo_ends_with_code_2_and_one_sentence(tmp_path: Path, command: str) -> None:
     recipe = (ROOT / "recipes" / "demo.toml").read_text().replace("shard_rows", "shard_row")
     (tmp_path / "typo.toml").write_text(recipe)
-    assert_refused(
-        armorm(command, "--recipe", "typo.toml", folder=tmp_path), r"^error: typo\.toml: unknown key store\.shard_row"
-    )
+    texts = ["--prompt", "a", "--response", "b"] if command == "explain" else []
+    done = armorm(command, "--recipe", "typo.toml", *texts, folder=tmp_path)
+    assert_refused(done, r"^error: typo\.toml: unknown key store\.shard_row")
 
 
 @pytest.mark.parametrize(

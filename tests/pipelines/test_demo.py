@@ -6,8 +6,10 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import pytest
 from safetensors.numpy import load_file
 
+from gating.rules import RULES
 from heads.objectives import PUBLISHED_OBJECTIVES
 from tests.pipelines.conftest import Demo, armorm
 
@@ -63,6 +65,11 @@ def test_debiasing_takes_the_correlation_out(demo: Demo) -> None:
             assert gating["lambda"][name] == 1.0
         else:
             assert abs(after) <= 0.01, name
+            assert abs(gating["correlation_after_held_out"][name]) < 0.25, name
+            assert gating["correlation_before_held_out"][name] == pytest.approx(
+                gating["correlation_before"][name], abs=0.25
+            )
+    assert gating["no_root"] == {}
     assert max(abs(before) for before in gating["correlation_before"].values()) > 0.3
 
 
@@ -73,6 +80,29 @@ def test_the_gate_beats_uniform_weights_on_held_out_prompts(demo: Demo) -> None:
     assert rules["gate"]["score"] > rules["uniform"]["score"]
     assert rules["gate"]["sections"]["Safety"] > rules["uniform"]["sections"]["Safety"] + 0.1
     assert gating["warning"] is None
+
+
+def test_every_rule_is_judged_on_the_held_out_pairs_with_its_interval(demo: Demo) -> None:
+    gating = demo.results["train-gating"]
+    assert list(gating["rules"]) == list(RULES) == list(demo.results["eval"]["rules"])
+    for name, rule in gating["rules"].items():
+        assert 0 <= rule["low"] <= rule["accuracy"] <= rule["high"] <= 1
+        lead = rule["accuracy"] - gating["rules"]["uniform"]["accuracy"]
+        assert rule["lead"]["accuracy"] == pytest.approx(lead), name
+    assert gating["rules"]["gate"]["accuracy"] == gating["validation_accuracy"]
+    assert gating["validation_pairs"] == sum(own["pairs"] for own in gating["rules_by_dataset"].values())
+    assert set(gating["single_objectives"]) == set(demo.results["eval"]["single_objectives"])
+
+
+def test_the_gate_is_summarised_by_pair_set_and_by_section(demo: Demo) -> None:
+    summaries = [
+        *demo.results["train-gating"]["gate_by_dataset"].values(),
+        *demo.results["eval"]["gate_summary_by_section"].values(),
+    ]
+    assert len(summaries) > 6
+    for summary in summaries:
+        assert 0 <= summary["entropy"] <= 1
+        assert 1 / 19 <= summary["top_share"] <= 1
 
 
 def test_safety_counts_more_on_safety_prompts_than_on_reasoning(demo: Demo) -> None:

@@ -1,0 +1,137 @@
+"""Time and memory of the heads beside the ridge, at the real width and three sizes.
+
+    python -m benchmarks.other_heads --json benchmarks/other_heads.json
+
+Each head is fitted in a process of its own on the same generated float16 features: pairs for the pairwise heads
+(two responses each, a tenth held out), as many ratings on five levels for the ordinal one. Ratios are to the plain
+Bradley-Terry head of the same size.
+"""
+
+import argparse
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cache.progress import silent
+from heads.bradley_terry import choose_strength
+from heads.comparison import PAIRWISE, RATINGS
+from heads.settings import HeadSettings, OtherHeadSettings
+
+SIZES = (5_000, 10_000, 20_000)
+"""Pairs; there are twice as many responses."""
+
+HEADS = ("bradley_terry", "slic", "mlp", "ordinal")
+BLOCK_ROWS = 2048
+
+
+def main() -> None:
+    """Measure, print a table, write JSON."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of pairs")
+    parser.add_argument("--width", type=int, default=4096, help="of the features")
+    parser.add_argument("--heads", nargs="+", default=HEADS, choices=HEADS)
+    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--one", nargs=2, metavar=("HEAD", "PAIRS"), help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        head, pairs = arguments.one
+        sys.stdout.write(json.dumps(measure(head, int(pairs), arguments.width)))
+        return
+    report: dict[str, Any] = {
+        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "python": platform.python_version(),
+        "width": arguments.width,
+        "results": [],
+    }
+    for pairs in arguments.sizes:
+        for head in arguments.heads:
+            one = ["--one", head, str(pairs), "--width", str(arguments.width)]
+            done = subprocess.run(
+                [sys.executable, "-m", "benchmarks.other_heads", *one], capture_output=True, text=True, check=True
+            )
+            report["results"].append(json.loads(done.stdout))
+            if arguments.json:
+                arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    sys.stdout.write(table(report))
+
+
+def measure(head: str, pairs: int, width: int) -> dict[str, Any]:
+    """Seconds of one head's fit, and by how much memory it grew over the features."""
+    features, train, validation, levels = generate(pairs, width)
+    settings = OtherHeadSettings()
+    before = _memory("VmRSS")
+    started = time.perf_counter()
+    line: dict[str, Any] = {"head": head, "pairs": pairs, "features_bytes": features.nbytes}
+    if head == "bradley_terry":
+        sides = [(features[rows[:, 0]].astype(np.float32) - features[rows[:, 1]]) for rows in (train, validation)]
+        _, line["validation_accuracy"] = choose_strength(*sides, HeadSettings().bradley_terry_strengths)
+    elif head in PAIRWISE:
+        weights, _ = PAIRWISE[head].fit(features, train, validation, settings, silent)
+        line["seconds"] = time.perf_counter() - started
+        scores = PAIRWISE[head].scores(features, weights)
+        line["validation_accuracy"] = float((scores[validation[:, 0]] > scores[validation[:, 1]]).mean())
+    else:
+        cut = int(0.9 * len(features))
+        fitted = RATINGS[head](features, levels, cut, settings)
+        line["pearson"] = float(np.corrcoef(fitted.predicted, levels[cut:])[0, 1])
+    line.setdefault("seconds", time.perf_counter() - started)
+    return line | {"grew_bytes": _memory("VmHWM") - before}
+
+
+def generate(
+    pairs: int, width: int
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+    """Features with a falling spectrum off the origin, pairs by a noisy planted score, ratings on five levels of it."""
+    rng = np.random.default_rng(0)
+    scale = np.geomspace(3.0, 0.03, width).astype(np.float32)  # (d,)
+    direction = rng.standard_normal(width, dtype=np.float32) / np.linalg.norm(scale)  # (d,)
+    features = np.empty((2 * pairs, width), dtype=np.float16)
+    score = np.empty(2 * pairs)
+    for start in range(0, len(features), BLOCK_ROWS):
+        rows = slice(start, start + BLOCK_ROWS)
+        features[rows] = rng.standard_normal(features[rows].shape, dtype=np.float32) * scale + 0.3
+        score[rows] = features[rows].astype(np.float32) @ direction
+    score -= score.mean()
+    ordered = np.arange(2 * pairs).reshape(-1, 2)
+    margin = 3.0 * (score[ordered[:, 0]] - score[ordered[:, 1]])
+    right = rng.random(pairs) < 1.0 / (1.0 + np.exp(-margin))
+    ordered = np.where(right[:, None], ordered, ordered[:, ::-1])
+    noisy = score + 0.3 * rng.standard_normal(2 * pairs)
+    levels = (np.digitize(noisy, np.quantile(noisy, (0.1, 0.3, 0.6, 0.85))) + 0.5) / 5.0
+    cut = int(0.9 * pairs)
+    return features, ordered[:cut], ordered[cut:], levels
+
+
+def _memory(field: str) -> int:
+    status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status[field].split()[0]) * 1024
+
+
+def table(report: dict[str, Any]) -> str:
+    """The figures as a Markdown table."""
+    lines = [
+        "| pairs | head | seconds | ratio | features | memory grew by | held out |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    plain = {line["pairs"]: line["seconds"] for line in report["results"] if line["head"] == "bradley_terry"}
+    for line in report["results"]:
+        reached = (
+            f"{line['validation_accuracy']:.1%}" if "validation_accuracy" in line else f"Pearson {line['pearson']:.3f}"
+        )
+        ratio = f"{line['seconds'] / plain[line['pairs']]:.2f}" if line["pairs"] in plain else ""
+        cells = (f"{line['pairs']:,}", line["head"], f"{line['seconds']:.1f}", ratio)
+        sizes = (f"{line['features_bytes'] / 1e6:,.0f} MB", f"{line['grew_bytes'] / 1e6:,.0f} MB", reached)
+        lines.append("| " + " | ".join((*cells, *sizes)) + " |")
+    lines.append(f"\nwidth {report['width']:,}; {report['machine']}, Python {report['python']}")
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    main()

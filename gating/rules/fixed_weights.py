@@ -1,0 +1,65 @@
+"""Rules with one set of weights for all prompts, from equal ones to the best that training pairs can give."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gating.logistic_weights import Weights, logistic_weights
+from gating.rules.rule import Arrays, PairRewards, Responses, Rule, Scores
+
+SMALLEST_SHARE = 1e-6
+"""Of the largest eigenvalue: below it a direction of the rewards is rounding and is left out."""
+
+
+def decorrelated_weights(difference: NDArray[np.floating]) -> Weights:
+    """Whitened uniform weights, C^(-1/2) 1 over the objectives in units of their spread. Shape (k,).
+
+    Objectives that say the same share one vote, instead of having one each (RRD, arXiv 2602.05125, weighs
+    rubrics in this way; which response is preferred is not looked at).
+
+    Args:
+        difference: (n, k) differences of the rewards of two responses to one prompt.
+    """
+    spread = np.sqrt(np.mean(np.square(difference, dtype=np.float64), axis=0))  # (k,)
+    varies = spread > 0
+    scaled = difference[:, varies] / spread[varies]  # (n, varying)
+    values, vectors = np.linalg.eigh(scaled.T @ scaled / len(scaled))
+    counts = values > SMALLEST_SHARE * values.max(initial=0.0)
+    roots = vectors[:, counts] / np.sqrt(values[counts])  # (varying, counted)
+    weights = np.zeros(len(spread))
+    weights[varies] = roots @ vectors[:, counts].sum(axis=0) / spread[varies]
+    return weights
+
+
+def _fit_convex(pairs: PairRewards) -> dict[str, Weights]:
+    return {"weight": logistic_weights(pairs.difference, pairs.weight, signed=False)}
+
+
+def _fit_signed(pairs: PairRewards) -> dict[str, Weights]:
+    return {"weight": logistic_weights(pairs.difference, pairs.weight, signed=True)}
+
+
+def _fit_decorrelated(pairs: PairRewards) -> dict[str, Weights]:
+    return {"weight": decorrelated_weights(pairs.difference)}
+
+
+def _fit_best_objective(pairs: PairRewards) -> dict[str, Weights]:
+    accuracies = pairs.weight @ (pairs.difference > 0)  # (k,)
+    return {"weight": np.eye(len(accuracies))[accuracies.argmax()]}
+
+
+def _weighted(responses: Responses, fitted: Arrays) -> Scores:
+    return responses.rewards.astype(np.float64) @ fitted["weight"]
+
+
+def _uniform(responses: Responses, fitted: Arrays) -> Scores:  # noqa: ARG001 - the signature of rules
+    return responses.rewards.astype(np.float64).mean(axis=-1)
+
+
+UNIFORM = Rule("same objectives, equal weights", "uniform", _uniform)
+"""Every objective counts the same: the gate at infinite temperature."""
+
+CONVEX = Rule("best fixed weights, none negative", "fixed, ≥ 0", _weighted, _fit_convex)
+SIGNED = Rule("best fixed weights, any sign", "fixed, signed", _weighted, _fit_signed)
+DECORRELATED = Rule("equal weights, decorrelated", "RRD", _weighted, _fit_decorrelated)
+BEST_OBJECTIVE = Rule("the best single objective", "one objective", _weighted, _fit_best_objective)
+"""Best on the training pairs."""

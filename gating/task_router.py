@@ -1,0 +1,53 @@
+"""Which task a prompt belongs to: the pair set whose prompts it is most like.
+
+A linear classifier on the prompt's feature: the nearest of the tasks' means, in units of each column's spread
+inside the tasks, with the tasks' frequencies as prior (linear discriminant analysis with a diagonal covariance,
+which needs no matrix of the features' width).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from gating.gate_pairs import BLOCK_ROWS
+
+
+@dataclass(frozen=True, slots=True)
+class TaskRouter:
+    """The fitted classifier."""
+
+    weight: Tensor
+    """(tasks, d) float32"""
+    bias: Tensor
+    """(tasks,) float32"""
+
+    @classmethod
+    def fit(cls, prompts: Tensor, task: Tensor, tasks: int) -> "TaskRouter":
+        """From prompt features (p, d) of any float dtype, and each one's task (p,) int64 below `tasks`."""
+        d = prompts.shape[-1]
+        sums, squares = torch.zeros(tasks, d, dtype=torch.float64), torch.zeros(d, dtype=torch.float64)
+        counts = torch.bincount(task, minlength=tasks).double()  # (tasks,)
+        centre = prompts[:BLOCK_ROWS].double().mean(dim=0)  # (d,) keeps the squares from cancelling
+        for rows in torch.split(torch.arange(len(prompts)), BLOCK_ROWS):
+            block = prompts[rows].double() - centre  # (b, d)
+            squares += block.square().sum(dim=0)
+            sums.index_add_(0, task[rows], block)
+        means = sums / counts.clamp(min=1.0)[:, None]  # (tasks, d)
+        within = (squares - counts @ means.square()) / len(prompts)  # (d,)
+        varies = within.clamp(min=0.0).sqrt() > 1e-7 * centre.abs()
+        precision = torch.where(varies, 1.0 / torch.where(varies, within, 1.0), 0.0)  # (d,)
+        # Columns are far from independent: counted as d witnesses they would drown the prior.
+        weight = means * precision / max(int(varies.sum()), 1) ** 0.5  # (tasks, d)
+        bias = torch.log(counts / len(prompts)) - 0.5 * (weight * means).sum(dim=-1) - weight @ centre
+        # A task without prompts is never chosen; its bias must still be a number that a file can hold.
+        bias = torch.where(counts > 0, bias, torch.finfo(torch.float32).min / 2)
+        return cls(weight.float(), bias.float())
+
+    def route(self, prompts: Tensor) -> Tensor:
+        """The task of each prompt: features (p, d) -> (p,) int64."""
+        if len(prompts) == 0:
+            return torch.zeros(0, dtype=torch.int64)
+        return torch.cat(
+            [(block.float() @ self.weight.T + self.bias).argmax(dim=-1) for block in torch.split(prompts, BLOCK_ROWS)]
+        )

@@ -1,0 +1,174 @@
+"""`armorm explain`: what each objective adds to the score of one response."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from extract.tables import key_column
+from gating.gate import Gate
+from gating.rules import RULES
+from gating.rules.rule import Responses
+from gating.settings import GateSettings
+from gating.task_router import TaskRouter
+from pipelines.artefacts import open_run
+from pipelines.explain import ReadFeatures, explain, explained, read_features
+from pipelines.recipe import read_recipe
+from pipelines.reward_model import Heads, RewardModel
+from tests.conftest import TINY
+from tests.pipelines.conftest import Demo, armorm
+
+PROMPT, RESPONSE = "How do I bake bread?", "Mix flour, water, salt and yeast, let it rise, and bake it for 40 minutes."
+
+
+def random_model(seed: int, k: int, d: int, verbosity: str) -> RewardModel:
+    rng = np.random.default_rng(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        gate = Gate(d, k, GateSettings(hidden_size=5, hidden_layers=1, temperature=0.3))
+        with torch.no_grad():
+            gate.logit_scale.fill_(float(rng.uniform(0.5, 50)))
+    names = tuple(f"objective {number}" for number in range(k))
+    lambdas = rng.standard_normal(k)
+    router = TaskRouter(torch.zeros(1, d), torch.zeros(1))
+    heads = Heads(names, rng.standard_normal((k, d)).astype(np.float32))
+    return RewardModel(heads, verbosity, lambdas, gate.eval(), rng.standard_normal(d), router, {})
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    seed=st.integers(0, 2**31),
+    k=st.integers(1, 20),
+    d=st.integers(1, 12),
+    verbosity=st.sampled_from(["objective 0", "response_tokens", "none"]),
+)
+def test_the_terms_sum_to_the_score_exactly_and_the_score_is_the_gates(
+    seed: int, k: int, d: int, verbosity: str
+) -> None:
+    model = random_model(seed, k, d, verbosity)
+    rng = np.random.default_rng(seed + 1)
+    prompt, response = rng.standard_normal((2, d)).astype(np.float32)
+    told = explained(model, ReadFeatures(prompt, response, 57))
+    terms = [term["contribution"] for term in told["objectives"]]
+    assert sum(terms) == told["score"]
+    for term in told["objectives"]:
+        assert term["gain"] == term["coefficient"] * term["reward"]
+        assert term["contribution"] == term["gain"] - term["verbosity_penalty"]
+        assert term["verbosity_penalty"] == pytest.approx(
+            term["coefficient"] * term["lambda"] * told["verbosity"]["value"], rel=1e-12
+        )
+    adjusted = model.heads.weight @ response - model.lambdas * told["verbosity"]["value"]
+    weights = model.gate_weights(torch.from_numpy(prompt[None]))
+    some = Responses(
+        adjusted[None].astype(np.float32), weights, np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.int32)
+    )
+    size = sum(abs(term["gain"]) + abs(term["verbosity_penalty"]) for term in told["objectives"])
+    (score,) = RULES["gate"].scores(some, {})
+    assert abs(score - told["score"]) <= 4 * k * np.finfo(np.float32).eps * size
+
+
+def test_json_through_the_command_line(demo: Demo) -> None:
+    arguments = ["explain", "--recipe", "demo.toml", "--prompt", PROMPT, "--response", RESPONSE]
+    done = armorm(*arguments, "--json", folder=demo.folder)
+    assert done.returncode == 0, done.stderr
+    told: dict[str, Any] = json.loads(done.stdout)
+    assert told["prompt"] == PROMPT
+    assert len(told["objectives"]) == 19
+    assert sum(term["contribution"] for term in told["objectives"]) == told["score"]
+    assert sum(term["coefficient"] for term in told["objectives"]) == pytest.approx(told["gate"]["logit_scale"])
+    (verbosity,) = [term for term in told["objectives"] if term["name"] == "helpsteer-verbosity"]
+    assert verbosity["contribution"] == 0.0
+    assert verbosity["lambda"] == 1.0
+    assert told["verbosity"]["value"] == verbosity["reward"]
+
+
+def test_the_table_names_every_objective_and_the_score(demo: Demo) -> None:
+    shown = armorm("explain", "--recipe", "demo.toml", "--prompt", PROMPT, "--response", RESPONSE, folder=demo.folder)
+    assert shown.returncode == 0, shown.stderr
+    assert re.search(r"score -?\d+\.\d{6}", shown.stdout)
+    for name in demo.results["fit-heads"]["objectives"]:
+        assert name in shown.stdout
+    assert "penalty = coefficient × lambda × verbosity" in shown.stdout
+
+
+def test_a_row_of_the_suite_scores_as_it_did_in_the_evaluation(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(demo.folder)
+    recipe = read_recipe(demo.folder / "demo.toml")
+    path = next((demo.folder / "data" / "demo").glob("allenai/reward-bench/data/*.parquet"))
+    row = pl.read_parquet(path).row(0, named=True)
+    _, store = open_run(recipe)
+    model = RewardModel.read(recipe)
+    suites = pl.read_parquet(demo.run / "tables" / "suites.parquet").filter(
+        (pl.col("subset") == row["subset"]) & pl.col("chosen")
+    )
+    stored = model.scores(
+        model.responses(
+            store,
+            key_column(suites["prompt_key"]),
+            key_column(suites["response_key"]),
+            suites["response_tokens"].to_numpy(),
+        )
+    )["gate"]
+    told = explain(recipe, row["prompt"], row["chosen"])
+    assert np.abs(stored - told["score"]).min() < 0.01 * np.abs(stored).max()  # the store keeps float16
+
+
+@pytest.mark.parametrize(
+    ("prompt", "response", "sentence"),
+    [
+        (PROMPT, "  ", "the response is empty"),
+        (PROMPT, "word " * 3000, "more than backbone.max_tokens"),
+        (PROMPT, "<|eot_id|>", "spells the special token|cannot be scored"),
+    ],
+)
+def test_what_cannot_be_scored_is_refused_in_one_sentence(
+    demo: Demo, prompt: str, response: str, sentence: str, encoder: Any
+) -> None:
+    if "special" in sentence:
+        response = f"before {encoder._special[0]} behind"
+    done = armorm("explain", "--recipe", "demo.toml", "--prompt", prompt, "--response", response, folder=demo.folder)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].startswith("error: this conversation cannot be scored: ")
+    assert re.search(sentence, done.stderr)
+
+
+def test_prompt_and_response_are_read_apart(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(demo.folder)
+    recipe = read_recipe(demo.folder / "demo.toml")
+    one, other = (read_features(recipe, PROMPT, response) for response in (RESPONSE, "No."))
+    np.testing.assert_allclose(one.prompt, other.prompt, rtol=1e-4, atol=1e-5)
+    assert np.abs(one.response - other.response).max() > 0.1
+    assert one.response_tokens > other.response_tokens > 0
+
+
+def test_a_run_without_a_gate_names_the_command_that_is_missing(demo: Demo, tmp_path: Any) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(demo.folder, folder)
+    (folder / "runs" / "demo" / "gating.json").unlink()
+    done = armorm("explain", "--recipe", "demo.toml", "--prompt", PROMPT, "--response", RESPONSE, folder=folder)
+    assert done.returncode == 2
+    assert "run `armorm train-gating` first" in done.stderr
+
+
+def test_a_backbone_that_has_changed_since_is_refused(demo: Demo, tmp_path: Path) -> None:
+    folder = tmp_path / "copy"
+    shutil.copytree(demo.folder, folder)
+    shutil.copytree(TINY, tmp_path / "backbone")
+    config = tmp_path / "backbone" / "config.json"
+    recipe, extracted = folder / "demo.toml", folder / "runs" / "demo" / "extract.json"
+    for file in (recipe, extracted):  # as if the run had been made with this copy
+        file.write_text(file.read_text().replace(str(TINY), str(tmp_path / "backbone")))
+    arguments = ["explain", "--recipe", "demo.toml", "--prompt", PROMPT, "--response", RESPONSE]
+    assert armorm(*arguments, folder=folder).returncode == 0
+    config.write_text(config.read_text() + "\n")
+    done = armorm(*arguments, folder=folder)
+    assert done.returncode == 2
+    assert re.search(r"^error: the backbone of .* is not the one that runs/demo was extracted with", done.stderr, re.M)

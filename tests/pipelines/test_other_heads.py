@@ -1,0 +1,183 @@
+"""Heads beside the ridge: chosen in the recipe, fitted with the gate, stored, and judged beside the rules."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+from scipy.special import expit
+
+from cache import FeatureStore, UserError
+from cache.progress import silent
+from extract.tables import key_column, read_table
+from heads.ordinal import level_probabilities
+from pipelines.artefacts import open_run
+from pipelines.fit_heads import fit_heads
+from pipelines.other_heads import OtherHeads
+from pipelines.recipe import Recipe
+from pipelines.show import show_gating
+from pipelines.train_gating import train_gating
+from tests.pipelines.conftest import Demo, armorm
+from tests.pipelines.test_own_recipe import recipe_of, run_extract, text
+
+__all__ = ["text"]  # the fixture
+
+OTHERS = """
+[other_heads]
+fit = ["slic", "mlp", "ordinal"]
+layers = [2]
+mlp = { hidden_size = 8, steps = 40, batch_pairs = 16, learning_rate = 1e-2 }
+ordinal = { alphas = [1.0, 10.0] }
+"""
+
+
+def two_layers(text: str) -> str:
+    return text.replace("max_tokens = 512", "max_tokens = 512, layers = [-1, 2]")
+
+
+@pytest.fixture
+def recipe(text: str, tmp_path: Path) -> Recipe:
+    """Two stored layers; everything up to the heads is done."""
+    made = recipe_of(two_layers(text) + OTHERS, tmp_path)
+    run_extract(made)
+    fit_heads(made, progress=silent)
+    return made
+
+
+def features_of(recipe: Recipe) -> tuple[FeatureStore, np.ndarray, np.ndarray]:
+    _, store = open_run(recipe)
+    keys = key_column(read_table(recipe.folder / "tables", "examples")["response_key"])
+    return store, keys, store.gather(keys).reshape(len(keys), -1)
+
+
+def test_what_is_stored_is_what_is_reported_and_scored(recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
+    result = train_gating(recipe, progress=silent)["other_heads"]
+    assert json.loads((recipe.folder / "other_heads.json").read_text()) == json.loads(json.dumps(result))
+    assert result["layers"] == [2]
+    arrays = load_file(recipe.folder / "other_heads.safetensors")
+    store, keys, features = features_of(recipe)
+    hidden = features.shape[1] // 2
+    for name in ("slic.weight", "mlp.hidden_weight", "ordinal.clear.weight"):
+        assert not arrays[name][..., :hidden].any()  # layer -1 comes first, and is not read
+        assert arrays[name][..., hidden:].any()
+    scores = OtherHeads.read(recipe).scores(store, keys)
+    np.testing.assert_allclose(scores["slic"], features @ arrays["slic.weight"], rtol=1e-4, atol=1e-5)
+    inside = features @ arrays["mlp.hidden_weight"].T + arrays["mlp.hidden_bias"]
+    expected = (inside * expit(inside)) @ arrays["mlp.output_weight"]
+    np.testing.assert_allclose(scores["mlp"], expected, rtol=1e-3, atol=1e-4)
+    pairs = read_table(recipe.folder / "tables", "pairs").filter(split="validation")
+    right = np.greater(
+        *(
+            OtherHeads.read(recipe).scores(store, key_column(pairs[side]))["slic"]
+            for side in ("chosen_key", "rejected_key")
+        )
+    )
+    assert result["pairwise"]["slic"]["validation_accuracy"] == pytest.approx(right.mean())
+    assert result["pairwise"]["slic"]["low"] <= right.mean() <= result["pairwise"]["slic"]["high"]
+    show_gating(train_gating(recipe, progress=silent), recipe)
+    shown = capsys.readouterr().out
+    assert "ordinal head beside the ridge" in shown
+    assert "two-layer head" in shown
+
+
+def test_ordinal_heads_stand_beside_the_ridge(recipe: Recipe) -> None:
+    result = train_gating(recipe, progress=silent)["other_heads"]
+    ridge = json.loads((recipe.folder / "heads.json").read_text())["objectives"]
+    arrays = load_file(recipe.folder / "other_heads.safetensors")
+    assert result["skipped"] == {"ordinal": {}}
+    assert result["objectives"]["ordinal"].keys() == ridge.keys()
+    for name, head in result["objectives"]["ordinal"].items():
+        assert head["ridge_pearson"] == ridge[name]["pearson"]
+        assert head["rows"] == ridge[name]["rows"]
+        assert head["alpha"] in (1.0, 10.0)
+        levels = arrays[f"ordinal.{name}.levels"]
+        assert len(levels) == head["levels"]
+        _, _, features = features_of(recipe)
+        scores = (features @ arrays[f"ordinal.{name}.weight"]).astype(np.float64)
+        expected = level_probabilities(scores, arrays[f"ordinal.{name}.thresholds"]) @ levels
+        assert levels[0] <= expected.min() <= expected.max() <= levels[-1]
+
+
+def test_the_same_recipe_gives_the_same_heads(recipe: Recipe) -> None:
+    path = recipe.folder / "other_heads.safetensors"
+    train_gating(recipe, progress=silent)
+    before = path.read_bytes()
+    train_gating(recipe, progress=silent)
+    assert path.read_bytes() == before
+
+
+def test_an_objective_without_whole_steps_or_with_one_level_is_named(text: str, tmp_path: Path) -> None:
+    odd = text.replace('name = "clear", low = 0, high = 10', 'name = "clear", low = 0, high = 10.5')
+    recipe = recipe_of(odd + OTHERS.replace("layers = [2]", ""), tmp_path)
+    run_extract(recipe)
+    fit_heads(recipe, progress=silent)
+    result = train_gating(recipe, progress=silent)["other_heads"]
+    assert result["skipped"]["ordinal"] == {"clear": "its scale, 0 to 10.5, has no whole steps"}
+    assert list(result["objectives"]["ordinal"]) == ["[/] :smile:"]
+
+
+def test_none_are_fitted_by_default(text: str, tmp_path: Path) -> None:
+    recipe = recipe_of(text, tmp_path)
+    run_extract(recipe)
+    fit_heads(recipe, progress=silent)
+    assert train_gating(recipe, progress=silent)["other_heads"] == {}
+    assert not (recipe.folder / "other_heads.json").exists()
+    assert OtherHeads.read(recipe).weights == {}
+
+
+def test_heads_of_other_settings_are_not_used(recipe: Recipe) -> None:
+    with pytest.raises(UserError, match="run `armorm train-gating` first"):
+        OtherHeads.read(recipe)
+    train_gating(recipe, progress=silent)
+    other = recipe.other_heads.model_copy(update={"layers": ()})
+    with pytest.raises(UserError, match=r"other_heads\.json is of other features, rows or settings"):
+        OtherHeads.read(recipe.model_copy(update={"other_heads": other}))
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        ('fit = ["svm"]', "other_heads.fit[0]"),
+        ('fit = ["slic", "slic"]', "fit names one of its values twice"),
+        ('fit = ["slic"]\nlayers = [3]', "other_heads.layers names '3', which is not one of -1"),
+        ('fit = ["mlp"]\nmlp = { hidden_size = 0 }', "other_heads.mlp.hidden_size"),
+        ('fit = ["slic"]\nslic = { strengths = [] }', "other_heads.slic.strengths"),
+    ],
+)
+def test_impossible_settings_are_refused_by_key(text: str, tmp_path: Path, changed: str, sentence: str) -> None:
+    with pytest.raises(UserError) as refused:
+        recipe_of(f"{text}\n[other_heads]\n{changed}\n", tmp_path)
+    assert sentence in str(refused.value)
+
+
+def test_no_pairs_on_one_side_and_a_hopeless_learning_rate_are_clear_sentences(text: str, tmp_path: Path) -> None:
+    hopeless = OTHERS.replace("learning_rate = 1e-2", "learning_rate = 1e30").replace("layers = [2]", "")
+    recipe = recipe_of(text + hopeless, tmp_path)
+    run_extract(recipe)
+    fit_heads(recipe, progress=silent)
+    with pytest.raises(UserError, match=r"not finite after \d+ steps: lower other_heads\.mlp\.learning_rate"):
+        train_gating(recipe, progress=silent)
+    pairs = recipe.folder / "tables" / "pairs.parquet"
+    read_table(pairs.parent, "pairs").filter(split="train").write_parquet(pairs)
+    with pytest.raises(UserError, match="no validation pairs for other_heads"):
+        train_gating(recipe, progress=silent)
+
+
+def test_their_scores_stand_beside_the_rules_of_a_suite(demo: Demo, tmp_path: Path) -> None:
+    shutil.copytree(demo.folder, tmp_path / "demo")
+    settings = '\n[other_heads]\nfit = ["slic", "mlp"]\nmlp = { hidden_size = 64, steps = 200 }\n'
+    path = tmp_path / "demo" / "demo.toml"
+    path.write_text(path.read_text() + settings)
+    for command in ("train-gating", "eval"):
+        done = armorm(command, "--recipe", "demo.toml", "--json", folder=tmp_path / "demo")
+        assert done.returncode == 0, done.stderr
+    rules = json.loads(done.stdout)["rules"]
+    assert list(rules) == [*demo.results["eval"]["rules"], "slic", "mlp"]
+    for name in ("slic", "mlp"):
+        assert len(rules[name]["subsets"]) == 27
+        assert rules[name]["score"] > rules["length"]["score"]
+    assert rules["bradley_terry"]["score"] == pytest.approx(demo.results["eval"]["rules"]["bradley_terry"]["score"])
+    shown = armorm("eval", "--recipe", "demo.toml", folder=tmp_path / "demo").stdout
+    assert "SLiC-HF loss" in shown
