@@ -109,7 +109,8 @@ class PackedEngine:
         # A single conversation may be longer than that, and then nothing can be filled up.
         compiled = self._compiled and WORTH_FILLING * self._most_tokens <= len(layout.token_ids) <= self._most_tokens
         run = filled(layout, self._most_tokens) if compiled else layout
-        plan = plan_attention(run, self._device, self._dtype, capped=self._capped)
+        last_layer = len(self._reader.layers) - 1
+        plan = plan_attention(run, self._device, self._dtype, capped=self._capped, last_layer=last_layer)
         return _Prepared(
             layout,
             self._pinned(torch.from_numpy(run.token_ids)[None]),

@@ -36,7 +36,10 @@ def check_packing(model: Any, reader: HiddenStateReader, vocabulary: int, device
     )
     positions = torch.cat([torch.arange(prompt + first), torch.arange(prompt, prompt + second)]).to(device)
     packed = reader.read(
-        ends - 1, input_ids=ids[None], position_ids=positions[None], packing=SegmentPlan(segments, {})
+        ends - 1,
+        input_ids=ids[None],
+        position_ids=positions[None],
+        packing=SegmentPlan(segments, {}, len(reader.layers) - 1),
     )  # (3, layers, d)
     model.set_attn_implementation("eager")
     alone = [
