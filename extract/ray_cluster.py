@@ -18,6 +18,9 @@ HERE = "local"
 SPARE_CPUS = 2
 """Logical CPUs of a Ray started here beyond what its workers take: Ray Data waits for ever when all are taken."""
 
+EARLY_DEATHS = 3
+"""Workers that may die one after another while they start: a machine that is taken away then ends no run."""
+
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # its C++ part calls Ray Data's way to make actors an error
@@ -80,7 +83,7 @@ def joined(address: str, cpus: int, object_bytes: int) -> Iterator[Any]:
         ) from None
     try:
         signal.signal(signal.SIGTERM, on_termination)  # Ray puts its own there, which ends the process on the spot
-        _silence(ray)
+        _set_up(ray)
         yield ray
     finally:
         ray.shutdown(wait_for_processes=address == HERE)
@@ -99,9 +102,10 @@ def _silent_stderr() -> Iterator[None]:
             os.close(before)
 
 
-def _silence(ray: Any) -> None:
-    """Leave telling how far the work is to the driver."""
+def _set_up(ray: Any) -> None:
+    """Leave telling how far the work is to the driver, and do not give up on the first worker that dies young."""
     logging.getLogger("ray.data").setLevel(logging.CRITICAL)  # what fails is raised as well
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    context.max_consecutive_actor_init_deaths = EARLY_DEATHS

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -131,10 +131,9 @@ def _seal_all(
     with joined(workers.address, count * threads, object_bytes=4 * tokens) as ray:
         on_gpus = _on_gpus(ray, workers, count)
         log.info(
-            "%s workers with %s each, on %s",
-            count,
-            "a GPU" if on_gpus else f"{threads} CPU threads",
-            "this machine" if workers.address == HERE else f"the Ray cluster at {workers.address}",
+            "%s, %s for each",
+            replace(workers, count=count, device="cuda" if on_gpus else "cpu"),
+            "a GPU" if on_gpus else f"{threads} of its processor cores",
         )
         if count < workers.count:
             log.warning("there are only %s shards to share: a smaller store.shard_rows makes more", count)

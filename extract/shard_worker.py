@@ -80,21 +80,21 @@ class ShardWorker:
     def _seal(self, request: Request, shard: PlannedShard) -> None:
         if self._lock is None:
             self._refuse_other_folder()
-            self._lock = hold_as_worker(self._folder)
+            lock = hold_as_worker(self._folder)
             self._refuse_other_folder()  # the run may have ended, and another begun, before the lock was held
+            self._lock = lock
         claim = self._folder / "plans" / f"{shard.name}.lock"
+        attempts = claim.with_suffix(".attempts")
         with FileLock(claim):
-            if self._is_sealed(shard):
-                return
-            attempts = claim.with_suffix(".attempts")
-            self._count_attempt(attempts, shard)
-            if self._loaded is None:
-                store = FeatureStore.open(self._folder.parent, self._folder.name)
-                self._loaded = store, self._load_engine()
-            store, engine = self._loaded
-            compute(store, request, [shard], engine, silent)
-            attempts.unlink()
-            claim.unlink()  # who waits for it now finds the shard sealed
+            if not self._is_sealed(shard):
+                self._count_attempt(attempts, shard)
+                if self._loaded is None:
+                    store = FeatureStore.open(self._folder.parent, self._folder.name)
+                    self._loaded = store, self._load_engine()
+                store, engine = self._loaded
+                compute(store, request, [shard], engine, silent)
+            attempts.unlink(missing_ok=True)
+            claim.unlink(missing_ok=True)  # who waits for it now, or makes it anew, finds the shard sealed
 
     def _count_attempt(self, path: Path, shard: PlannedShard) -> None:
         """Ray gives a shard whose worker died to another for ever; one that kills every worker must not do that."""
