@@ -9,6 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from cache.durable import naming
 from cache.errors import UserError
 from cache.share import WHOLE, Share
 
@@ -34,7 +35,9 @@ def writer_lease(folder: Path, share: Share = WHOLE) -> Iterator[None]:
                 _take(folder, other).release()
         held = _take(folder, lock)
     try:
-        lock.with_suffix(HOLDER).write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
+        note = lock.with_suffix(HOLDER)
+        with naming(note):
+            note.write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
         yield
     finally:
         held.release()
