@@ -142,6 +142,8 @@ def packed_attention(
             f"{type(module).__name__} does not hand the packing on to its attention: set extract.engine to 'padded'"
         )
     if isinstance(packing, VarlenPlan):
+        if softcap is not None:
+            raise UserError(f"{type(module).__name__} caps its scores, which varlen_attn cannot: use 'padded'")
         return _varlen(query, key, value, scaling, sliding_window, packing)[None], None
     window = sliding_window or query.shape[-2] + 1
     output = torch.zeros_like(query)  # (1, heads, T, d)
