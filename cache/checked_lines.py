@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from cache.durable import replacing, sync_folder
+from cache.durable import naming, replacing, sync_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def append(path: Path, values: Iterable[dict[str, Any]]) -> None:
     with FileLock(path.with_suffix(".lock")):
         before = _drop_torn_line(path)
         try:
-            with path.open("ab") as file:
+            with naming(path), path.open("ab") as file:
                 file.write(b"".join(map(_line, values)))
                 file.flush()
                 os.fsync(file.fileno())

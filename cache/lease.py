@@ -10,6 +10,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from cache.durable import naming
 from cache.errors import UserError
 from cache.share import WHOLE, Share
 
@@ -101,7 +102,9 @@ def _take(folder: Path, path: Path) -> FileLock:
 
 
 def _sign(lock: Path) -> None:
-    lock.with_suffix(HOLDER).write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
+    note = lock.with_suffix(HOLDER)
+    with naming(note):
+        note.write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
 
 
 def _name(share: Share) -> str:

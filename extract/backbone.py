@@ -38,6 +38,8 @@ class Backbone:
     """The configuration's `model_type`."""
     attention_exchangeable: bool
     """Whether transformers lets this family's attention be exchanged, as packing needs."""
+    layer_kinds: frozenset[str]
+    """The configuration's `layer_types`; none where all layers are of one kind."""
 
     def fingerprint(self, settings: BackboneSettings, store_dtype: StoreDtype, engine: str) -> Fingerprint:
         """The fingerprint of features read from this backbone."""
@@ -66,7 +68,13 @@ class Backbone:
             settings.dtype,
         )
         # Of a model that also sees, or has an output layer, the decoder alone.
-        return model.get_decoder().eval().requires_grad_(False).to(device)
+        try:
+            return model.get_decoder().eval().requires_grad_(False).to(device)
+        except torch.OutOfMemoryError:
+            raise UserError(
+                f"{settings.model} in {settings.dtype} does not fit the memory of {device}: use a device with more,"
+                " or a smaller backbone.model"
+            ) from None
 
 
 def find_backbone(settings: BackboneSettings) -> Backbone:
@@ -96,6 +104,12 @@ def find_backbone(settings: BackboneSettings) -> Backbone:
             raise UserError(
                 f"backbone.layers: there is no layer {layer} in {folder}, which has {config.num_hidden_layers}"
             )
+    steady = _steady_positions(config)
+    if steady is not None and settings.max_tokens > steady:
+        raise UserError(
+            f"backbone.max_tokens is {settings.max_tokens}, and behind {steady} tokens the positions of"
+            f" {config.model_type} are scaled for all that shares a pass: set backbone.max_tokens to {steady}"
+        )
     if settings.max_tokens > config.max_position_embeddings:
         log.warning(
             "backbone.max_tokens is %s, and %s was made for %s positions: states beyond those mean little",
@@ -112,7 +126,23 @@ def find_backbone(settings: BackboneSettings) -> Backbone:
         vocabulary=config.vocab_size,
         family=config.model_type,
         attention_exchangeable=_attention_exchangeable(config),
+        layer_kinds=frozenset(getattr(config, "layer_types", None) or ()),
     )
+
+
+def _steady_positions(config: PretrainedConfig) -> int | None:
+    """The most tokens whose positions are encoded the same whatever shares a pass; None if that is so for all.
+
+    Two of transformers' rotary encodings (modeling_rope_utils.py) look at the longest sequence of the pass, and
+    "dynamic" at that of earlier passes too: features beyond would depend on what else was computed.
+    """
+    rope = getattr(config, "rope_parameters", None) or {}
+    for parameters in (rope, *(part for part in rope.values() if isinstance(part, dict))):
+        if parameters.get("rope_type") == "dynamic":
+            return int(config.max_position_embeddings)
+        if parameters.get("rope_type") == "longrope":
+            return int(parameters.get("original_max_position_embeddings", config.max_position_embeddings))
+    return None
 
 
 def _attention_exchangeable(config: PretrainedConfig) -> bool:

@@ -100,13 +100,14 @@ def compute(
         try:
             features = engine.features(layouts())
             for shard in shards:
-                parts = []
                 for _ in shard.packs:
                     states = next(features)
                     parts.append((taken.popleft(), states))
                     done += len(parts[-1][0].token_ids)
                     progress("extracting", done, total, "tokens")
                 writer.seal(shard.name, parts)
+                parts = []
+            writer.wait()
         except KeyboardInterrupt:
             writer.wait()
             if parts and shard.name not in writer.given:

@@ -1,8 +1,9 @@
 """Sealing shards while the next packs are computed."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from types import TracebackType
 
 import numpy as np
@@ -41,13 +42,13 @@ class ShardWriter:
         self, _type: type[BaseException] | None, error: BaseException | None, _traceback: TracebackType | None
     ) -> None:
         try:
-            self.wait()
-        except Exception:
+            _to_the_end(self.wait)
+        except OSError as problem:
             if error is None:  # else what went wrong first is what is told
                 raise
-            log.exception("a shard could not be sealed")
+            log.warning("a shard could not be sealed: %s", problem)
         finally:
-            self._thread.shutdown()
+            _to_the_end(self._thread.shutdown)
 
     def seal(self, shard: str, parts: Sequence[Part]) -> None:
         """Seal the features of some packs as one shard; returns when the shard before it is sealed."""
@@ -58,6 +59,7 @@ class ShardWriter:
     def wait(self) -> None:
         """Return when all that was given is sealed."""
         if self._sealing is not None:
+            wait_for([self._sealing])  # an interrupt here leaves it to be waited for once more
             sealing, self._sealing = self._sealing, None
             self.features += sealing.result()
 
@@ -73,3 +75,12 @@ class ShardWriter:
         keep = [int(row) for row in np.flatnonzero(self._store.missing(keys)) if int(row) not in reasons]
         self._store.seal(shard, keys[keep], n_tokens[keep], features[keep])
         return len(keep)
+
+
+def _to_the_end(work: Callable[[], None]) -> None:
+    """Do it however often an interrupt comes: with its end the store is open to the next writer."""
+    while True:
+        try:
+            return work()
+        except KeyboardInterrupt:
+            log.warning("a shard is being sealed, which takes a moment")

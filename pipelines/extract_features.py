@@ -38,8 +38,8 @@ def extract(
     data_root: Path | None,
     limit: int | None,
     engine: EngineName | None,
-    share: Share,
-    workers: int,
+    share: Share = WHOLE,
+    workers: int = 1,
     progress: Progress,
 ) -> dict[str, Any]:
     """Read, encode, compute what the store lacks, and write the run's tables.

@@ -33,18 +33,32 @@ def read_share(text: str, workers: int = 1) -> Share:
 def _from_environment() -> Share:
     """RANK and WORLD_SIZE are torchrun's, the others sbatch's (`sbatch --array`; 'Job arrays' in its manual)."""
     if "RANK" in os.environ and "WORLD_SIZE" in os.environ:
-        return Share(_number("RANK") + 1, _number("WORLD_SIZE"))
+        return _share(_number("RANK") + 1, _number("WORLD_SIZE"), "RANK and WORLD_SIZE")
     if "SLURM_ARRAY_TASK_ID" in os.environ:
-        first, step = _number("SLURM_ARRAY_TASK_MIN"), int(os.environ.get("SLURM_ARRAY_TASK_STEP", "1"))
-        return Share((_number("SLURM_ARRAY_TASK_ID") - first) // step + 1, _number("SLURM_ARRAY_TASK_COUNT"))
+        first, last = _number("SLURM_ARRAY_TASK_MIN"), _number("SLURM_ARRAY_TASK_MAX")
+        step, of = max(1, _number("SLURM_ARRAY_TASK_STEP", "1")), _number("SLURM_ARRAY_TASK_COUNT")
+        if (last - first) // step + 1 != of:
+            raise UserError(
+                f"--shard auto: the {of} numbers of this array, {first} to {last}, are no range: give sbatch --array"
+                " one without gaps, or write the share out"
+            )
+        return _share((_number("SLURM_ARRAY_TASK_ID") - first) // step + 1, of, "SLURM_ARRAY_TASK_ID and _COUNT")
     raise UserError(
         "--shard auto finds neither RANK and WORLD_SIZE (torchrun) nor SLURM_ARRAY_TASK_ID (sbatch --array):"
         " write the share out, such as 1/8"
     )
 
 
-def _number(variable: str) -> int:
-    value = os.environ.get(variable, "")
+def _share(number: int, of: int, variables: str) -> Share:
+    if not 1 <= number <= of:
+        raise UserError(
+            f"--shard auto: the environment's {variables} say {number}/{of}, which is no share: write it out"
+        )
+    return Share(number, of)
+
+
+def _number(variable: str, default: str = "") -> int:
+    value = os.environ.get(variable, default)
     if not value.isdecimal():
         raise UserError(f"--shard auto: the environment's {variable} is {value!r}, not a number; write the share out")
     return int(value)

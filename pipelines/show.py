@@ -6,6 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from cache.share import WHOLE
 from evaluation.published import PUBLISHED
 from evaluation.suites.reward_bench import ROWS, SECTION_OF, SECTIONS
 from gating.rules import RULES
@@ -51,7 +52,7 @@ def show_extract(result: dict[str, Any], recipe: Recipe) -> None:
             f" {result['tokens_computed']:,} tokens in {result['seconds_extracting']:.1f} s"
             f" ({rate:,.0f} tokens/s, {result['device']}); store: {result['store']}"
         )
-    if result["quarantined"]:
+    if result["quarantined"] and result["share"] == str(WHOLE):
         out.print(f"every row put aside, with its reason: {recipe.folder / 'quarantine.jsonl'}")
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # nothing here may reach for a network
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers and their processes share the cores; threads would fight
@@ -18,6 +19,9 @@ from extract.templating import ConversationEncoder, Encoded
 
 ROOT = Path(__file__).parents[1]
 TINY = ROOT / "backbones" / "tiny"
+settings.register_profile("unhurried", deadline=None)  # how long an example takes is the machine's affair
+settings.load_profile("unhurried")
+
 WORDS = ["the", "quick", "brown", "fox", "jumps", "over", "seven", "lazy", "dogs", "while", "wise", "owls", "count"]
 
 

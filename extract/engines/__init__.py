@@ -17,6 +17,11 @@ from extract.settings import BackboneSettings, EngineName, ExtractSettings
 
 log = logging.getLogger(__name__)
 
+ATTENTION_ALONE = {"full_attention", "sliding_attention"}
+"""Kinds of layers, as transformers' `layer_types` names them, whose tokens meet in nothing but attention as packing
+does it. A convolution or a recurrence would run from one conversation of a pack into the next, and chunks are counted
+from the start of the row; on the few tokens that packing is tried on, neither need show."""
+
 ENGINES: dict[EngineName, Callable[[Backbone, BackboneSettings, ExtractSettings, torch.device], Engine]] = {
     "packed": PackedEngine,
     "padded": PaddedEngine,
@@ -27,10 +32,12 @@ ENGINES: dict[EngineName, Callable[[Backbone, BackboneSettings, ExtractSettings,
 
 def choose_engine(wanted: EngineName, backbone: Backbone) -> EngineName:
     """The engine to use: the one wanted, or padded batches where the backbone cannot be packed."""
-    if wanted == "packed" and not backbone.attention_exchangeable:
-        log.warning(
-            "%s has an attention of its own, which cannot be packed: running padded batches instead", backbone.family
-        )
+    if wanted != "packed":
+        return wanted
+    others = sorted(backbone.layer_kinds - ATTENTION_ALONE)
+    if others or not backbone.attention_exchangeable:
+        what = f"layers of the kind {', '.join(others)}" if others else "an attention of its own"
+        log.warning("%s has %s, which cannot be packed: running padded batches instead", backbone.family, what)
         return "padded"
     return wanted
 
@@ -42,11 +49,7 @@ def choose_device(device: str) -> torch.device:
         UserError: it is no device, or not on this machine.
     """
     if device == "auto":
-        return (
-            torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-            if torch.cuda.is_available()
-            else torch.device("cpu")
-        )
+        device = f"cuda:{os.environ.get('LOCAL_RANK', '0')}" if torch.cuda.is_available() else "cpu"
     try:
         chosen = torch.device(device)
         torch.empty(0, device=chosen)

@@ -106,10 +106,12 @@ class PackedEngine:
         return [self._prepare(part) for part in cut(layout, self._most_tokens)]
 
     def _prepare(self, layout: PackLayout) -> _Prepared:
-        # A single conversation may be longer than that, and then nothing can be filled up.
-        compiled = self._compiled and WORTH_FILLING * self._most_tokens <= len(layout.token_ids) <= self._most_tokens
-        run = filled(layout, self._most_tokens) if compiled else layout
-        plan = plan_attention(run, self._device, self._dtype, capped=self._capped)
+        most = self._most_tokens  # once: the other thread lowers it
+        # A single conversation may be longer, and runs uncompiled as it is.
+        compiled = self._compiled and WORTH_FILLING * most <= len(layout.token_ids) <= most
+        run = filled(layout, most) if compiled else layout
+        last_layer = len(self._reader.layers) - 1
+        plan = plan_attention(run, self._device, self._dtype, capped=self._capped, last_layer=last_layer)
         return _Prepared(
             layout,
             self._pinned(torch.from_numpy(run.token_ids)[None]),
@@ -126,7 +128,7 @@ class PackedEngine:
             part = waiting.pop()
             launched = self._try(part)
             if launched is None:
-                waiting.extend(self._halves(part.layout)[::-1])
+                waiting.extend(self._smaller(part.layout)[::-1])
             else:
                 states.append(launched)
         arrived = torch.cuda.Event() if self._cuda else None  # type: ignore[no-untyped-call]
@@ -152,20 +154,23 @@ class PackedEngine:
         except torch.OutOfMemoryError:
             return None
 
-    def _halves(self, layout: PackLayout) -> list[_Prepared]:
-        """The pack in halves, and all later packs no larger than these."""
+    def _smaller(self, layout: PackLayout) -> list[_Prepared]:
+        """The pack in pieces of half the tokens a pass, as all later packs are cut."""
         if self._cuda:
             torch.cuda.empty_cache()
         tokens = len(layout.token_ids)
-        parts = cut(layout, tokens // 2)
+        most = self._most_tokens
+        while most >= tokens:
+            most //= 2
+        parts = cut(layout, most)
         if len(parts) == 1:
             raise does_not_fit(tokens, self._device)
-        if tokens // 2 < self._most_tokens:
-            self._most_tokens = tokens // 2
+        if most < self._most_tokens:  # else this pack was prepared before the last time
+            self._most_tokens = most
             log.warning(
                 "out of memory with %s tokens a pass: going on with %s (extract.pack_tokens)",
                 f"{tokens:,}",
-                f"{self._most_tokens:,}",
+                f"{most:,}",
             )
         return [self._prepare(part) for part in parts]
 

@@ -1,11 +1,11 @@
 """Attention over a packed row: each segment sees its prefix and, causally, itself.
 
 Three ways to the same numbers: one `varlen_attn` call for all segments, on CUDA in bfloat16 or float16; one
-`scaled_dot_product_attention` call a segment, on any device and in any dtype; and, for families that cap
+`scaled_dot_product_attention` call a block of a segment, on any device and in any dtype; and, for families that cap
 their scores (Gemma 2), the formula written out, since neither of the two knows a cap.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
@@ -23,24 +23,42 @@ NAME = "armorm_packed"
 """Under which transformers knows this attention."""
 
 
+QUERY_BLOCK = 128
+"""Queries of one attention call on a segment. A call computes all its queries with all its keys, the masked ones too:
+in blocks, half of a long segment's are never computed. 64 to 256 cost the same on a CPU; 500 tokens by themselves
+take two thirds of the time of one causal call, 1,300 behind a prompt of 700 take 0.7 of one masked call."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SegmentPlan:
-    """The segments of a pack, one attention call each."""
+    """The segments of a pack, attended to block by block."""
 
     segments: tuple[Segment, ...]
-    masks: dict[tuple[int, int, int], Tensor]
-    """(prefix, own, window) -> (own, prefix + own), bool; made once for all decoder layers."""
+    masks: dict[int, Tensor]
+    """Window -> (`QUERY_BLOCK`, most keys of a segment): what is added to the scores of a block's queries. Aligned at
+    the lower right, so that its last rows and columns are the mask of every smaller block; one for all layers."""
+    last_layer: int | None = None
+    """Place of the layer behind which no state is used but those of the segments' last tokens."""
 
-    def mask(self, segment: Segment, window: int, device: torch.device) -> Tensor | None:
-        """Which keys each query of a segment sees; None where plain causal attention says it."""
-        own, prefix = segment.stop - segment.start, segment.prefix_stop - segment.prefix_start
-        if prefix == 0 and own <= window:
-            return None
-        size = (prefix, own, window)
-        if size not in self.masks:
-            seen = torch.ones(own, prefix + own, dtype=torch.bool, device=device).tril(prefix)
-            self.masks[size] = seen.triu(prefix - window + 1)
-        return self.masks[size]
+    def blocks(self, segment: Segment, layer: int | None) -> Iterator[tuple[int, int]]:
+        """The queries of a segment to compute in a layer, block by block."""
+        first = segment.stop - 1 if layer is not None and layer == self.last_layer else segment.start
+        for start in range(first, segment.stop, QUERY_BLOCK):
+            yield start, min(start + QUERY_BLOCK, segment.stop)
+
+    def mask(self, queries: int, keys: int, window: int, like: Tensor) -> Tensor:
+        """0 where a query of a block sees a key, else -inf: (queries, keys). The last query sees the last key."""
+        if window not in self.masks:
+            most = max(
+                segment.stop - segment.start + segment.prefix_stop - segment.prefix_start for segment in self.segments
+            )
+            most = max(most, QUERY_BLOCK)
+            seen = torch.ones(QUERY_BLOCK, most, dtype=torch.bool, device=like.device).tril(most - QUERY_BLOCK)
+            seen = seen.triu(most - QUERY_BLOCK - window + 1)
+            self.masks[window] = torch.zeros(seen.shape, dtype=like.dtype, device=like.device).masked_fill(
+                ~seen, -torch.inf
+            )
+        return self.masks[window][-queries:, -keys:]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,11 +90,13 @@ Plan = SegmentPlan | VarlenPlan
 _GROUPED_QUERIES: dict[str, Any] = {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
 
 
-def plan_attention(layout: PackLayout, device: torch.device, dtype: torch.dtype, *, capped: bool) -> Plan:
+def plan_attention(
+    layout: PackLayout, device: torch.device, dtype: torch.dtype, *, capped: bool, last_layer: int | None = None
+) -> Plan:
     """The fastest way that the device, the dtype and the family allow; its tensors are still on the host."""
     if device.type == "cuda" and dtype in (torch.bfloat16, torch.float16) and not capped:
         return _varlen_plan(layout)
-    return SegmentPlan(layout.segments, {})
+    return SegmentPlan(layout.segments, {}, last_layer)
 
 
 def _varlen_plan(layout: PackLayout) -> VarlenPlan:
@@ -122,36 +142,41 @@ def packed_attention(
             f"{type(module).__name__} does not hand the packing on to its attention: set extract.engine to 'padded'"
         )
     if isinstance(packing, VarlenPlan):
+        if softcap is not None:
+            raise UserError(f"{type(module).__name__} caps its scores, which varlen_attn cannot: use 'padded'")
         return _varlen(query, key, value, scaling, sliding_window, packing)[None], None
     window = sliding_window or query.shape[-2] + 1
-    output = torch.empty_like(query)  # (1, heads, T, d)
+    output = torch.zeros_like(query)  # (1, heads, T, d)
     for segment in packing.segments:
         own, prefix = slice(segment.start, segment.stop), slice(segment.prefix_start, segment.prefix_stop)
-        q = query[:, :, own]  # (1, heads, own, d)
         k = torch.cat([key[:, :, prefix], key[:, :, own]], dim=2)  # (1, kv_heads, prefix + own, d)
         v = torch.cat([value[:, :, prefix], value[:, :, own]], dim=2)
-        if softcap is not None:
-            output[:, :, own] = _capped(q, k, v, packing.mask(segment, window, query.device), scaling, softcap)
-            continue
-        mask = packing.mask(segment, window, query.device)
-        output[:, :, own] = scaled_dot_product_attention(
-            q, k, v, attn_mask=mask, is_causal=mask is None, scale=scaling, enable_gqa=True
-        )
+        before = (
+            segment.prefix_stop - segment.prefix_start - segment.start
+        )  # place of a token among the keys, less its own
+        for start, stop in packing.blocks(segment, getattr(module, "layer_idx", None)):
+            first = max(0, start + before - window + 1)  # keys further back are in no query's window
+            seen = slice(first, stop + before)
+            mask = packing.mask(stop - start, stop + before - first, window, query)
+            q = query[:, :, start:stop]  # (1, heads, block, d)
+            if softcap is None:
+                attended = scaled_dot_product_attention(
+                    q, k[:, :, seen], v[:, :, seen], attn_mask=mask, scale=scaling, enable_gqa=True
+                )
+            else:
+                attended = _capped(q, k[:, :, seen], v[:, :, seen], mask, scaling, softcap)
+            output[:, :, start:stop] = attended
     return output.transpose(1, 2), None
 
 
-def _capped(
-    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, scaling: float | None, softcap: float
-) -> Tensor:
+def _capped(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float | None, softcap: float) -> Tensor:
     """Attention whose scores are squeezed into (-softcap, softcap) by a tanh (Gemma 2, arXiv 2408.00118, 2)."""
     group = query.shape[1] // key.shape[1]
     k, v = (states.repeat_interleave(group, dim=1) for states in (key, value))  # (1, heads, seen, d)
     scores = query @ k.transpose(-2, -1) * (scaling or query.shape[-1] ** -0.5)  # (1, heads, own, seen)
-    scores = softcap * torch.tanh(scores / softcap)
-    if mask is None:
-        mask = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
+    scores = softcap * torch.tanh(scores / softcap) + mask
     # float32, as in transformers: a sum over thousands of keys in half precision loses the small ones.
-    weights = scores.masked_fill(~mask, -torch.inf).softmax(dim=-1, dtype=torch.float32)
+    weights = scores.softmax(dim=-1, dtype=torch.float32)
     attended: Tensor = weights.to(query.dtype) @ v
     return attended  # (1, heads, own, d)
 

@@ -3,6 +3,7 @@
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from cache import UserError
 from extract.engines.hidden_states import HiddenStateReader
@@ -12,8 +13,13 @@ from extract.packing import Segment
 LENGTHS = (40, 9, 30)
 """Tokens of a prompt and of its two responses."""
 
+DRAWS = 4
+"""Draws of tokens before the backbone is held to be at fault: a few embeddings that are NaN cost their rows alone."""
+
 LARGEST_DIFFERENCE = {torch.float32: 1e-3, torch.float16: 0.02, torch.bfloat16: 0.1}
-"""Relative. Ten times what rounding does, and less than an attention that sees the wrong tokens does."""
+"""Relative, of the worst of the three features; five times what rounding does, or more. An attention that does not
+see the prompt moves them by 0.3 to 1.5, one that sees the other response too by 0.05 to 0.2 (small models of six
+families, in every dtype), so that in bfloat16 not every such leak is told from rounding."""
 
 
 def check_packing(model: Any, reader: HiddenStateReader, vocabulary: int, device: torch.device) -> None:
@@ -23,11 +29,32 @@ def check_packing(model: Any, reader: HiddenStateReader, vocabulary: int, device
     arguments that it is free to ignore, so that nothing but the numbers tells whether all were heeded.
 
     Raises:
-        UserError: they differ by more than rounding.
+        UserError: they differ by more than rounding, or are not finite whatever the tokens.
     """
+    for seed in range(DRAWS):
+        generator = torch.Generator().manual_seed(seed)
+        ids = torch.randint(vocabulary, (sum(LENGTHS),), generator=generator).to(device)  # (tokens,)
+        packed, expected = _both_ways(model, reader, ids)
+        if expected.isfinite().all():
+            break
+    else:
+        raise UserError(
+            f"the states of {model.config.model_type} are not finite in {str(model.dtype).removeprefix('torch.')},"
+            " whatever the tokens: set backbone.dtype to another, or look for NaN in its weights"
+        )
+    packed, expected = packed.flatten(1), expected.flatten(1)  # (3, layers * d)
+    difference = float(((packed - expected).norm(dim=-1) / expected.norm(dim=-1)).max())
+    if not difference <= LARGEST_DIFFERENCE[model.dtype]:
+        raise UserError(
+            f"packing changes the features of {model.config.model_type} (by {difference:.2g} of their size):"
+            " set extract.engine to 'padded'"
+        )
+
+
+def _both_ways(model: Any, reader: HiddenStateReader, ids: Tensor) -> tuple[Tensor, Tensor]:
+    """The features of these tokens as a pack, and one conversation at a time. Each (3, layers, d), float32."""
     prompt, first, second = LENGTHS
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(vocabulary, (sum(LENGTHS),), generator=generator).to(device)  # (tokens,)
+    device = ids.device
     ends = torch.tensor([prompt, prompt + first, sum(LENGTHS)], device=device)
     segments = (
         Segment(0, prompt, 0, 0),
@@ -36,7 +63,10 @@ def check_packing(model: Any, reader: HiddenStateReader, vocabulary: int, device
     )
     positions = torch.cat([torch.arange(prompt + first), torch.arange(prompt, prompt + second)]).to(device)
     packed = reader.read(
-        ends - 1, input_ids=ids[None], position_ids=positions[None], packing=SegmentPlan(segments, {})
+        ends - 1,
+        input_ids=ids[None],
+        position_ids=positions[None],
+        packing=SegmentPlan(segments, {}, len(reader.layers) - 1),
     )  # (3, layers, d)
     model.set_attn_implementation("eager")
     alone = [
@@ -44,10 +74,4 @@ def check_packing(model: Any, reader: HiddenStateReader, vocabulary: int, device
         for own in (ids[:prompt], ids[: prompt + first], torch.cat([ids[:prompt], ids[prompt + first :]]))
     ]
     model.set_attn_implementation(NAME)
-    expected = torch.cat(alone)  # (3, layers, d)
-    difference = float((packed - expected).norm() / expected.norm())
-    if not difference <= LARGEST_DIFFERENCE[model.dtype]:
-        raise UserError(
-            f"packing changes the features of {model.config.model_type} (by {difference:.2g} of their size):"
-            " set extract.engine to 'padded'"
-        )
+    return packed, torch.cat(alone)

@@ -3,6 +3,8 @@
 An optional extra (`pip install -e '.[vllm]'`). When to use it, and what it cannot do: docs/vllm.md.
 """
 
+import atexit
+import weakref
 from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
@@ -53,6 +55,10 @@ class VllmEngine:
         self._hidden_size = backbone.hidden_size
         self._call_tokens = CALL_STEPS * extract.vllm.max_num_batched_tokens
         self._llm = self._start(_arguments(backbone, settings, extract) | overrides)
+        self._stop = weakref.finalize(self, self._llm.llm_engine.engine_core.shutdown)
+        # Before multiprocessing ends its children at exit, which vLLM takes for a crash: its thread that then cleans
+        # up dies with the interpreter, and the process with it ("terminate called without an active exception").
+        atexit.register(self._stop)
 
     def features(self, layouts: Iterable[PackLayout]) -> Iterator[NDArray[np.float32]]:
         """See `Engine.features`. vLLM is handed many packs at once, and makes steps of them as it sees fit.

@@ -60,10 +60,11 @@ def test_features_equal_one_at_a_time_in_float32(
     assert relative_difference(many, alone) < 1e-5
 
 
+@pytest.mark.parametrize("name", ["packed", "padded"])
 def test_random_packs_give_the_same_features(
-    tiny: Backbone, settings: BackboneSettings, make_request: Callable[..., Request]
+    tiny: Backbone, settings: BackboneSettings, make_request: Callable[..., Request], name: EngineName
 ) -> None:
-    engine = PackedEngine(tiny, settings, EXTRACT, CPU)
+    engine = ENGINES[name](tiny, settings, EXTRACT, CPU)
     request = make_request(seed=2, prompts=12)
     first = features_by_key(engine, request, 2048)
     rng = np.random.default_rng(0)

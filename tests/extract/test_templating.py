@@ -154,3 +154,21 @@ def test_a_tokenizer_without_a_template_needs_one(tmp_path: Path, tiny: Backbone
     written.write_text(tiny.tokenizer.chat_template)
     found = find_backbone(BackboneSettings(model=str(folder), chat_template=written))
     assert found.tokenizer.chat_template == tiny.tokenizer.chat_template
+
+
+def test_a_token_without_an_embedding_is_a_reason_and_costs_its_conversation_alone(
+    tiny: Backbone, tiny_settings: BackboneSettings, encoder: ConversationEncoder
+) -> None:
+    """Some models come with a tokenizer that has more tokens than they have embeddings."""
+    texts = ["I am a parrot.", "Seven lazy dogs jump over quick wise owls."]
+    largest = [int(encode(encoder, HELLO, text).responses[0].max()) for text in texts]
+    beyond = texts[int(np.argmax(largest))]
+    smaller = ConversationEncoder(tiny.tokenizer, tiny_settings, max(largest))
+    results = dict(zip(texts, smaller.encode([(HELLO, (text,)) for text in texts]), strict=True))
+    refused = results.pop(beyond)
+    assert isinstance(refused, NotEncodableError)
+    known = max(largest)
+    assert str(refused) == f"the tokenizer gives token {known}, and the backbone knows {known} (0 to {known - 1})"
+    assert all(isinstance(result, Encoded) for result in results.values())
+    exact = ConversationEncoder(tiny.tokenizer, tiny_settings, max(largest) + 1)
+    assert isinstance(exact.encode([(HELLO, (beyond,))])[0], Encoded)

@@ -42,7 +42,7 @@ def started(backbone: Backbone, settings: BackboneSettings, **overrides: Any) ->
     try:
         yield engine
     finally:
-        engine._llm.llm_engine.engine_core.shutdown()
+        engine._stop()
 
 
 def other_engine(name: str, backbone: Backbone, settings: BackboneSettings) -> Engine:

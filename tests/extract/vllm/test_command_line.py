@@ -34,6 +34,7 @@ def extract(folder: Path, engine: str) -> dict[str, Any]:
         check=False,
     )
     assert done.returncode == 0, done.stderr
+    assert "unexpectedly" not in done.stderr, done.stderr  # vLLM ended in order, not by a thread that noticed
     result: dict[str, Any] = json.loads(done.stdout)  # vLLM writes nothing there
     return result
 
