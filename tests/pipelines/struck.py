@@ -34,6 +34,8 @@ def arm(blow: str, module: str, function: str, n: str) -> None:
         nonlocal calls
         calls += 1
         if calls == int(n):
+            sys.stderr.write(f"struck by {blow}:{module}:{function}:{n}\n")
+            sys.stderr.flush()
             strike(blow)
         return unharmed(*arguments, **more)
 
@@ -51,11 +53,14 @@ def strike(blow: str) -> None:
 def extract_struck(
     recipe: Path, moments: Sequence[str], *arguments: str, seconds: float = 300
 ) -> subprocess.CompletedProcess[str]:
-    """Run `armorm extract` and strike it."""
+    """Run `armorm extract` and strike it; all blows must have fallen."""
     command = [sys.executable, "-m", "tests.pipelines.struck", ",".join(moments), "extract", "--recipe", str(recipe)]
-    return subprocess.run(
+    done = subprocess.run(
         [*command, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=seconds, check=False
     )
+    for moment in moments:
+        assert f"struck by {moment}\n" in done.stderr, f"{moment} never came: {done.stderr}"
+    return done
 
 
 if __name__ == "__main__":

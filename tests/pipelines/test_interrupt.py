@@ -45,7 +45,7 @@ def assert_completed(recipe: Path, sealed: int, expected: dict[bytes, bytes]) ->
     assert (found.problems, found.leftovers) == ([], [])
 
 
-@pytest.mark.parametrize("blow", ["SIGINT", "SIGTERM"])
+@pytest.mark.parametrize("blow", ["SIGTERM", pytest.param("SIGINT", marks=pytest.mark.slow)])
 def test_packs_done_since_the_last_shard_are_sealed_as_a_shard_of_their_own(
     tmp_path: Path, uninterrupted: dict[bytes, bytes], blow: str
 ) -> None:
@@ -78,11 +78,15 @@ def test_a_shard_interrupted_twice_is_sealed_in_three_parts(tmp_path: Path, unin
 @pytest.mark.parametrize(
     "moments",
     [
-        ["SIGINT:cache.sealing:seal:2"],  # while a whole shard is being written
-        ["SIGTERM:cache.manifest:append:1"],
-        [f"SIGINT:{LAUNCH}:9", "SIGINT:cache.sealing:seal:3"],  # again while the part is being written
-        [f"SIGINT:{LAUNCH}:9", "SIGINT:cache.sealing:seal:3", "SIGINT:cache.sealing:_read_back:3"],
-        [f"SIGTERM:{LAUNCH}:9", "SIGTERM:extract.shard_writer:ShardWriter.seal:3"],  # twice before it is written
+        # Again while the part is written, and again and again.
+        [f"SIGINT:{LAUNCH}:9", *(f"SIGINT:cache.{step}:2" for step in ("sealing:seal", "sealing:sha256"))],
+        pytest.param(["SIGINT:cache.sealing:seal:2"], marks=pytest.mark.slow),  # while a whole shard is written
+        pytest.param(["SIGTERM:cache.manifest:append:1"], marks=pytest.mark.slow),
+        pytest.param([f"SIGTERM:{LAUNCH}:9", "SIGTERM:cache.manifest:append:2"], marks=pytest.mark.slow),
+        # Before the part is handed over: only whole shards are left.
+        pytest.param(
+            [f"SIGTERM:{LAUNCH}:9", "SIGTERM:extract.shard_writer:ShardWriter.seal:2"], marks=pytest.mark.slow
+        ),
     ],
 )
 def test_an_interrupt_while_a_shard_is_sealed_loses_none_that_was_given(
@@ -97,7 +101,14 @@ def test_an_interrupt_while_a_shard_is_sealed_loses_none_that_was_given(
     assert_completed(recipe, len(store), uninterrupted)
 
 
-@pytest.mark.parametrize("moment", ["extract.backbone:Backbone.load:1", "extract.plan:_write:1", LAUNCH + ":1"])
+@pytest.mark.parametrize(
+    "moment",
+    [
+        "extract.backbone:Backbone.load:1",
+        pytest.param("extract.plan:_write:1", marks=pytest.mark.slow),
+        pytest.param(f"{LAUNCH}:1", marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupt_before_the_first_pack_is_done_leaves_nothing_to_clear_away(
     tmp_path: Path, uninterrupted: dict[bytes, bytes], moment: str
 ) -> None:
@@ -125,8 +136,8 @@ def test_a_signal_from_outside_ends_a_run_as_one_from_inside(tmp_path: Path, uni
     "moment",
     [
         "cache.sealing:seal:3",
-        "cache.manifest:append:2",
-        "extract.plan:_write:1",
+        pytest.param("cache.manifest:append:2", marks=pytest.mark.slow),
+        pytest.param("extract.plan:_write:1", marks=pytest.mark.slow),
     ],
 )
 def test_a_disk_that_fills_up_while_packs_are_computed_is_one_sentence(
