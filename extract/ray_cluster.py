@@ -1,10 +1,12 @@
 """Ray, started on this machine or joined somewhere else, and kept quiet."""
 
+import io
 import logging
 import os
 import signal
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +23,13 @@ SPARE_CPUS = 2
 EARLY_DEATHS = 3
 """Workers that may die one after another while they start: a machine that is taken away then ends no run."""
 
+SECONDS_TO_ANSWER = 10
+"""Of a cluster's head, to be connected to."""
+
 ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # its C++ part calls Ray Data's way to make actors an error
+    "RAY_COLOR_PREFIX": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what later releases do; else each worker warns about it
 }
 """What Ray reads from the environment; a value that is set already stays."""
@@ -53,6 +59,21 @@ def address_of(recipe_address: str | None) -> str:
     return recipe_address or os.environ.get("RAY_ADDRESS") or HERE
 
 
+def refuse_unreachable(address: str) -> None:
+    """Find out in seconds that nobody listens; Ray would try for minutes.
+
+    Raises:
+        UserError: nobody does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return  # a word of Ray's, such as 'auto'
+    try:
+        socket.create_connection((host, int(port)), timeout=SECONDS_TO_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise _unreachable(address, str(error)) from None
+
+
 @contextmanager
 def joined(address: str, cpus: int, object_bytes: int) -> Iterator[Any]:
     """The package `ray`, connected while the block runs; a Ray started here ends with the block.
@@ -77,16 +98,21 @@ def joined(address: str, cpus: int, object_bytes: int) -> Iterator[Any]:
             ray.init(address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).strip().split("\n", maxsplit=1)[0][:200]
-        raise UserError(
-            f"Ray cannot be reached at {address} ({reason}): check extract.ray_address, or RAY_ADDRESS, or leave both"
-            " out to use this machine"
-        ) from None
+        raise _unreachable(address, reason) from None
     try:
         signal.signal(signal.SIGTERM, on_termination)  # Ray puts its own there, which ends the process on the spot
         _set_up(ray)
-        yield ray
+        with redirect_stdout(_Messages()):
+            yield ray
     finally:
         ray.shutdown(wait_for_processes=address == HERE)
+
+
+def _unreachable(address: str, reason: str) -> UserError:
+    return UserError(
+        f"Ray cannot be reached at {address} ({reason}): check extract.ray_address, or RAY_ADDRESS, or leave both out"
+        " to use this machine"
+    )
 
 
 @contextmanager
@@ -109,3 +135,13 @@ def _set_up(ray: Any) -> None:
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.max_consecutive_actor_init_deaths = EARLY_DEATHS
+
+
+class _Messages(io.TextIOBase):
+    """What Ray prints of its own accord, such as that a worker died, for the log: standard output is the result's."""
+
+    def write(self, text: str) -> int:
+        for line in filter(str.strip, text.splitlines()):
+            if "`ray.kill`" not in line:  # of workers that Ray Data ends itself, when a run fails
+                log.warning("Ray: %s", line.strip())
+        return len(text)

@@ -19,7 +19,7 @@ from cache.progress import Progress, silent
 from extract.engines.engine import Engine
 from extract.packing import Request
 from extract.plan import PlannedShard, plan_shards
-from extract.ray_cluster import HERE, import_ray, joined
+from extract.ray_cluster import HERE, import_ray, joined, refuse_unreachable
 from extract.run import Outcome, announce
 from extract.shard_rows import to_row
 from extract.shard_worker import ShardWorker
@@ -45,9 +45,11 @@ class Workers:
         """Refuse what can be known to fail before anything is read.
 
         Raises:
-            UserError: Ray is absent, the device is a single one, or this machine has fewer GPUs than workers.
+            UserError: Ray is absent, nobody listens at the address, the device is a single one, or this machine
+                has fewer GPUs than workers.
         """
         import_ray()
+        refuse_unreachable(self.address)
         if self.device not in ("auto", "cuda", "cpu"):
             raise UserError(
                 f"extract.device is {self.device}, and --workers gives every worker a device of its own:"

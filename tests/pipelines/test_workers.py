@@ -36,7 +36,6 @@ def test_two_workers_leave_the_run_of_one_process(demo: Demo, tmp_path: Path) ->
         assert ours.read_bytes() == theirs.read_bytes()
 
 
-@pytest.mark.slow
 def test_an_address_without_a_cluster_is_refused_by_name(demo: Demo, tmp_path: Path) -> None:
     pytest.importorskip("ray", reason="Ray is not installed (pip install -e '.[ray]')")
     folder = tmp_path / "copy"
