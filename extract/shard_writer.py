@@ -36,6 +36,7 @@ class ShardWriter:
         """Names of the shards given so far."""
 
     def __enter__(self) -> "ShardWriter":
+        self._thread.submit(int).result()  # starts it now: of one that an interrupt meets starting, nobody knows
         return self
 
     def __exit__(

@@ -69,8 +69,8 @@ def all_before_seen(segment: Segment) -> Segment:
 def test_an_attention_that_sees_the_wrong_tokens_is_refused(
     tiny: Backbone, monkeypatch: pytest.MonkeyPatch, wrong: Callable[[Segment], Segment], dtype: str
 ) -> None:
-    def plan(segments: tuple[Segment, ...], masks: Any) -> SegmentPlan:
-        return SegmentPlan(tuple(map(wrong, segments)), masks)
+    def plan(segments: tuple[Segment, ...], masks: Any, last_layer: int) -> SegmentPlan:
+        return SegmentPlan(tuple(map(wrong, segments)), masks, last_layer)
 
     monkeypatch.setattr(packing_check, "SegmentPlan", plan)
     with pytest.raises(UserError, match=r"packing changes the features of llama.*set extract\.engine to 'padded'"):
