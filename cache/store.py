@@ -184,8 +184,9 @@ class FeatureStore:
         """
         with writer_lease(self.folder, share):
             if share == WHOLE:
-                for left in (self.folder / FOLDER).glob(f"*{TEMPORARY}"):
-                    left.unlink()  # of a writer that died; nothing reads them, and they take room
+                for pattern in (f"{FOLDER}/*{TEMPORARY}", "plans/*.lock", "plans/*.attempts"):
+                    for left in self.folder.glob(pattern):
+                        left.unlink()  # of a writer or worker that died; nobody has it in hand any more
             self.refresh()
             yield
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -100,13 +101,13 @@ class ShardWorker:
         """Ray gives a shard whose worker died to another for ever; one that kills every worker must not do that."""
         with path.open("a+", encoding="utf-8") as file:
             file.seek(0)
-            before = file.read().splitlines().count(self._run)
+            before = len(file.readlines())
             if before == MOST_ATTEMPTS:
                 raise OSError(
                     f"shard {shard.name} was given to {before} workers and all died of it: does it need more memory"
                     " than a worker has? what is sealed stays"
                 )
-            file.write(f"{self._run}\n")
+            file.write(f"{socket.gethostname()} {os.getpid()}\n")
 
     def _is_sealed(self, shard: PlannedShard) -> bool:
         entries = manifest.read(self._folder / manifest.FILE, self._folder.name)

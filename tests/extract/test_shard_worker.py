@@ -104,14 +104,21 @@ def test_a_folder_that_is_not_the_planners_is_refused(store: FeatureStore, rows:
 
 
 def test_a_shard_that_kills_its_workers_is_given_up(store: FeatureStore, rows: pa.Table) -> None:
-    run = holder(store.folder)
     (name,) = rows[:1]["shard"].to_pylist()
-    (store.folder / "plans" / f"{name}.attempts").write_text(f"{run}\n" * MOST_ATTEMPTS)
+    (store.folder / "plans" / f"{name}.attempts").write_text("host 1\n" * MOST_ATTEMPTS)
     (report,) = worker(store, CountingEngine())(rows[:1]).to_pylist()
     assert report["failure"].startswith(f"shard {name} was given to {MOST_ATTEMPTS} workers and all died of it")
-    (store.folder / "plans" / f"{name}.attempts").write_text("another run\n" * MOST_ATTEMPTS)
-    (report,) = worker(store, CountingEngine())(rows[:1]).to_pylist()
-    assert report["failure"] is None, "another run's attempts were counted"
+    (report,) = worker(store, CountingEngine())(rows[1:2]).to_pylist()
+    assert report["failure"] is None
+
+
+def test_a_new_run_finds_no_shard_in_hand(tmp_path: Path, tiny: Backbone, tiny_settings: BackboneSettings) -> None:
+    store = new_store(tmp_path, tiny, tiny_settings)
+    (store.folder / "plans").mkdir()
+    for left in ("a-00000.lock", "a-00000.attempts", "a.parquet"):
+        (store.folder / "plans" / left).touch()
+    with store.writing():
+        assert [path.name for path in (store.folder / "plans").iterdir()] == ["a.parquet"]
 
 
 def test_while_a_worker_lives_no_other_run_begins(
