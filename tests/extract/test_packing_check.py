@@ -185,7 +185,8 @@ def test_one_embedding_that_is_nan_does_not_stop_a_run(tmp_path: Path, tiny: Bac
     def spoil(embeddings: torch.Tensor) -> None:
         embeddings[drawn_first] = torch.nan
 
-    PackedEngine(with_embeddings(tmp_path, tiny, spoil), settings_of(tmp_path), EXTRACT, CPU)
+    spoilt = with_embeddings(tmp_path, tiny, spoil)
+    assert isinstance(PackedEngine(spoilt, settings_of(tmp_path), EXTRACT, CPU), PackedEngine), "the check raised"
 
 
 def test_states_that_are_never_finite_are_refused_with_the_dtype(tmp_path: Path, tiny: Backbone) -> None:
