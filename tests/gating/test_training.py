@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 import torch
-from gating.trained_gate import TrainedGate
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
@@ -15,6 +14,7 @@ from gating.gate import Gate
 from gating.gate_pairs import GatePairs
 from gating.logistic_weights import logistic_weights
 from gating.settings import GateSettings
+from gating.trained_gate import TrainedGate
 from gating.training import train_gate
 
 K = 4
