@@ -28,6 +28,7 @@ ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_BACKEND_LOG_LEVEL": "fatal",  # its C++ part calls Ray Data's way to make actors an error
     "RAY_COLOR_PREFIX": "0",
+    "RAY_ENABLE_AUTO_CONNECT": "0",  # a thread of Ray Data that lags behind the end would start another cluster
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # what later releases do; else each worker warns about it
 }
 """What Ray reads from the environment; a value that is set already stays."""

@@ -1,7 +1,8 @@
 """The Ray Data pipeline: planned shards as rows in, what workers report of them out."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ class Pipeline:
     gpus: int
     """Of each worker: 1 or 0."""
 
-    def reports(self, shards: Iterable[pa.Table]) -> Iterator[dict[str, Any]]:
+    def reports(self, shards: Iterable[pa.Table]) -> Generator[dict[str, Any], None, None]:
         """A row of `shard_worker.REPORT` for each row of `shard_rows.SCHEMA`, as they are sealed.
 
         To be called by a process that is a part of the cluster, as a Ray driver or in an actor.
@@ -55,10 +56,12 @@ class Pipeline:
             num_cpus=self.cpus,
             num_gpus=self.gpus,
         )
-        for batch in sealed.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0):
-            yield from batch.to_pylist()
+        # Closed by whoever stops early, or Ray Data would go on after Ray has ended.
+        with closing(iter(sealed.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=0))) as batches:
+            for batch in batches:
+                yield from batch.to_pylist()
 
-    def reports_from_outside(self, ray: Any, shards: Iterable[pa.Table]) -> Iterator[dict[str, Any]]:
+    def reports_from_outside(self, ray: Any, shards: Iterable[pa.Table]) -> Generator[dict[str, Any], None, None]:
         """The same for a process that is connected by Ray's client, through which Ray Data does not run (2.60)."""
         coordinator = ray.remote(num_cpus=0)(Coordinator).remote(self, [ray.put(shard) for shard in shards])
         while (report := ray.get(coordinator.next_report.remote())) is not None:

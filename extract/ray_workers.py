@@ -8,6 +8,7 @@ import logging
 import os
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -154,10 +155,11 @@ def _seal_all(
             reports = pipeline.reports(rows)
         done = 0
         progress("extracting", done, tokens, "tokens")
-        for report in reports:
-            _take_note(report)
-            done += report["tokens"]
-            progress("extracting", done, tokens, "tokens")
+        with closing(reports):
+            for report in reports:
+                _take_note(report)
+                done += report["tokens"]
+                progress("extracting", done, tokens, "tokens")
 
 
 def _on_gpus(ray: Any, workers: Workers, count: int) -> bool:
