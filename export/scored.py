@@ -1,5 +1,6 @@
 """What scoring a conversation gives: its score taken apart, or the reason why there is none."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,3 +28,8 @@ class Scored:
     tokens: int
     """Of prompt and response together."""
     prompt_tokens: int
+
+    @property
+    def activated(self) -> float:
+        """The score through a sigmoid, as servers of sequence classifiers give it."""
+        return 0.5 * (1.0 + math.tanh(self.score / 2.0))  # the same, and no large score overflows

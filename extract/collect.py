@@ -20,10 +20,7 @@ from extract.sources.reader import read
 from extract.sources.source import Kind, Source
 from extract.splits import split_of
 from extract.tables import EXAMPLES, PAIRS, SUITE_TEXTS, SUITES, Tables, frame
-from extract.templating import ConversationEncoder, Encoded, NotEncodableError
-
-BATCH = 512
-"""Records templated and tokenised at a time: enough for the tokenizer's threads, little to hold."""
+from extract.templating import BATCH, ConversationEncoder, Encoded, NotEncodableError
 
 READING = "reading rows"
 """What progress is told the first pass does."""

@@ -8,24 +8,27 @@ for; a run that asks for the same goes on with it, and seals the same shards wit
 import hashlib
 from dataclasses import dataclass
 from io import BytesIO
-from itertools import chain, count
+from itertools import chain, count, groupby
 from pathlib import Path
 
-import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from cache import FeatureStore, UserError
 from cache.durable import replacing
 from cache.keys import Keys
 from extract.packing import Pack, PackItem, Request, pack_keys
 
-COLUMNS = {
-    "shard": pl.String,
-    "pack": pl.Int32,
-    "item": pl.Int32,
-    "prompt": pl.Binary,
-    "response": pl.Binary,
-    "read_prompt": pl.Boolean,
-}
+SCHEMA = pa.schema(
+    {
+        "shard": pa.string(),
+        "pack": pa.int32(),
+        "item": pa.int32(),
+        "prompt": pa.binary(),
+        "response": pa.binary(),
+        "read_prompt": pa.bool_(),
+    }
+)
 """One line per response of an item; `response` is null for an item that only reads its prompt."""
 
 
@@ -117,20 +120,22 @@ def _write(path: Path, shards: list[PlannedShard]) -> None:
         for item_number, item in enumerate(pack)
         for response in item.responses or (None,)
     ]
-    plan = BytesIO()  # polars takes a full disk for a bug in Parquet
-    pl.DataFrame(lines, schema=COLUMNS, orient="row").write_parquet(plan)
+    columns = map(list, zip(*lines, strict=True))
+    plan = BytesIO()
+    pq.write_table(pa.table(dict(zip(SCHEMA.names, columns, strict=True)), schema=SCHEMA), plan)
     with replacing(path) as file:
         file.write(plan.getbuffer())
 
 
 def _read(path: Path) -> list[PlannedShard]:
     try:
-        lines = pl.read_parquet(path).select(*COLUMNS)
-    except (pl.exceptions.PolarsError, OSError) as error:
+        table = pq.read_table(path, columns=SCHEMA.names)
+    except (pa.ArrowException, OSError) as error:
         raise UserError(f"{path} cannot be read ({error}): remove it, and run extract again") from None
-    items = lines.group_by("shard", "pack", "item", "prompt", "read_prompt", maintain_order=True).agg("response")
+    lines = zip(*(table[name].to_pylist() for name in SCHEMA.names), strict=True)
     shards: dict[str, dict[int, list[PackItem]]] = {}
-    for shard, pack, _, prompt, read_prompt, responses in items.iter_rows():
-        item = PackItem(prompt, tuple(key for key in responses if key is not None), read_prompt)
+    for (shard, pack, _, prompt), same in groupby(lines, key=lambda line: line[:4]):
+        *_, responses, read_prompt = zip(*same, strict=True)
+        item = PackItem(prompt, tuple(key for key in responses if key is not None), read_prompt[0])
         shards.setdefault(shard, {}).setdefault(pack, []).append(item)
     return [PlannedShard(name, tuple(tuple(pack) for pack in packs.values())) for name, packs in shards.items()]

@@ -20,6 +20,9 @@ from extract.settings import BackboneSettings
 
 TokenIds = NDArray[np.uint32]
 
+BATCH = 512
+"""Conversations to template and tokenise at a time: enough for the tokenizer's threads, little to hold."""
+
 
 @dataclass(frozen=True, slots=True)
 class Encoded:

@@ -9,7 +9,6 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
-from scipy.special import expit
 
 from export.scored import Scored
 from export.server.inputs import Conversation, Input, Many, Templated, Text, user_turn
@@ -71,4 +70,4 @@ def _input(item: list[str]) -> Input:
 
 
 def _prediction(scored: Scored, *, raw: bool) -> Prediction:
-    return Prediction(score=scored.score if raw else float(expit(scored.score)))
+    return Prediction(score=scored.score if raw else scored.activated)

@@ -12,7 +12,6 @@ from typing import Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
-from scipy.special import expit
 
 from export.scored import Scored
 from export.server.inputs import (
@@ -208,7 +207,7 @@ def _pairs(body: ScoreRequest) -> tuple[list[str], list[str]]:
 
 
 def _numbers(scored: list[Scored], use_activation: bool | None) -> list[float]:
-    return [float(expit(each.score)) if use_activation else each.score for each in scored]
+    return [each.activated if use_activation else each.score for each in scored]
 
 
 def _head(kind: str, model: str, scored: list[Scored]) -> dict[str, Any]:
