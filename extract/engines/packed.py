@@ -1,7 +1,7 @@
 """The packed engine: one forward pass over a row of many prompts, each with all of its responses."""
 
 import logging
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,10 +14,11 @@ from extract.ahead import ahead
 from extract.backbone import Backbone
 from extract.engines.full_packs import filled
 from extract.engines.hidden_states import HiddenStateReader
+from extract.engines.joined_products import join_products
 from extract.engines.packed_attention import NAME, Plan, VarlenPlan, plan_attention
 from extract.engines.packing_check import check_packing
 from extract.engines.smaller_packs import cut, does_not_fit
-from extract.packing import PackLayout
+from extract.packing import PackLayout, Segment
 from extract.settings import BackboneSettings, ExtractSettings
 
 log = logging.getLogger(__name__)
@@ -79,12 +80,15 @@ class PackedEngine:
         self._capped = getattr(model.config, "attn_logit_softcapping", None) is not None
         self._most_tokens = extract.pack_tokens if self._cuda else min(extract.pack_tokens, CPU_TOKENS)
         self._compiled = extract.compile == "always" or (extract.compile == "auto" and self._cuda)
-        check_packing(model, self._reader, backbone.vocabulary, device)
+        if self._cuda:
+            for layer in self._reader.layers[:-1]:  # of the last layer's queries few are computed, of its keys all
+                join_products(layer)
+        check_packing(model, self._reader, backbone.vocabulary, device, self._plan)
         if self._compiled:
             # Not the last layer: the rows it is read at, and so its shapes, differ from pack to pack.
             for layer in self._reader.layers[:-1]:
                 layer.compile(dynamic=False)
-            log.info("decoder layers are compiled at the first full pack, which takes a minute or so")
+            log.info("decoder layers are compiled at the first full pack, which takes some seconds to a minute")
 
     @torch.inference_mode()
     def features(self, layouts: Iterable[PackLayout]) -> Iterator[NDArray[np.float32]]:
@@ -110,8 +114,7 @@ class PackedEngine:
         # A single conversation may be longer, and runs uncompiled as it is.
         compiled = self._compiled and WORTH_FILLING * most <= len(layout.token_ids) <= most
         run = filled(layout, most) if compiled else layout
-        last_layer = len(self._reader.layers) - 1
-        plan = plan_attention(run, self._device, self._dtype, capped=self._capped, last_layer=last_layer)
+        plan = self._plan(run.segments)
         return _Prepared(
             layout,
             self._pinned(torch.from_numpy(run.token_ids)[None]),
@@ -120,6 +123,10 @@ class PackedEngine:
             plan.moved(self._pinned) if isinstance(plan, VarlenPlan) else plan,
             compiled,
         )
+
+    def _plan(self, segments: Sequence[Segment]) -> Plan:
+        last_layer = len(self._reader.layers) - 1
+        return plan_attention(segments, self._device, self._dtype, capped=self._capped, last_layer=last_layer)
 
     def _launch(self, parts: list[_Prepared]) -> _Launched:
         states: list[Tensor] = []

@@ -5,7 +5,7 @@ Three ways to the same numbers: one `varlen_attn` call for all segments, on CUDA
 their scores (Gemma 2), the formula written out, since neither of the two knows a cap.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
@@ -17,7 +17,7 @@ from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from cache import UserError
-from extract.packing import PackLayout, Segment
+from extract.packing import Segment
 
 NAME = "armorm_packed"
 """Under which transformers knows this attention."""
@@ -29,7 +29,7 @@ in blocks, half of a long segment's are never computed. 64 to 256 cost the same 
 take two thirds of the time of one causal call, 1,300 behind a prompt of 700 take 0.7 of one masked call."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: see `Plan`
 class SegmentPlan:
     """The segments of a pack, attended to block by block."""
 
@@ -58,10 +58,11 @@ class SegmentPlan:
             self.masks[window] = torch.zeros(seen.shape, dtype=like.dtype, device=like.device).masked_fill(
                 ~seen, -torch.inf
             )
-        return self.masks[window][-queries:, -keys:]
+        mask = self.masks[window][-queries:, -keys:]
+        return mask.contiguous() if like.is_cuda else mask  # kernels there read aligned rows, which a corner has not
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)  # not frozen: see `Plan`
 class VarlenPlan:
     """The segments of a pack as cumulative lengths, for one call."""
 
@@ -85,24 +86,32 @@ class VarlenPlan:
 
 
 Plan = SegmentPlan | VarlenPlan
+"""Never changed once made, and yet no frozen dataclasses: torch 2.11 takes those apart where they enter a compiled
+layer, and would compile the layer anew for every pack whose tensors have other sizes."""
 
 # torch 2.11 takes fewer key than query heads unasked; later releases want to be told.
 _GROUPED_QUERIES: dict[str, Any] = {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
 
 
 def plan_attention(
-    layout: PackLayout, device: torch.device, dtype: torch.dtype, *, capped: bool, last_layer: int | None = None
+    segments: Sequence[Segment],
+    device: torch.device,
+    dtype: torch.dtype,
+    *,
+    capped: bool,
+    last_layer: int | None = None,
 ) -> Plan:
     """The fastest way that the device, the dtype and the family allow; its tensors are still on the host."""
     if device.type == "cuda" and dtype in (torch.bfloat16, torch.float16) and not capped:
-        return _varlen_plan(layout)
-    return SegmentPlan(layout.segments, {}, last_layer)
+        return varlen_plan(segments)
+    return SegmentPlan(tuple(segments), {}, last_layer)
 
 
-def _varlen_plan(layout: PackLayout) -> VarlenPlan:
+def varlen_plan(segments: Sequence[Segment]) -> VarlenPlan:
+    """The segments of a row, which they fill from its first token to its last."""
     keys, query_starts, key_starts = [], [0], [0]
     longest_query = longest_key = 1
-    for segment in layout.segments:
+    for segment in segments:
         keys.append(torch.arange(segment.prefix_start, segment.prefix_stop))
         keys.append(torch.arange(segment.start, segment.stop))
         queries = segment.stop - segment.start

@@ -1,5 +1,6 @@
 """Whether a family's features survive packing: tried on a few tokens before any row is."""
 
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -7,7 +8,7 @@ from torch import Tensor
 
 from cache import UserError
 from extract.engines.hidden_states import HiddenStateReader
-from extract.engines.packed_attention import NAME, SegmentPlan
+from extract.engines.packed_attention import NAME, Plan, VarlenPlan
 from extract.packing import Segment
 
 LENGTHS = (40, 9, 30)
@@ -22,11 +23,24 @@ see the prompt moves them by 0.3 to 1.5, one that sees the other response too by
 families, in every dtype), so that in bfloat16 not every such leak is told from rounding."""
 
 
-def check_packing(model: Any, reader: HiddenStateReader, vocabulary: int, device: torch.device) -> None:
+def check_packing(
+    model: Any,
+    reader: HiddenStateReader,
+    vocabulary: int,
+    device: torch.device,
+    plan: Callable[[Sequence[Segment]], Plan],
+) -> None:
     """Compare a small pack with its conversations one at a time under transformers' own attention.
 
     Transformers hands each family's peculiarities (attention sinks, chunks, biases) to the attention as
     arguments that it is free to ignore, so that nothing but the numbers tells whether all were heeded.
+
+    Args:
+        model: the decoder, with the packed attention.
+        reader: reads its states.
+        vocabulary: number of embeddings.
+        device: of the model.
+        plan: makes the attention's plan, as it will for every pack.
 
     Raises:
         UserError: they differ by more than rounding, or are not finite whatever the tokens.
@@ -34,7 +48,7 @@ def check_packing(model: Any, reader: HiddenStateReader, vocabulary: int, device
     for seed in range(DRAWS):
         generator = torch.Generator().manual_seed(seed)
         ids = torch.randint(vocabulary, (sum(LENGTHS),), generator=generator).to(device)  # (tokens,)
-        packed, expected = _both_ways(model, reader, ids)
+        packed, expected = _both_ways(model, reader, ids, plan)
         if expected.isfinite().all():
             break
     else:
@@ -51,7 +65,9 @@ def check_packing(model: Any, reader: HiddenStateReader, vocabulary: int, device
         )
 
 
-def _both_ways(model: Any, reader: HiddenStateReader, ids: Tensor) -> tuple[Tensor, Tensor]:
+def _both_ways(
+    model: Any, reader: HiddenStateReader, ids: Tensor, plan: Callable[[Sequence[Segment]], Plan]
+) -> tuple[Tensor, Tensor]:
     """The features of these tokens as a pack, and one conversation at a time. Each (3, layers, d), float32."""
     prompt, first, second = LENGTHS
     device = ids.device
@@ -62,12 +78,10 @@ def _both_ways(model: Any, reader: HiddenStateReader, ids: Tensor) -> tuple[Tens
         Segment(prompt + first, sum(LENGTHS), 0, prompt),
     )
     positions = torch.cat([torch.arange(prompt + first), torch.arange(prompt, prompt + second)]).to(device)
-    packed = reader.read(
-        ends - 1,
-        input_ids=ids[None],
-        position_ids=positions[None],
-        packing=SegmentPlan(segments, {}, len(reader.layers) - 1),
-    )  # (3, layers, d)
+    packing = plan(segments)
+    if isinstance(packing, VarlenPlan):
+        packing = packing.moved(lambda tensor: tensor.to(device))
+    packed = reader.read(ends - 1, input_ids=ids[None], position_ids=positions[None], packing=packing)  # (3, layers, d)
     model.set_attn_implementation("eager")
     alone = [
         reader.read(torch.tensor([len(own) - 1], device=device), input_ids=own[None])

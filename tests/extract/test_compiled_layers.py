@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -10,6 +9,7 @@ from torch._dynamo.utils import counters
 
 from extract.backbone import Backbone
 from extract.engines import packed, packed_attention
+from extract.engines.joined_products import join_products
 from extract.engines.packed import PackedEngine
 from extract.engines.sequential import SequentialEngine
 from extract.packing import PackLayout, Request
@@ -40,9 +40,14 @@ def compilations() -> int:
     return int(counters["stats"]["unique_graphs"])
 
 
-def assert_compiled_once(backbone: Backbone, settings: BackboneSettings, request: Request) -> None:
+def assert_compiled_once(
+    backbone: Backbone, settings: BackboneSettings, request: Request, *, joined: bool = False
+) -> None:
     """The features are those of one at a time, and no pack after the first full one compiles anything."""
     engine = PackedEngine(backbone, settings, COMPILED, CPU)
+    if joined:
+        for layer in engine._reader.layers[:-1]:
+            join_products(layer)
     packs = layouts(request)
     full = [layout for layout in packs if len(layout.token_ids) >= packed.WORTH_FILLING * PACK_TOKENS]
     assert len(full) > 5
@@ -67,18 +72,15 @@ def test_layers_are_compiled_once_whatever_the_packs_hold_and_the_layers_read(
 
 
 @pytest.mark.slow
-def test_layers_are_compiled_once_with_the_plan_for_the_kernel_too(
+def test_layers_are_compiled_once_as_on_a_gpu_too(
     tmp_path: Path, tiny: Backbone, make_request: Callable[..., Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packed_attention, "varlen_attn", documented_varlen_attn)
 
-    def varlen(layout: PackLayout, *_: Any, **__: Any) -> packed_attention.Plan:
-        return packed_attention._varlen_plan(layout)
-
-    monkeypatch.setattr(packed, "plan_attention", varlen)
+    monkeypatch.setattr(packed, "plan_attention", lambda segments, *_, **__: packed_attention.varlen_plan(segments))
     backbone = small_backbone(tmp_path, tiny, "llama", num_hidden_layers=10)
     settings = BackboneSettings(model=str(tmp_path), dtype="float32", max_tokens=512)
-    assert_compiled_once(backbone, settings, make_request(seed=1, prompts=25))
+    assert_compiled_once(backbone, settings, make_request(seed=1, prompts=25), joined=True)
 
 
 @pytest.mark.slow

@@ -1,6 +1,6 @@
 """Before any row, a family is tried on a few tokens; one that packing would change is refused or runs otherwise."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import torch
 
 from cache import UserError
 from extract.backbone import Backbone, find_backbone
-from extract.engines import ENGINES, choose_engine, packed_attention, packing_check
+from extract.engines import ENGINES, choose_engine, packed, packed_attention
 from extract.engines.packed import PackedEngine
 from extract.engines.packed_attention import NAME, SegmentPlan
 from extract.packing import Request, Segment
@@ -69,10 +69,10 @@ def all_before_seen(segment: Segment) -> Segment:
 def test_an_attention_that_sees_the_wrong_tokens_is_refused(
     tiny: Backbone, monkeypatch: pytest.MonkeyPatch, wrong: Callable[[Segment], Segment], dtype: str
 ) -> None:
-    def plan(segments: tuple[Segment, ...], masks: Any, last_layer: int) -> SegmentPlan:
-        return SegmentPlan(tuple(map(wrong, segments)), masks, last_layer)
+    def plan(segments: Sequence[Segment], *_: Any, last_layer: int, **__: Any) -> SegmentPlan:
+        return SegmentPlan(tuple(map(wrong, segments)), {}, last_layer)
 
-    monkeypatch.setattr(packing_check, "SegmentPlan", plan)
+    monkeypatch.setattr(packed, "plan_attention", plan)
     with pytest.raises(UserError, match=r"packing changes the features of llama.*set extract\.engine to 'padded'"):
         PackedEngine(tiny, settings_of(tiny.folder, dtype), EXTRACT, CPU)
 
@@ -162,9 +162,9 @@ def test_positions_that_depend_on_what_shares_a_pass_are_refused(
     settings = settings_of(tmp_path / "model", max_tokens=steady)
     backbone = find_backbone(settings)
     request = make_request(seed=4, prompts=20, longest=20)
-    packed = features_by_key(PackedEngine(backbone, settings, EXTRACT, CPU), request, 1024)
+    many = features_by_key(PackedEngine(backbone, settings, EXTRACT, CPU), request, 1024)
     alone = features_by_key(SequentialEngine(backbone, settings, EXTRACT, CPU), request, 1024)
-    assert relative_difference(packed, alone) < 1e-5
+    assert relative_difference(many, alone) < 1e-5
 
 
 def with_embeddings(folder: Path, tiny: Backbone, change: Callable[[torch.Tensor], None]) -> Backbone:

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
 from extract.engines import packed_attention
-from extract.engines.packed_attention import SegmentPlan, VarlenPlan
+from extract.engines.packed_attention import SegmentPlan, varlen_plan
 from extract.packing import Request
 
 
@@ -57,8 +57,7 @@ def test_one_call_for_all_segments_equals_one_call_a_segment(
     generator = torch.Generator().manual_seed(0)
     query = torch.randn(1, 4, tokens, 16, generator=generator)
     key, value = (torch.randn(1, 2, tokens, 16, generator=generator) for _ in range(2))
-    varlen = packed_attention._varlen_plan(layout)
-    assert isinstance(varlen, VarlenPlan)
+    varlen = varlen_plan(layout.segments)
     outputs = [
         packed_attention.packed_attention(
             torch.nn.Identity(), query, key, value, None, scaling=0.25, sliding_window=window, packing=plan
