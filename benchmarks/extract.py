@@ -26,7 +26,8 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoConfig
 
-from benchmarks.extract_ways import LLAMA_3_8B, NAMES, TINY, Benchmark, RandomBackbone, alone, by_key, layouts
+from benchmarks.extract_ways import LLAMA_3_8B, NAMES, TINY, Benchmark, Features, RandomBackbone, by_key, layouts
+from benchmarks.figures import Figures
 from extract.engines.sequential import SequentialEngine
 from extract.settings import BackboneSettings, ExtractSettings
 
@@ -49,13 +50,18 @@ class Measured:
     """Mean relative difference from float32, one sequence at a time."""
 
 
-def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Floating-point operations a second of a large matrix product in `dtype`, measured here and now."""
+def matmul_rate(device: torch.device, dtype: torch.dtype, products: int = 10) -> float:
+    """Floating-point operations a second of large matrix products in `dtype`, measured here and now."""
     n, k, m = (16_384, 4096, 14_336) if device.type == "cuda" else (2048, 1024, 2048)
     a, b = torch.randn(n, k, device=device, dtype=dtype), torch.randn(k, m, device=device, dtype=dtype)
-    for _ in range(3):
-        a @ b
-    return 10 * 2 * n * k * m / timed(lambda: [a @ b for _ in range(10)], device)[0]
+    out = torch.empty(n, m, device=device, dtype=dtype)
+
+    def multiply(times: int) -> None:
+        for _ in range(times):
+            torch.mm(a, b, out=out)
+
+    multiply(3)
+    return products * 2 * n * k * m / timed(lambda: multiply(products), device)[0]
 
 
 def timed(work: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
@@ -69,29 +75,49 @@ def timed(work: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
     return time.perf_counter() - started, result
 
 
-def difference(got: dict[bytes, Any], expected: dict[bytes, Any]) -> float:
+def difference(got: Features, expected: Features) -> float:
     """Mean relative difference of the features that both have."""
     both = got.keys() & expected.keys()
     return float(np.mean([np.linalg.norm(got[key] - expected[key]) / np.linalg.norm(expected[key]) for key in both]))
 
 
-def measure(benchmark: Benchmark, names: list[str], rounds: int, rate: float, parameters: int) -> list[Measured]:
-    """All ways in turn, `rounds` times over."""
+def exact(benchmark: Benchmark) -> Features:
+    """The first conversations' features in float32, one at a time."""
     float32 = benchmark.settings.model_copy(update={"dtype": "float32"})
-    exact = SequentialEngine(benchmark.backbone, float32, benchmark.extract, benchmark.device)
-    reference = by_key(exact, layouts(benchmark.groups[:8], benchmark.extract.pack_tokens)[1])
-    del exact
+    engine = SequentialEngine(benchmark.backbone, float32, benchmark.extract, benchmark.device)
+    return by_key(engine, layouts(benchmark.groups[:8], benchmark.extract.pack_tokens)[1])
+
+
+def measure(
+    benchmark: Benchmark, names: list[str], rounds: int, rate: float, parameters: int, figures: Figures
+) -> list[Measured]:
+    """All ways in turn, `rounds` times over."""
+    reference = exact(benchmark)
     gc.collect()
-    ways = list(benchmark.ways(set(names)))
+    if benchmark.device.type == "cuda":
+        torch.cuda.empty_cache()
+    ways = []
+    for way in benchmark.ways(set(names)):
+        ways.append(way)
+        figures.add(ready=way.name)
     seconds: dict[str, list[float]] = {way.name: [] for way in ways}
     errors: dict[str, float] = {}
-    for _ in range(rounds):
-        for way in ways:
-            took, features = timed(way.run, benchmark.device)
-            seconds[way.name].append(took)
-            errors[way.name] = difference(features, reference)
-    first = seconds[ways[0].name]
     unique = benchmark.request.tokens()
+    for number in range(rounds):
+        for way in ways:
+            took, given = timed(way.run, benchmark.device)
+            seconds[way.name].append(took)
+            errors[way.name] = difference(given(), reference)
+            figures.add(
+                way=way.name,
+                round=number + 1,
+                seconds=round(took, 3),
+                sequences_per_second=round(benchmark.sequences / took, 2),
+                unique_tokens_per_second=round(unique / took),
+                of_matmul_rate=round(2 * parameters * unique / took / rate, 4),
+                error=errors[way.name],
+            )
+    first = seconds[ways[0].name]
     results = []
     for way in ways:
         took = statistics.median(seconds[way.name])
@@ -144,18 +170,20 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ways", nargs="+", default=list(NAMES), help="the first is what the others are compared with")
     parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument("--figures", type=Path, default=None, help="JSON lines, each written as it comes")
+    parser.add_argument("--stage", default="extract", help="what the lines of --figures call this run")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    config, dtype = (LLAMA_3_8B, "bfloat16")
+    config, dtype = LLAMA_3_8B, "bfloat16"
     if arguments.shape == "tiny":
         config, dtype = AutoConfig.from_pretrained(TINY), "float32"
         config.max_position_embeddings = 8192
     settings = BackboneSettings(model=str(TINY), dtype=dtype, max_tokens=8192)
-    pack_tokens = arguments.pack_tokens or (32_768 if torch.cuda.is_available() else 8192)
-    benchmark = Benchmark(RandomBackbone(config), settings, ExtractSettings(pack_tokens=pack_tokens), arguments.times)
+    cuda = torch.cuda.is_available()
+    pack_tokens = arguments.pack_tokens or (32_768 if cuda else 8192)
+    extract = ExtractSettings(pack_tokens=pack_tokens)
+    benchmark = Benchmark(RandomBackbone(config, dtype), settings, extract, arguments.times)
     rate = matmul_rate(benchmark.device, getattr(torch, dtype))
-    results = measure(benchmark, arguments.ways, arguments.rounds, rate, matrix_parameters(config))
-    cuda = benchmark.device.type == "cuda"
     about = {
         "device": torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads",
         "python": platform.python_version(),
@@ -164,12 +192,18 @@ def main() -> None:
         "matmul_tflops": rate / 1e12,
         "sequences": benchmark.sequences,
         "unique_tokens": benchmark.request.tokens(),
-        "repeated_tokens": sum(len(layout.token_ids) for layout in alone(benchmark.groups)),
+        "repeated_tokens": benchmark.repeated_tokens,
         "pack_tokens": pack_tokens,
         "packs_full": benchmark.request.tokens() / len(benchmark.packs) / pack_tokens,
-        "peak_gpu_bytes": torch.cuda.max_memory_allocated() if cuda else None,
     }
-    print(json.dumps(about, indent=2))
+    figures = Figures(arguments.stage, arguments.figures)
+    figures.add(**about)
+    results = measure(benchmark, arguments.ways, arguments.rounds, rate, matrix_parameters(config), figures)
+    about["peak_gpu_bytes"] = torch.cuda.max_memory_allocated() if cuda else None
+    if cuda:  # after the ways, on a device as warm as they left it
+        about["matmul_tflops_afterwards"] = matmul_rate(benchmark.device, getattr(torch, dtype)) / 1e12
+        about["matmul_tflops_for_seconds"] = matmul_rate(benchmark.device, getattr(torch, dtype), 1000) / 1e12
+    figures.add(**about)
     show(results)
     if arguments.json is not None:
         arguments.json.write_text(

@@ -5,6 +5,7 @@ import importlib.util
 import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,6 @@ from transformers import AutoModel, LlamaConfig
 from benchmarks.length_mix import mixed_conversations
 from cache import FeatureStore
 from extract.backbone import Backbone, find_backbone
-from extract.collect import BATCH
 from extract.engines.engine import Engine
 from extract.engines.packed import PackedEngine
 from extract.engines.padded import PaddedEngine
@@ -24,7 +24,7 @@ from extract.engines.vllm_engine import VllmEngine
 from extract.packing import PackItem, PackLayout, Request
 from extract.run import fill
 from extract.settings import BackboneSettings, ExtractSettings
-from extract.templating import ConversationEncoder, Encoded
+from extract.templating import BATCH, ConversationEncoder, Encoded
 
 NAMES = (
     "one at a time",
@@ -36,6 +36,9 @@ NAMES = (
     "end to end",
 )
 """vllm where it is installed; end to end: from text to sealed shards, with the engine's own choice to compile."""
+
+WARM_UP = 2
+"""Packs before a way is timed: the first takes memory and compiles, the second takes what is still lacking."""
 
 TINY = Path(__file__).parents[1] / "backbones" / "tiny"
 
@@ -52,31 +55,39 @@ LLAMA_3_8B = LlamaConfig(
 
 
 class RandomBackbone(Backbone):
-    """The bundled tokenizer before a decoder of some shape with random weights."""
+    """The bundled tokenizer before a decoder of some shape with random weights, which all that load it share."""
 
-    def __init__(self, config: Any, seed: int = 0) -> None:
+    def __init__(self, config: Any, dtype: str, seed: int = 0) -> None:
         about = find_backbone(BackboneSettings(model=str(TINY), max_tokens=2048))
         values = {name: getattr(about, name) for name in about.__slots__}
         super().__init__(**values | {"hidden_size": config.hidden_size, "hidden_layers": config.num_hidden_layers})
-        object.__setattr__(self, "config", config)
-        object.__setattr__(self, "seed", seed)
+        device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        torch.manual_seed(seed)
+        with device:
+            model = AutoModel.from_config(copy.deepcopy(config), dtype=getattr(torch, dtype))
+        object.__setattr__(self, "model", model.eval().requires_grad_(False))
 
     def saved(self, folder: Path, settings: BackboneSettings) -> Backbone:
         """The same on the disk, for an engine that reads it from there."""
-        self.load(settings, torch.device("cpu"), None).save_pretrained(folder)
+        self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
-        return find_backbone(BackboneSettings(model=str(folder)))
+        return find_backbone(settings.model_copy(update={"model": str(folder)}))
 
     def load(self, settings: BackboneSettings, device: torch.device, attention: str | None) -> Any:
-        """See `Backbone.load`."""
-        torch.manual_seed(self.seed)
-        with torch.device(device):
-            model = AutoModel.from_config(
-                copy.deepcopy(self.config),
-                dtype=getattr(torch, settings.dtype),
-                attn_implementation=attention or "sdpa",
-            )
-        return model.eval().requires_grad_(False)
+        """See `Backbone.load`. In another dtype it is a copy, which has the same weights nevertheless."""
+        dtype = getattr(torch, settings.dtype)
+        weights = list(self.model.parameters())
+        same = weights[0].dtype == dtype and weights[0].device.type == device.type
+        model = copy.deepcopy(self.model, {id(each): each for each in weights} if same else {})
+        if not same:
+            model.to(device=device, dtype=dtype)
+        model.set_attn_implementation(attention or "sdpa")
+        return model
+
+
+Features = dict[bytes, Any]
+
+Given = Callable[[], Features]
 
 
 @dataclass(frozen=True)
@@ -84,8 +95,8 @@ class Way:
     """One way to the features of all conversations."""
 
     name: str
-    run: Callable[[], dict[bytes, Any]]
-    """Compute everything; the features by key."""
+    run: Callable[[], Given]
+    """Compute everything; what then gives the features by key."""
     tokens: int
     """Tokens that go through the model, repeated prompts included, padding not."""
 
@@ -128,9 +139,9 @@ def unshared(groups: list[Encoded], pack_tokens: int) -> list[PackLayout]:
     return [PackLayout.of(pack) for pack in packs]
 
 
-def by_key(engine: Engine, packs: list[PackLayout]) -> dict[bytes, Any]:
+def by_key(engine: Engine, packs: list[PackLayout]) -> Features:
     """Features of packs by key."""
-    found: dict[bytes, Any] = {}
+    found: Features = {}
     for layout, states in zip(packs, engine.features(packs), strict=True):
         found |= {key.tobytes(): row for key, row in zip(layout.keys, states, strict=True)}
     return found
@@ -147,18 +158,33 @@ class Benchmark:
         self.groups = [group for group in encoded if isinstance(group, Encoded)]
         assert len(self.groups) == len(self.texts)
         self.sequences = sum(len(group.responses) for group in self.groups)
+        self.repeated_tokens = sum(
+            len(group.prompt) + len(response) for group in self.groups for response in group.responses
+        )
         self.request, self.packs = layouts(self.groups, extract.pack_tokens)
+
+    @cached_property
+    def singles(self) -> list[PackLayout]:
+        """Each conversation by itself."""
+        return alone(self.groups)
 
     def ways(self, wanted: set[str]) -> Iterator[Way]:
         """Each way with its engine, warmed up."""
         settings, extract = self.settings, self.extract
-        singles, repeated = alone(self.groups), unshared(self.groups, extract.pack_tokens)
-        once, again = self.request.tokens(), sum(len(layout.token_ids) for layout in singles)
+        once, again = self.request.tokens(), self.repeated_tokens
         plain = extract.model_copy(update={"compile": "never"})
         made: dict[str, Callable[[], tuple[Engine, list[PackLayout], int]]] = {
-            "one at a time": lambda: (SequentialEngine(self.backbone, settings, plain, self.device), singles, again),
+            "one at a time": lambda: (
+                SequentialEngine(self.backbone, settings, plain, self.device),
+                self.singles,
+                again,
+            ),
             "sorted, padded": lambda: (PaddedEngine(self.backbone, settings, plain, self.device), [self._all()], again),
-            "packed, prompts repeated": lambda: (self._packed(plain), repeated, again),
+            "packed, prompts repeated": lambda: (
+                self._packed(plain),
+                unshared(self.groups, extract.pack_tokens),
+                again,
+            ),
             "packed, prompts shared": lambda: (self._packed(plain), self.packs, once),
             "packed, compiled": lambda: (
                 self._packed(extract.model_copy(update={"compile": "always"})),
@@ -169,17 +195,17 @@ class Benchmark:
         for name, make in made.items():
             if name in wanted:
                 engine, packs, tokens = make()
-                by_key(engine, packs[:1] if name != "sorted, padded" else singles[:32])
-                yield Way(name, lambda engine=engine, packs=packs: by_key(engine, packs), tokens)  # type: ignore[misc]
+                by_key(engine, packs[:WARM_UP] if name != "sorted, padded" else self.singles[:32])
+                yield Way(name, partial(_computed, engine, packs), tokens)
         if "vllm" in wanted and importlib.util.find_spec("vllm"):
             with tempfile.TemporaryDirectory() as folder:
                 vllm = VllmEngine(self.backbone.saved(Path(folder), settings), settings, extract, self.device)
-                by_key(vllm, self.packs[:1])
-                yield Way("vllm", lambda: by_key(vllm, self.packs), once)
+                by_key(vllm, self.packs[:WARM_UP])
+                yield Way("vllm", partial(_computed, vllm, self.packs), once)
         if "end to end" in wanted:
             engine = self._packed(extract)
-            by_key(engine, self.packs[:1])
-            yield Way("end to end", lambda: self._end_to_end(engine), once)
+            by_key(engine, self.packs[:WARM_UP])
+            yield Way("end to end", partial(self._end_to_end, engine), once)
 
     def _packed(self, extract: ExtractSettings) -> Engine:
         return PackedEngine(self.backbone, self.settings, extract, self.device)
@@ -193,7 +219,7 @@ class Benchmark:
                     single.token_ids[:1].astype(np.uint32),
                     [single.token_ids[1:].astype(np.uint32)],
                 )
-                for single in alone(self.groups)
+                for single in self.singles
             ]
         )
 
@@ -202,14 +228,24 @@ class Benchmark:
         starts = range(0, len(self.texts), BATCH)
         return [encoded for start in starts for encoded in encoder.encode(self.texts[start : start + BATCH])]
 
-    def _end_to_end(self, engine: Engine) -> dict[bytes, Any]:
+    def _end_to_end(self, engine: Engine) -> Given:
         """From text to sealed shards: templating, tokenising, planning, the pass, and the store."""
-        with tempfile.TemporaryDirectory() as folder:
-            request = Request()
-            for encoded in self._encode():
-                request.add(encoded)
-            fingerprint = self.backbone.fingerprint(self.settings, "float16", "packed")
-            store = FeatureStore.create(Path(folder), fingerprint, self.backbone.hidden_size)
-            fill(store, request, lambda: engine, pack_tokens=self.extract.pack_tokens, shard_rows=8192)
-            keys = request.keys()
-            return {key.tobytes(): row for key, row in zip(keys, store.gather(keys), strict=True)}
+        folder = tempfile.TemporaryDirectory()
+        request = Request()
+        for encoded in self._encode():
+            request.add(encoded)
+        fingerprint = self.backbone.fingerprint(self.settings, "float16", "packed")
+        store = FeatureStore.create(Path(folder.name), fingerprint, self.backbone.hidden_size)
+        fill(store, request, lambda: engine, pack_tokens=self.extract.pack_tokens, shard_rows=8192)
+
+        def given() -> Features:
+            with folder:
+                keys = request.keys()
+                return {key.tobytes(): row for key, row in zip(keys, store.gather(keys), strict=True)}
+
+        return given
+
+
+def _computed(engine: Engine, packs: list[PackLayout]) -> Given:
+    features = by_key(engine, packs)
+    return lambda: features

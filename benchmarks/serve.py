@@ -2,7 +2,8 @@
 
 The conversations have the lengths of the eight rating sets (length_mix.py); each request has one response, as verl and
 OpenRLHF send them, those to one prompt one after another. "one at a time" is a loop over the same conversations in a
-process of its own without any server, one forward pass each. The ways take turns, `--rounds` times, and medians count.
+process of its own without any server, by the sequential engine: a pass for the prompt and one for the conversation. The
+ways take turns, `--rounds` times, and medians count.
 
     armorm export --recipe recipes/demo.toml --out exported/demo
     python -m benchmarks.serve exported/demo --json benchmarks/serve.json
@@ -29,9 +30,12 @@ import httpx2
 import numpy as np
 import torch
 
+from benchmarks.figures import Figures
 from benchmarks.length_mix import mixed_conversations
 
 Turns = list[dict[str, str]]
+
+ALONE = "one at a time, no server"
 
 START_SECONDS = 600
 """For a large model to load."""
@@ -80,7 +84,7 @@ def conversations(times: float, most_tokens: int) -> list[Turns]:
 def one_at_a_time(
     folder: Path, device: str, asked: "multiprocessing.Queue[Any]", told: "multiprocessing.Queue[Any]"
 ) -> None:
-    """In a process of its own: score lists of conversations, one forward pass each, until told None."""
+    """In a process of its own: score lists of conversations, a pass for each prompt and each whole, until told None."""
     from export.reward_model import RewardModel
 
     model = RewardModel.load(folder, device=device, engine="sequential")
@@ -100,20 +104,23 @@ async def load(url: str, given: list[Turns], clients: int) -> Round:
     scores: list[float | None] = [None] * len(given)
     left = iter(enumerate(given))
 
-    async def client() -> None:
-        async with httpx2.AsyncClient(base_url=url, timeout=300, trust_env=False) as connection:
-            for place, turns in left:
-                started = time.perf_counter()
-                try:
-                    answer = await connection.post("/classify", json={"messages": turns})
-                    scores[place] = answer.json()["data"][-1]["probs"][-1] if answer.status_code == 200 else None
-                except httpx2.HTTPError:
-                    continue
-                latencies.append(time.perf_counter() - started)
+    async def client(connection: httpx2.AsyncClient) -> None:
+        for place, turns in left:
+            started = time.perf_counter()
+            try:
+                answer = await connection.post("/classify", json={"messages": turns})
+                scores[place] = answer.json()["data"][-1]["probs"][-1] if answer.status_code == 200 else None
+            except httpx2.HTTPError:
+                continue
+            latencies.append(time.perf_counter() - started)
 
+    # Before the clock runs, and without certificates, which nothing here needs: each client would read them anew.
+    made = [httpx2.AsyncClient(base_url=url, timeout=300, trust_env=False, verify=False) for _ in range(clients)]
     started = time.perf_counter()
-    await asyncio.gather(*(client() for _ in range(clients)))
-    return Round(time.perf_counter() - started, latencies, scores)
+    await asyncio.gather(*map(client, made))
+    seconds = time.perf_counter() - started
+    await asyncio.gather(*(connection.aclose() for connection in made))
+    return Round(seconds, latencies, scores)
 
 
 @contextmanager
@@ -155,6 +162,11 @@ def measured(way: str, rounds: list[Round], base: list[Round]) -> Measured:
     )
 
 
+def served(clients: int) -> str:
+    """What the way with so many clients is called."""
+    return f"server, {clients} client{'s' * (clients > 1)}"
+
+
 def table(results: list[Measured]) -> str:
     """The results in Markdown."""
     lines = [
@@ -180,6 +192,7 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     parser.add_argument("--pack-tokens", type=int, default=None, help="of the server, in place of its own")
     parser.add_argument("--json", type=Path, default=None)
+    parser.add_argument("--figures", type=Path, default=None, help="JSON lines, each written as it comes")
     arguments = parser.parse_args()
 
     context = multiprocessing.get_context("spawn")
@@ -187,21 +200,25 @@ def main() -> None:
     alone = context.Process(target=one_at_a_time, args=(arguments.folder, arguments.device, asked, told), daemon=True)
     alone.start()
     given = conversations(arguments.times, told.get(timeout=START_SECONDS))
+    figures = Figures("server", arguments.figures)
+    figures.add(conversations=len(given), rounds=arguments.rounds, pack_tokens=arguments.pack_tokens)
     base: list[Round] = []
     ways: dict[int, list[Round]] = {clients: [] for clients in arguments.clients}
     with server(arguments.folder, arguments.device, arguments.pack_tokens) as url:
-        asyncio.run(load(url, given[:20], 4))  # what is set up at the first passes is no way's cost
+        # What is set up at the first passes, small and large ones, is no way's cost.
+        for clients in (4, max(ways)):
+            asyncio.run(load(url, given[: 2 * clients], clients))
         for _ in range(arguments.rounds):
             asked.put(given)
             base.append(told.get(timeout=START_SECONDS))
+            figures.add(**asdict(measured(ALONE, base[-1:], base[-1:])))
             for clients, rounds in ways.items():
                 rounds.append(asyncio.run(load(url, given, clients)))
+                figures.add(**asdict(measured(served(clients), rounds[-1:], base[-1:])))
     asked.put(None)
     alone.join()
-    results = [measured("one at a time, no server", base, base)]
-    results += [
-        measured(f"server, {clients} client{'s' * (clients > 1)}", rounds, base) for clients, rounds in ways.items()
-    ]
+    results = [measured(ALONE, base, base)]
+    results += [measured(served(clients), rounds, base) for clients, rounds in ways.items()]
     print(f"{len(given)} conversations, {arguments.rounds} rounds\n\n{table(results)}")
     if arguments.json is not None:
         about = {

@@ -1,0 +1,43 @@
+"""The machine that figures are of: device, driver, versions, date."""
+
+import argparse
+import platform
+import subprocess
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+
+import torch
+
+from benchmarks.figures import Figures
+
+
+def driver() -> str | None:
+    """The version of the GPU's driver, where it can be asked for."""
+    try:
+        asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split("\n")[0].strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--figures", type=Path, default=None, help="JSON lines, each written as it comes")
+    arguments = parser.parse_args()
+    cuda = torch.cuda.is_available()
+    Figures("machine", arguments.figures).add(
+        date=datetime.now(UTC).date().isoformat(),
+        device=torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads",
+        gpu_bytes=torch.cuda.get_device_properties(0).total_memory if cuda else None,
+        driver=driver(),
+        cuda=torch.version.cuda,
+        python=platform.python_version(),
+        torch=torch.__version__,
+        transformers=version("transformers"),
+    )
+
+
+if __name__ == "__main__":
+    main()
