@@ -22,12 +22,12 @@ from threadpoolctl import threadpool_info
 
 from benchmarks.process_memory import peak_bytes
 from cache.progress import silent
-from evaluation.ablations import RidgeAblations
 from heads.objectives import PUBLISHED_OBJECTIVES
-from heads.selection import fit_objectives
+from heads.ridge.ablations import RidgeAblations
+from heads.ridge.files import load_statistics, save_statistics
+from heads.ridge.selection import fit_objectives
+from heads.ridge.statistics import GramStatistics
 from heads.settings import HeadSettings
-from heads.statistics import GramStatistics
-from heads.statistics_files import load_statistics, save_statistics
 from pipelines.ablate import Variants
 
 RATED = {

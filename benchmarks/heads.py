@@ -28,12 +28,12 @@ from numpy.typing import NDArray
 
 from benchmarks.process_memory import peak_bytes
 from cache import FeatureStore, Fingerprint
-from heads.prefetch import prefetched
-from heads.selection import fit_objectives
+from cache.prefetch import prefetched
+from heads.ridge.files import FOLDER, load_statistics, save_statistics
+from heads.ridge.selection import fit_objectives
+from heads.ridge.statistics import GramStatistics
+from heads.ridge.subset import SHARES
 from heads.settings import HeadSettings
-from heads.statistics import GramStatistics
-from heads.statistics_files import FOLDER, load_statistics, save_statistics
-from heads.subset import SHARES
 
 ALPHAS = tuple(10.0**power for power in range(-2, 7))
 PATTERNS = (5, 5, 1, 1, 1, 1, 5)

@@ -21,8 +21,8 @@ import numpy as np
 
 from benchmarks.process_memory import held_bytes, peak_bytes
 from cache.progress import silent
-from heads.bradley_terry import choose_strength
-from heads.comparison import PAIRWISE, RATINGS
+from heads.kinds.bradley_terry import choose_strength
+from heads.kinds.registry import PAIRWISE, RATINGS
 from heads.settings import HeadSettings, OtherHeadSettings
 
 SIZES = (5_000, 10_000, 20_000)

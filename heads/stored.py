@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cache import FeatureStore
 from cache.keys import Keys
 from cache.progress import Progress, silent
-from heads.layers import LayerChoice
+from heads.kinds.layers import LayerChoice
 
 
 def predict_stored(

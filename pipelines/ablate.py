@@ -8,9 +8,9 @@ from typing import Any, ParamSpec, TypeVar
 
 from cache.progress import Progress
 from evaluation.ablation_plots import draw
-from evaluation.ablations import RidgeAblations
 from evaluation.figures import ABSENT, available
-from heads.subset import SHARES
+from heads.ridge.ablations import RidgeAblations
+from heads.ridge.subset import SHARES
 from pipelines.artefacts import gating_inputs, other_heads_inputs, read_json, read_run, write_json
 from pipelines.fitted_model import Heads
 from pipelines.recipe import Recipe

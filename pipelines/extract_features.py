@@ -18,8 +18,8 @@ from extract.counts import count
 from extract.engines import ENGINES, choose_device, choose_engine
 from extract.engines.elsewhere import EngineElsewhere
 from extract.engines.engine import Engine
-from extract.ray_cluster import address_of
-from extract.ray_workers import Workers, fill_with_workers
+from extract.ray.cluster import address_of
+from extract.ray.workers import Workers, fill_with_workers
 from extract.run import fill
 from extract.settings import DatasetSettings, EngineName
 from extract.sources import SOURCES

@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from cache.progress import Progress
 from extract.tables import read_table
-from heads.objective_fit import FittedObjective
-from heads.selection import FittedHeads
-from heads.selection import fit_heads as fit
-from heads.statistics import GramStatistics
+from heads.ridge.objective_fit import FittedObjective
+from heads.ridge.selection import FittedHeads
+from heads.ridge.selection import fit_heads as fit
+from heads.ridge.statistics import GramStatistics
 from pipelines.artefacts import heads_inputs, open_run, write_arrays, write_json
 from pipelines.recipe import Recipe
 from pipelines.run_statistics import update_statistics

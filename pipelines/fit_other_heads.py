@@ -14,10 +14,10 @@ from cache.progress import Progress
 from evaluation.calibration import fit_temperature
 from evaluation.metrics import accuracy_of
 from extract.tables import key_column, read_table, unique_keys
-from heads.comparison import PAIRWISE, RATINGS
-from heads.layers import LayerChoice
+from heads.kinds.layers import LayerChoice
+from heads.kinds.ordinal import nearest_levels
+from heads.kinds.registry import PAIRWISE, RATINGS
 from heads.objectives import Objective
-from heads.ordinal import nearest_levels
 from heads.stored import gather_compact
 from pipelines.artefacts import Arrays, other_heads_inputs, read_json, write_arrays, write_json
 from pipelines.recipe import Recipe

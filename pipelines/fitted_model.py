@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 
 from cache import FeatureStore, UserError
 from cache.keys import Keys
+from cache.prefetch import prefetched
 from gating.gate import Gate
 from gating.rules import RULES
 from gating.rules.rule import Responses, Scores
 from gating.settings import RESPONSE_TOKENS
 from gating.task_router import TaskRouter
-from heads.prefetch import prefetched
 from pipelines.artefacts import Arrays, gating_inputs, heads_inputs, read_arrays, read_json
 from pipelines.recipe import Recipe
 

@@ -8,12 +8,12 @@ import numpy as np
 import polars as pl
 
 from cache.progress import Progress
-from evaluation.ablations import RidgeAblations
 from evaluation.rating_agreement import rating_agreement
 from extract.tables import read_table, unique_keys
-from heads.layers import LayerChoice
+from heads.kinds.layers import LayerChoice
+from heads.ridge.ablations import RidgeAblations
+from heads.ridge.subset import VALIDATION
 from heads.stored import predict_stored
-from heads.subset import VALIDATION
 from pipelines.artefacts import open_run, read_json, write_json
 from pipelines.fitted_model import Heads
 from pipelines.recipe import Recipe

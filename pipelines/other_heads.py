@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from cache import FeatureStore, UserError
 from cache.keys import Keys
-from heads.comparison import PAIRWISE
+from heads.kinds.registry import PAIRWISE
 from pipelines.artefacts import Arrays, other_heads_inputs, read_arrays, read_json
 from pipelines.recipe import Recipe
 

@@ -9,13 +9,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cache import FeatureStore, UserError
+from cache.prefetch import prefetched
 from cache.progress import Progress
 from extract.tables import read_table, unique_keys
-from heads.prefetch import prefetched
-from heads.statistics import GramStatistics
-from heads.statistics_files import FOLDER, INDEX, load_statistics, save_statistics
-from heads.stored_arrays import StatisticsDamageError
-from heads.subset import SHARES, TRAIN
+from heads.ridge.files import FOLDER, INDEX, load_statistics, save_statistics
+from heads.ridge.statistics import GramStatistics
+from heads.ridge.stored_arrays import StatisticsDamageError
+from heads.ridge.subset import SHARES, TRAIN
 from pipelines.artefacts import read_json
 from pipelines.recipe import Recipe
 

@@ -8,8 +8,8 @@ from safetensors import safe_open
 
 from cache import FeatureStore, UserError
 from extract.tables import key_column
-from heads.subset import VALIDATION
-from heads.uncertainty import Uncertainty
+from heads.ridge.subset import VALIDATION
+from heads.ridge.uncertainty import Uncertainty
 from pipelines.artefacts import heads_inputs, read_arrays, write_arrays
 from pipelines.recipe import Recipe
 

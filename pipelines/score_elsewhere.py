@@ -19,7 +19,7 @@ from extract.backbone import locate_model
 from extract.engines import choose_device
 from extract.tables import SUITE_TEXTS, read_table
 from gating.rules import RULES
-from heads.comparison import PAIRWISE
+from heads.kinds.registry import PAIRWISE
 from pipelines.answers import Answers, answers_in, key_of
 from pipelines.artefacts import read_run
 from pipelines.judged_rows import Column, judge_rows

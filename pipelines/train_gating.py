@@ -20,7 +20,7 @@ from gating.rules.rule import PairRewards, Responses
 from gating.task_router import TaskRouter
 from gating.trained_gate import TrainedGate
 from gating.training import train_gate
-from heads.bradley_terry import LinearPairwiseHead, choose_strength
+from heads.kinds.bradley_terry import LinearPairwiseHead, choose_strength
 from heads.stored import predict_stored
 from pipelines.artefacts import Arrays, gating_inputs, open_run, write_arrays, write_json
 from pipelines.feature_differences import feature_differences

@@ -12,7 +12,7 @@ from scipy.special import expit
 from cache import FeatureStore, UserError
 from cache.progress import silent
 from extract.tables import key_column, read_table
-from heads.ordinal import level_probabilities
+from heads.kinds.ordinal import level_probabilities
 from pipelines.artefacts import open_run
 from pipelines.fit_heads import fit_heads
 from pipelines.other_heads import OtherHeads

@@ -11,8 +11,8 @@ from safetensors.numpy import load_file
 
 from cache import UserError
 from cache.progress import silent
-from heads.statistics_files import FOLDER, INDEX
-from heads.subset import BOTH, LEARNED, SHARES, Scope
+from heads.ridge.files import FOLDER, INDEX
+from heads.ridge.subset import BOTH, LEARNED, SHARES, Scope
 from pipelines.extract_features import extract
 from pipelines.fit_heads import fit_heads
 from pipelines.fitted_model import Heads

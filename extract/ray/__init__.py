@@ -1,0 +1,1 @@
+"""Extraction by several processes, by way of Ray."""

@@ -1,0 +1,147 @@
+"""Choosing each objective's penalty, and the final heads."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cache import UserError
+from cache.progress import Progress, silent
+from heads.ridge.objective_fit import FittedObjective, ObjectiveFit, scope_of
+from heads.ridge.statistics import GramStatistics
+from heads.ridge.subset import HELD_OUT, TRAIN, VALIDATION, Scope
+from heads.ridge.symmetric import Real
+from heads.ridge.system import scores_of
+from heads.ridge.uncertainty import Uncertainty
+from heads.settings import HeadSettings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class FittedHeads:
+    """All objectives that could be fitted."""
+
+    objectives: tuple[FittedObjective, ...]
+    skipped: dict[str, str]
+    """Name -> reason of those left out."""
+    uncertainty: Uncertainty | None
+    """Without thresholds; None where it was not asked for."""
+
+
+def fit_heads(
+    statistics: GramStatistics, settings: HeadSettings, *, skip_unfit: bool, progress: Progress = silent
+) -> FittedHeads:
+    """Fit every objective.
+
+    Args:
+        statistics: of training and validation rows.
+        settings: penalties to choose from, weights, and what else to find out.
+        skip_unfit: leave out objectives with too few rows, instead of refusing.
+        progress: told the number of objectives done.
+
+    Raises:
+        UserError: an objective has too few rows, or all have, or no penalty is large enough for one.
+    """
+    unfit = _refuse_or_skip(statistics, settings, skip_unfit)
+    fitted: dict[int, FittedObjective] = {}
+    factors: list[tuple[list[int], NDArray[np.float32]]] = []
+    both = scope_of(settings, TRAIN, VALIDATION)
+    wanted = [number for number, name in enumerate(statistics.objectives) if name not in unfit]
+    by_weight: dict[float, list[int]] = {}
+    for number in wanted:
+        by_weight.setdefault(settings.objective_weights.get(statistics.objectives[number], 1.0), []).append(number)
+    memory: Real | None = None
+    for weight, alike in by_weight.items():
+        for together in statistics.sharing(both, alike):
+            fit = ObjectiveFit(statistics, settings, together, weight, memory)
+            fitted |= dict(zip(together, fit.fitted(), strict=True))
+            if settings.uncertainty:
+                factors += fit.factors()
+            memory = fit.memory if fit.memory is not None else memory
+            progress("fitting heads", len(fitted), len(wanted), "objectives")
+    numbers = sorted(fitted)
+    uncertainty = _uncertainty(factors, numbers, fitted, settings, statistics) if settings.uncertainty else None
+    return FittedHeads(tuple(fitted[number] for number in numbers), unfit, uncertainty)
+
+
+def fit_objectives(
+    statistics: GramStatistics, settings: HeadSettings, *, skip_unfit: bool
+) -> tuple[list[FittedObjective], dict[str, str]]:
+    """The objectives of `fit_heads`, and name -> reason of those left out, without uncertainty."""
+    heads = fit_heads(statistics, settings.model_copy(update={"uncertainty": False}), skip_unfit=skip_unfit)
+    return list(heads.objectives), heads.skipped
+
+
+def validation_scores(
+    statistics: GramStatistics,
+    paths: NDArray[np.float64],
+    scope: Scope = HELD_OUT,
+    objectives: Sequence[int] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean squared error and Pearson correlation of heads on the rows in scope, from statistics alone.
+
+    Args:
+        statistics: hold the rows.
+        paths: (a, k, m) heads; those that are NaN get NaN.
+        scope: which rows to score on, and the layer that the heads read.
+        objectives: which to score; None: all.
+
+    Returns:
+        Two arrays (a, k), NaN where there are no rows or nothing varies.
+    """
+    errors = np.full(paths.shape[:2], np.nan)
+    correlations = np.full(paths.shape[:2], np.nan)
+    for together in statistics.sharing(scope, objectives):
+        held_out = statistics.subset(together[0], scope)
+        errors[:, together], correlations[:, together] = scores_of(held_out, paths[:, together], together)
+    return errors, correlations
+
+
+def _uncertainty(
+    factors: list[tuple[list[int], NDArray[np.float32]]],
+    numbers: list[int],
+    fitted: dict[int, FittedObjective],
+    settings: HeadSettings,
+    statistics: GramStatistics,
+) -> Uncertainty | None:
+    factor_of = {number: at for at, (together, _) in enumerate(factors) for number in together}
+    if any(number not in factor_of for number in numbers):
+        log.warning("no standard errors: a penalty is too small for the precision of the sums")
+        return None
+    return Uncertainty(
+        factors=np.stack([factor for _, factor in factors]),
+        factor_of=np.array([factor_of[number] for number in numbers]),
+        noise=np.array([fitted[number].validation_mse for number in numbers]),
+        thresholds=np.full(len(factors), np.inf),
+        quantile=settings.familiar_quantile,
+        first_column=(settings.layer or 0) * (statistics.width // statistics.layers),
+    )
+
+
+def _refuse_or_skip(statistics: GramStatistics, settings: HeadSettings, skip_unfit: bool) -> dict[str, str]:
+    unfit = {
+        name: reason
+        for number, name in enumerate(statistics.objectives)
+        if (reason := _unfit(statistics, settings, number))
+    }
+    if unfit and (not skip_unfit or len(unfit) == len(statistics.objectives)):
+        name, reason = next(iter(unfit.items()))
+        held_out = " raise split.validation," if "no rated validation row" in reason else ""
+        raise UserError(
+            f"the objective {name} cannot be fitted: it has {reason}; add a rating set that rates it,"
+            f"{held_out} or take it out of the recipe's objectives"
+        )
+    return unfit
+
+
+def _unfit(statistics: GramStatistics, settings: HeadSettings, objective: int) -> str | None:
+    train = statistics.rows_rating(objective, scope_of(settings, TRAIN))
+    validation = statistics.rows_rating(objective, scope_of(settings, VALIDATION))
+    if train < settings.minimum_rows:
+        return f"{train} rated training rows, fewer than heads.minimum_rows = {settings.minimum_rows}"
+    if validation == 0:
+        return f"no rated validation row beside its {train} training rows"
+    return None

@@ -1,0 +1,149 @@
+"""The equations of a ridge over some rows, in the smaller of two spaces."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from heads.ridge.cholesky import Factor
+from heads.ridge.path import EIGEN_WIDTH, penalty_path
+from heads.ridge.subset import Subset
+from heads.ridge.symmetric import Real
+
+
+@dataclass(frozen=True, slots=True)
+class RidgeSystem:
+    """(matrix + alpha I) z = right, for objectives that the same rows rate.
+
+    Fewer rows than columns are solved in the space of the rows: w = X' (X X' + alpha I)^-1 y, which is the same
+    (Saunders, Gammerman and Vovk 1998), smaller, and free of the rounding of sums.
+    """
+
+    matrix: Real
+    """(s, s): x' x over m columns, or x x' over n rows."""
+    right: NDArray[np.float64]
+    """(s, c) for c objectives."""
+    rows: NDArray[np.float64] | None
+    """(n, m), in the space of the rows; None in that of the columns."""
+    centre: NDArray[np.float64]
+    """(m,) what was taken off each row; 0 without intercept."""
+    mean: NDArray[np.float64]
+    """(c,) what was taken off the targets."""
+    memory: Real | None
+    """(s, s) float32 that factors are made in, each in the place of the last."""
+
+    @classmethod
+    def of(
+        cls, subset: Subset, objectives: Sequence[int], fit_intercept: bool = False, xx: Real | None = None
+    ) -> "RidgeSystem":
+        """The equations of objectives over the rows of a subset.
+
+        Args:
+            subset: rows that rate all these objectives.
+            objectives: c of them.
+            fit_intercept: whether each has a constant without a penalty.
+            xx: the subset's x' x, if it is known already; it is used up.
+        """
+        wanted = list(objectives)
+        centre = subset.x / subset.mass if fit_intercept else np.zeros(subset.width)  # (m,)
+        mean = subset.y[wanted] / subset.mass if fit_intercept else np.zeros(len(wanted))
+        if subset.is_small and xx is None:
+            x, y, weights = subset.rows()
+            root = np.sqrt(weights)[:, None]
+            x, y = root * (x - centre), root * (y[:, wanted] - mean)  # (n, m), (n, c)
+            return cls(x @ x.T, y, x, centre, mean, None)
+        total = subset.xx() if xx is None else xx
+        xy = subset.xy[:, wanted]
+        if fit_intercept:
+            total -= subset.mass * np.outer(centre, centre)
+            xy = xy - subset.mass * np.outer(centre, mean)
+        memory = subset.scratch.matrix(len(total), np.float32) if len(total) > EIGEN_WIDTH else None
+        return cls(total, xy, None, centre, mean, memory)
+
+    def path(self, alphas: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Weights for every penalty: (a, c, m), NaN for a penalty too small."""
+        solutions = penalty_path(self.matrix, self.right, alphas, self.memory)  # (a, c, s)
+        return solutions if self.rows is None else solutions @ self.rows
+
+    def intercepts(self, path: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Constants that belong to weights (a, c, m). Shape (a, c)."""
+        return self.mean - path @ self.centre
+
+    def solved(self, alphas: NDArray[np.float64]) -> list["SolvedSystem"]:
+        """The solution for each penalty, with what is to be known of it.
+
+        Up to `EIGEN_WIDTH` all of it comes from the eigenvalues. Beyond, from Cholesky factors: the degrees of
+        freedom are estimated with random signs, to about a quarter of their square root, and the condition is
+        LAPACK's estimate in the 1-norm.
+        """
+        if len(self.matrix) <= EIGEN_WIDTH:
+            values = np.maximum(np.linalg.eigvalsh(self.matrix), 0.0)  # (s,)
+            freedoms = (values / (values + alphas[:, None])).sum(axis=-1)  # (a,)
+            conditions = (values[-1] + alphas) / (values[0] + alphas)  # (a,)
+            each = zip(self.path(alphas), freedoms, conditions, strict=True)
+            return [SolvedSystem(weights, float(freedom), float(condition)) for weights, freedom, condition in each]
+        found: list[SolvedSystem] = []
+        for alpha in alphas:
+            factor = self.factor(float(alpha))
+            if factor is None:
+                nothing = np.full((self.right.shape[-1], len(self.centre)), np.nan)
+                found.append(SolvedSystem(nothing, float("nan"), float("inf")))
+                continue
+            solution = factor.solve(self.right).T  # (c, s)
+            weights = solution if self.rows is None else solution @ self.rows
+            found.append(SolvedSystem(weights, degrees_of_freedom(factor), factor.condition()))
+        return found
+
+    def factor(self, alpha: float) -> Factor | None:
+        """The Cholesky factor for a penalty, good until the next one; None where that is too small."""
+        return Factor.of(self.matrix, alpha, self.memory)
+
+
+@dataclass(frozen=True, slots=True)
+class SolvedSystem:
+    """The solution of a system for one penalty."""
+
+    weights: NDArray[np.float64]
+    """(c, m), NaN where the penalty is too small."""
+    degrees_of_freedom: float
+    """Effective ones: tr(A (A + alpha I)^-1)."""
+    condition: float
+    """Number of the equations that were solved."""
+
+
+def degrees_of_freedom(factor: Factor) -> float:
+    """Effective degrees of freedom, estimated from a factor: s - alpha tr((A + alpha I)^-1)."""
+    trace, _ = factor.trace_of_inverse()
+    return float(np.clip(len(factor.lower) - factor.alpha * trace, 0.0, len(factor.lower)))
+
+
+def scores_of(
+    held_out: Subset, path: NDArray[np.float64], objectives: Sequence[int]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean squared error and Pearson correlation on some rows, from statistics alone.
+
+    Args:
+        held_out: the rows.
+        path: (a, c, m) weights, NaN where there are none.
+        objectives: their c objectives.
+
+    Returns:
+        Two arrays (a, c), NaN where there are no rows or nothing varies.
+    """
+    shape = path.shape[:2]
+    if held_out.mass == 0:
+        return np.full(shape, np.nan), np.full(shape, np.nan)
+    wanted = list(objectives)
+    squares = held_out.squares(path.reshape(-1, held_out.width)).reshape(shape)  # of predictions
+    products = np.einsum("acm,mc->ac", path, held_out.xy[:, wanted])
+    predicted = path @ held_out.x  # (a, c)
+    y, yy, mass = held_out.y[wanted], held_out.yy[wanted], held_out.mass
+    errors = np.maximum(squares - 2.0 * products + yy, 0.0) / mass
+    covariance = products - predicted * y / mass
+    spread: NDArray[Any] = (squares - predicted**2 / mass) * (yy - y**2 / mass)
+    varies = spread > 1e-12 * np.maximum(squares * yy, 1e-300)
+    correlations = np.full(shape, np.nan)
+    correlations[varies] = covariance[varies] / np.sqrt(spread[varies])
+    return errors, correlations
