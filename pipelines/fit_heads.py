@@ -41,7 +41,7 @@ def fit_heads(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
     examples = read_table(recipe.folder / "tables", "examples")
     inputs = heads_inputs(recipe)
     statistics, counts = update_statistics(recipe, run["fingerprint"], store, examples, progress)
-    heads = fit(statistics, recipe.heads, skip_unfit=recipe.absent_datasets == "skip", progress=progress)
+    heads = fit(statistics, recipe.heads, skip_unfit=recipe.missing_datasets == "skip", progress=progress)
     for head in heads.objectives:
         _warn(head)
     write_arrays(
