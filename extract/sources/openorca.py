@@ -6,8 +6,8 @@ original_chosen, original_rejected, chosen_score.
 
 `rating` follows `generations`, the two responses in the shuffled order in which the judge saw them, and
 `order` says which of the *original* columns each was: after a swap it no longer tells chosen from
-rejected. So each rating belongs to the text at the same place. The card does not state this; it follows from the published
-steps (shuffle into `generations`, judge, then swap and take the higher rating as `chosen_score`). Without
+rejected. So each rating belongs to the text at the same place. The card does not state this; it follows from the
+published steps (shuffle into `generations`, judge, then swap and take the higher rating as `chosen_score`). Without
 `generations` the higher rating belongs to chosen, by that last step.
 """
 
