@@ -25,7 +25,7 @@ from cache.progress import silent
 from heads.objectives import PUBLISHED_OBJECTIVES
 from heads.ridge.ablations import RidgeAblations
 from heads.ridge.files import load_statistics, save_statistics
-from heads.ridge.selection import fit_objectives
+from heads.ridge.selection import fit_heads
 from heads.ridge.statistics import GramStatistics
 from heads.settings import HeadSettings
 from pipelines.ablate import Variants
@@ -67,11 +67,11 @@ def measure(folder: Path, rows: int, width: int) -> dict[str, Any]:
     made = GramStatistics(tuple(objective.name for objective in PUBLISHED_OBJECTIVES), width, storage="float16")
     _fill(made, rows, width)
     save_statistics(folder, made, {})
-    settings = HeadSettings(alphas=ALPHAS)
+    settings = HeadSettings(alphas=ALPHAS, uncertainty=False)
     seconds = {"statistics": time.perf_counter() - started}
     statistics, _ = load_statistics(folder)
     started = time.perf_counter()
-    fitted, _ = fit_objectives(statistics, settings, skip_unfit=False)
+    fitted = fit_heads(statistics, settings, skip_unfit=False).objectives
     seconds["all heads, all penalties"] = time.perf_counter() - started
     statistics, _ = load_statistics(folder)  # as a process of its own would find them
     chosen = {head.name: head.alpha for head in fitted}
@@ -123,7 +123,7 @@ def _fill(statistics: GramStatistics, rows: int, width: int) -> None:
                 statistics.add(
                     dataset, split, features[some], targets[some], buckets[some] if split == "train" else None
                 )
-    statistics.settle()
+    statistics.flush()
 
 
 def _threads() -> int:

@@ -30,9 +30,9 @@ from benchmarks.process_memory import peak_bytes
 from cache import FeatureStore, Fingerprint
 from cache.prefetch import prefetched
 from heads.ridge.files import FOLDER, load_statistics, save_statistics
-from heads.ridge.selection import fit_objectives
+from heads.ridge.selection import fit_heads
 from heads.ridge.statistics import GramStatistics
-from heads.ridge.subset import SHARES
+from heads.ridge.subset import FRACTIONS
 from heads.settings import HeadSettings
 
 ALPHAS = tuple(10.0**power for power in range(-2, 7))
@@ -228,8 +228,8 @@ def by_statistics(
 ) -> dict[str, Any]:
     """One pass, then every solve; with `save` by way of statistics on disk, as `armorm fit-heads` does."""
     started = time.perf_counter()
-    statistics = GramStatistics(NAMES, store.hidden_size, storage=store.dtype, shelf=folder / FOLDER)
-    buckets = np.searchsorted(SHARES, data["keys"][:, 0] / 256.0, side="right")
+    statistics = GramStatistics(NAMES, store.hidden_size, storage=store.dtype, spill=folder / FOLDER)
+    buckets = np.searchsorted(FRACTIONS, data["keys"][:, 0] / 256.0, side="right")
     buckets[data["held_out"]] = 0
     for positions, features in prefetched(store.stream(data["keys"])):
         flat = features[:, 0]  # (b, d)
@@ -243,7 +243,7 @@ def by_statistics(
         statistics, _ = load_statistics(folder)
         measured["save"] = time.perf_counter() - started - measured["pass"]
         measured["statistics_bytes"] = sum(path.stat().st_size for path in (folder / FOLDER).iterdir())
-    fitted, _ = fit_objectives(statistics, HeadSettings(alphas=ALPHAS, uncertainty=False), skip_unfit=False)
+    fitted = fit_heads(statistics, HeadSettings(alphas=ALPHAS, uncertainty=False), skip_unfit=False).objectives
     measured["solve"] = time.perf_counter() - started - sum(measured.get(part, 0.0) for part in ("pass", "save"))
     np.savez(
         folder / "ours.npz",

@@ -10,7 +10,7 @@ from cache.progress import Progress
 from evaluation.ablation_plots import draw
 from evaluation.figures import ABSENT, available
 from heads.ridge.ablations import RidgeAblations
-from heads.ridge.subset import SHARES
+from heads.ridge.subset import FRACTIONS
 from pipelines.artefacts import gating_inputs, other_heads_inputs, read_json, read_run, write_json
 from pipelines.fitted_model import Heads
 from pipelines.recipe import Recipe
@@ -79,7 +79,7 @@ class Variants:
         self._layers = ablations.statistics.layers if ablations.statistics.layers > 1 else 0
         groups = len(ablations.groups)
         self._total = (
-            len(ablations.datasets) + len(ablations.chosen) + groups * (len(SHARES) - 1) + groups * self._layers
+            len(ablations.datasets) + len(ablations.chosen) + groups * (len(FRACTIONS) - 1) + groups * self._layers
         )
 
     def datasets(self) -> dict[str, Any]:
@@ -104,11 +104,11 @@ class Variants:
     def rows(self) -> dict[str, list[dict[str, Any]]]:
         """Objective -> its scores at each share of the training rows, the smallest first; the last is all of them."""
         curves: dict[str, list[dict[str, Any]]] = {name: [] for name in self.ablations.chosen}
-        for share in SHARES[:-1]:
+        for share in FRACTIONS[:-1]:
             for group in self.ablations.groups:
                 scores = self._timed(
                     f"{share:g} of the rows: {', '.join(group)}",
-                    self.ablations.at_share,
+                    self.ablations.at_fraction,
                     share,
                     group,
                 )

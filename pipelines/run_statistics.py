@@ -15,7 +15,7 @@ from extract.tables import read_table, unique_keys
 from heads.ridge.files import FOLDER, INDEX, load_statistics, save_statistics
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.stored_arrays import StatisticsDamageError
-from heads.ridge.subset import SHARES, TRAIN
+from heads.ridge.subset import FRACTIONS, TRAIN
 from pipelines.artefacts import read_json
 from pipelines.recipe import Recipe
 
@@ -103,7 +103,7 @@ def add_rows(
             statistics.add(*names[number], flat if chosen.all() else flat[chosen], targets[some], buckets[some])
         done += len(positions)
         progress("summing features", done, len(keys), "rows")
-    statistics.settle()
+    statistics.flush()
 
 
 def targets_of(recipe: Recipe, examples: pl.DataFrame) -> NDArray[np.float64]:
@@ -119,13 +119,13 @@ def targets_of(recipe: Recipe, examples: pl.DataFrame) -> NDArray[np.float64]:
 
 
 def _buckets(examples: pl.DataFrame) -> NDArray[np.int64]:
-    """Place in `SHARES` of the smallest share that holds each row's prompt. Shape (n,).
+    """Place in `FRACTIONS` of the smallest share that holds each row's prompt. Shape (n,).
 
     A prompt's key is a digest, so its first byte is as good as a random number. Only training rows are
     learned from, so only they are cut into shares.
     """
     uniform = np.array([key[0] for key in examples["prompt_key"]], dtype=np.float64) / 256.0  # (n,) in [0, 1)
-    buckets = np.searchsorted(SHARES, uniform, side="right")
+    buckets = np.searchsorted(FRACTIONS, uniform, side="right")
     return np.where(examples["split"].to_numpy() == TRAIN, buckets, 0)
 
 
@@ -136,7 +136,7 @@ def _empty(recipe: Recipe, store: FeatureStore) -> GramStatistics:
         layers=store.layers,
         joint=recipe.heads.joint_layers,
         storage=store.dtype,
-        shelf=recipe.folder / FOLDER,
+        spill=recipe.folder / FOLDER,
     )
 
 

@@ -54,7 +54,3 @@ class Whitening:
     def gradient(self, by_weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """L⁻¹ g: the gradient over u from the gradient over the weights. Shape (d,)."""
         return solve_triangular(self._factor, by_weights, lower=True, check_finite=False)
-
-    def variables(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Lᵀ w: the variables of given weights, to start from. Shape (d,)."""
-        return np.tril(self._factor).T @ weights

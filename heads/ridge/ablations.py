@@ -78,7 +78,7 @@ class RidgeAblations:
     @property
     def datasets(self) -> list[str]:
         """Data sets with training rows."""
-        return sorted({key.dataset for key in self.statistics.groups if self.learned.holds(key)})
+        return sorted({key.dataset for key in self.statistics.groups if self.learned.contains(key)})
 
     @property
     def groups(self) -> list[list[str]]:
@@ -129,9 +129,9 @@ class RidgeAblations:
         lost = {name: rows for name, rows in left.items() if rows < self.settings.minimum_rows}
         return WithoutDataset(self.fit(scope, (name for name in fewer if name not in lost)), lost)
 
-    def at_share(self, share: float, objectives: Iterable[str]) -> dict[str, Score]:
+    def at_fraction(self, share: float, objectives: Iterable[str]) -> dict[str, Score]:
         """Learn from a share of the training rows; objectives that too few are left for are left out."""
-        scope = replace(self.learned, share=share)
+        scope = replace(self.learned, fraction=share)
         enough = [name for name in objectives if self.train_rows(name, scope) >= self.settings.minimum_rows]
         return self.fit(scope, enough)
 
@@ -194,13 +194,13 @@ class RidgeAblations:
         if keys not in self._among_rewards:
             self._among_rewards[keys] = self.weight @ subset.xx() @ self.weight.T, self.weight @ subset.xy
         squares, products = self._among_rewards[keys]  # (k, k), (k, targets)
-        mean, target_mean = self.weight @ subset.x / subset.mass, subset.y[number] / subset.mass
+        mean, target_mean = self.weight @ subset.x / subset.weight_sum, subset.y[number] / subset.weight_sum
         return _Moments(
             mean=mean,
-            covariance=squares / subset.mass - np.outer(mean, mean),
-            cross=products[:, number] / subset.mass - mean * target_mean,
+            covariance=squares / subset.weight_sum - np.outer(mean, mean),
+            cross=products[:, number] / subset.weight_sum - mean * target_mean,
             target_mean=float(target_mean),
-            variance=float(subset.yy[number] / subset.mass - target_mean**2),
+            variance=float(subset.yy[number] / subset.weight_sum - target_mean**2),
         )
 
     def _nearby(self, names: Sequence[str]) -> NDArray[np.float64]:

@@ -27,12 +27,12 @@ def save_statistics(folder: Path, statistics: GramStatistics, about: dict[str, A
         statistics: to be saved; its groups let go of their memory.
         about: what the statistics are of, as plain values, kept beside them.
     """
-    statistics.settle()
+    statistics.flush()
     files = {}
     for key, group in statistics.groups.items():
         digest = about["rows"][f"{key.dataset}/{key.split}"] if "rows" in about else ""
         name = "-".join(filter(None, (file_name(key), str(digest)[:12]))) + ".safetensors"
-        shelf = group.shelve(folder / FOLDER / name)
+        shelf = group.save(folder / FOLDER / name)
         files[name] = {"key": [*key[:3], list(key.pattern)], "n": group.n, "arrays": shelf.about}
     index = {
         "version": VERSION,
@@ -73,7 +73,7 @@ def load_statistics(folder: Path) -> tuple[GramStatistics, dict[str, Any]]:
             dataset, split, bucket, pattern = group["key"]
             key = GroupKey(dataset, split, bucket, tuple(pattern))
             shelf = StoredArrays(folder / FOLDER / name, group["arrays"])
-            statistics.groups[key] = Group.shelved(statistics.layout, group["n"], shelf)
+            statistics.groups[key] = Group.in_file(statistics.layout, group["n"], shelf)
         return statistics, index["about"]
     except FileNotFoundError:
         raise

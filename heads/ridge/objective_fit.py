@@ -173,7 +173,7 @@ class ObjectiveFit:
         return RidgeSystem.of(self._both, self._objectives, xx=xx)
 
     def _is_constant(self, objective: int) -> bool:
-        n, y, yy = self._both.mass, self._both.y[objective], self._both.yy[objective]
+        n, y, yy = self._both.weight_sum, self._both.y[objective], self._both.yy[objective]
         return bool(yy - y * y / n <= 1e-12 * max(yy, 1e-300))
 
     def _finite(self, weight: NDArray[np.float64], name: str) -> NDArray[np.float64]:

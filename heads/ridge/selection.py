@@ -67,14 +67,6 @@ def fit_heads(
     return FittedHeads(tuple(fitted[number] for number in numbers), unfit, uncertainty)
 
 
-def fit_objectives(
-    statistics: GramStatistics, settings: HeadSettings, *, skip_unfit: bool
-) -> tuple[list[FittedObjective], dict[str, str]]:
-    """The objectives of `fit_heads`, and name -> reason of those left out, without uncertainty."""
-    heads = fit_heads(statistics, settings.model_copy(update={"uncertainty": False}), skip_unfit=skip_unfit)
-    return list(heads.objectives), heads.skipped
-
-
 def validation_scores(
     statistics: GramStatistics,
     paths: NDArray[np.float64],

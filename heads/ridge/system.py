@@ -47,8 +47,8 @@ class RidgeSystem:
             xx: the subset's x' x, if it is known already; it is used up.
         """
         wanted = list(objectives)
-        centre = subset.x / subset.mass if fit_intercept else np.zeros(subset.width)  # (m,)
-        mean = subset.y[wanted] / subset.mass if fit_intercept else np.zeros(len(wanted))
+        centre = subset.x / subset.weight_sum if fit_intercept else np.zeros(subset.width)  # (m,)
+        mean = subset.y[wanted] / subset.weight_sum if fit_intercept else np.zeros(len(wanted))
         if subset.is_small and xx is None:
             x, y, weights = subset.rows()
             root = np.sqrt(weights)[:, None]
@@ -57,8 +57,8 @@ class RidgeSystem:
         total = subset.xx() if xx is None else xx
         xy = subset.xy[:, wanted]
         if fit_intercept:
-            total -= subset.mass * np.outer(centre, centre)
-            xy = xy - subset.mass * np.outer(centre, mean)
+            total -= subset.weight_sum * np.outer(centre, centre)
+            xy = xy - subset.weight_sum * np.outer(centre, mean)
         memory = subset.scratch.matrix(len(total), np.float32) if len(total) > EIGEN_WIDTH else None
         return cls(total, xy, None, centre, mean, memory)
 
@@ -133,13 +133,13 @@ def scores_of(
         Two arrays (a, c), NaN where there are no rows or nothing varies.
     """
     shape = path.shape[:2]
-    if held_out.mass == 0:
+    if held_out.weight_sum == 0:
         return np.full(shape, np.nan), np.full(shape, np.nan)
     wanted = list(objectives)
     squares = held_out.squares(path.reshape(-1, held_out.width)).reshape(shape)  # of predictions
     products = np.einsum("acm,mc->ac", path, held_out.xy[:, wanted])
     predicted = path @ held_out.x  # (a, c)
-    y, yy, mass = held_out.y[wanted], held_out.yy[wanted], held_out.mass
+    y, yy, mass = held_out.y[wanted], held_out.yy[wanted], held_out.weight_sum
     errors = np.maximum(squares - 2.0 * products + yy, 0.0) / mass
     covariance = products - predicted * y / mass
     spread: NDArray[Any] = (squares - predicted**2 / mass) * (yy - y**2 / mass)

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
 from heads.ridge.ablations import RECOMBINATION_PENALTIES, RidgeAblations
-from heads.ridge.selection import fit_objectives
+from heads.ridge.selection import fit_heads
 from heads.ridge.statistics import GramStatistics
-from heads.ridge.subset import LEARNED, SHARES
+from heads.ridge.subset import FRACTIONS, LEARNED
 from heads.settings import HeadSettings
 
 ALPHAS = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
@@ -41,7 +41,7 @@ def planted(seed: int = 0, n: int = 900) -> Rows:
     rated = np.array([[True, True, True, False], [True, False, False, False], [False, False, False, True]])
     targets[~rated[np.unique(dataset, return_inverse=True)[1]]] = np.nan
     split = np.where(rng.random(n) < 0.25, "validation", "train")
-    bucket = np.where(split == "train", np.searchsorted(SHARES, rng.random(n), side="right"), 0)
+    bucket = np.where(split == "train", np.searchsorted(FRACTIONS, rng.random(n), side="right"), 0)
     return Rows(dataset, split, bucket, features, targets)
 
 
@@ -62,7 +62,7 @@ def statistics(rows: Rows) -> GramStatistics:
 
 @pytest.fixture(scope="module")
 def chosen(statistics: GramStatistics) -> dict[str, float]:
-    fitted, _ = fit_objectives(statistics, SETTINGS, skip_unfit=False)
+    fitted = fit_heads(statistics, SETTINGS, skip_unfit=False).objectives
     return {head.name: head.alpha for head in fitted}
 
 
@@ -96,7 +96,7 @@ def near(chosen: dict[str, float], *names: str) -> list[float]:
 def test_fitting_on_everything_gives_the_run_s_own_scores(
     statistics: GramStatistics, ablations: RidgeAblations
 ) -> None:
-    fitted, _ = fit_objectives(statistics, SETTINGS, skip_unfit=False)
+    fitted = fit_heads(statistics, SETTINGS, skip_unfit=False).objectives
     for head in fitted:
         score = ablations.fit(LEARNED, [head.name])[head.name]
         assert score.alpha == head.alpha
@@ -126,13 +126,13 @@ def test_an_objective_with_too_few_rows_left_is_lost(
     assert strict.scores == {}
 
 
-@pytest.mark.parametrize("share", SHARES[:-1])
-def test_a_share_of_the_rows_is_fitted_as_those_rows_are(
-    rows: Rows, chosen: dict[str, float], ablations: RidgeAblations, share: float
+@pytest.mark.parametrize("fraction", FRACTIONS[:-1])
+def test_a_fraction_of_the_rows_is_fitted_as_those_rows_are(
+    rows: Rows, chosen: dict[str, float], ablations: RidgeAblations, fraction: float
 ) -> None:
     names = ["kind", "copy of kind"]
-    learn = rows.bucket <= SHARES.index(share)
-    for name, score in ablations.at_share(share, names).items():
+    learn = rows.bucket <= FRACTIONS.index(fraction)
+    for name, score in ablations.at_fraction(fraction, names).items():
         expected = again(rows, name, near(chosen, *names), learn)
         assert score.rows == expected[0]
         assert (score.mse, score.pearson) == pytest.approx(expected[2:])
@@ -208,7 +208,7 @@ def test_weights_layer_and_penalties_off_the_grid_are_those_of_the_run(rows: Row
             "continuous": True,
         }
     )
-    fitted, _ = fit_objectives(statistics, settings, skip_unfit=False)
+    fitted = fit_heads(statistics, settings, skip_unfit=False).objectives
     ablations = RidgeAblations(statistics, {head.name: head.alpha for head in fitted}, settings)
     for head in fitted:
         score = ablations.fit(ablations.learned, [head.name])[head.name]
@@ -225,7 +225,7 @@ def test_weights_layer_and_penalties_off_the_grid_are_those_of_the_run(rows: Row
 
 def test_penalties_chosen_without_validation_rows_stay(statistics: GramStatistics) -> None:
     settings = SETTINGS.model_copy(update={"choose": "gcv"})
-    fitted, _ = fit_objectives(statistics, settings, skip_unfit=False)
+    fitted = fit_heads(statistics, settings, skip_unfit=False).objectives
     ablations = RidgeAblations(statistics, {head.name: head.alpha for head in fitted}, settings)
-    for name, score in ablations.at_share(0.25, ["kind"]).items():
+    for name, score in ablations.at_fraction(0.25, ["kind"]).items():
         assert score.alpha == ablations.chosen[name]

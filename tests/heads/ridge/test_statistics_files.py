@@ -9,9 +9,10 @@ import pytest
 from heads.ridge.files import FOLDER, INDEX, load_statistics, save_statistics
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.stored_arrays import StatisticsDamageError
-from heads.ridge.subset import BOTH, GroupKey
+from heads.ridge.subset import GroupKey, Scope
 
 ABOUT = {"fingerprint": "f", "rows": {"small/train": "0123456789abcdef", "large/train": "a", "large/validation": "b"}}
+BOTH = Scope(("train", "validation"))
 
 
 def made(width: int = 24) -> GramStatistics:
@@ -36,7 +37,7 @@ def test_statistics_come_back_as_they_were(tmp_path: Path) -> None:
     assert again.groups.keys() == statistics.groups.keys()
     assert (again.objectives, again.layout, again.layers) == (statistics.objectives, statistics.layout, 1)
     fresh = made()
-    fresh.settle()
+    fresh.flush()
     for objective in range(2):
         for other in (statistics, again):  # saved ones are read from their files too
             one, two = fresh.subset(objective, BOTH), other.subset(objective, BOTH)
