@@ -6,12 +6,10 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from cache import UserError
 from cache.durable import replacing
-from cache.keys import Keys, as_keys
 
 EXAMPLES = {
     "dataset": pl.String,
@@ -106,18 +104,3 @@ def read_table(folder: Path, name: str) -> pl.DataFrame:
 def frame(rows: Sequence[Sequence[Any]], schema: dict[str, Any]) -> pl.DataFrame:
     """Rows of values in the schema's order as a table."""
     return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def key_column(column: pl.Series) -> Keys:
-    """A column of keys without nulls as an array. Shape (n, 16), uint8."""
-    return as_keys(column.to_list())
-
-
-def unique_keys(*columns: pl.Series) -> tuple[Keys, list[np.ndarray[Any, np.dtype[np.int64]]]]:
-    """The distinct keys of some columns, and for each column where its keys stand among them."""
-    together = pl.concat([column.rename("key") for column in columns])
-    codes = together.to_frame().with_columns(code=pl.col("key").rank("dense") - 1)["code"]
-    first = pl.DataFrame({"key": together, "code": codes}).unique("code").sort("code")["key"]
-    places = codes.to_numpy().astype(np.int64)
-    cuts = np.cumsum([len(column) for column in columns])[:-1]
-    return key_column(first), np.split(places, cuts)

@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 
 from cache import FeatureStore
-from cache.keys import Keys
+from cache.keys import Keys, key_column
 from cache.verify import Findings, leftovers
-from extract.tables import key_column, read_table
+from extract.tables import read_table
 from pipelines.artefacts import open_run, read_json
 from pipelines.recipe import Recipe
 

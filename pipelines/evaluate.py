@@ -10,11 +10,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cache import FeatureStore, UserError
+from cache.keys import key_column
 from evaluation.scoring import score_suite
 from evaluation.suites import SUITES
 from evaluation.suites.suite import Suite
 from extract.tables import SUITES as COLUMNS
-from extract.tables import key_column, read_table
+from extract.tables import read_table
 from gating.collapse import summarise
 from gating.rules.rule import Responses
 from pipelines.artefacts import open_run, write_json

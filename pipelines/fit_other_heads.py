@@ -10,10 +10,11 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cache import FeatureStore
+from cache.keys import key_column, unique_keys
 from cache.progress import Progress
 from evaluation.calibration import fit_temperature
 from evaluation.metrics import accuracy_of
-from extract.tables import key_column, read_table, unique_keys
+from extract.tables import read_table
 from heads.kinds.layers import LayerChoice
 from heads.kinds.ordinal import nearest_levels
 from heads.kinds.registry import PAIRWISE, RATINGS

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cache.keys import unique_keys
 from cache.progress import Progress
 from evaluation.rating_agreement import rating_agreement
-from extract.tables import read_table, unique_keys
+from extract.tables import read_table
 from heads.kinds.layers import LayerChoice
 from heads.ridge.ablations import RidgeAblations
 from heads.ridge.subset import VALIDATION

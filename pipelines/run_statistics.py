@@ -9,9 +9,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cache import FeatureStore, UserError
+from cache.keys import unique_keys
 from cache.prefetch import prefetched
 from cache.progress import Progress
-from extract.tables import read_table, unique_keys
+from extract.tables import read_table
 from heads.ridge.files import FOLDER, INDEX, load_statistics, save_statistics
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.stored_arrays import StatisticsDamageError

@@ -7,7 +7,7 @@ import polars as pl
 from safetensors import safe_open
 
 from cache import FeatureStore, UserError
-from extract.tables import key_column
+from cache.keys import key_column
 from heads.ridge.subset import VALIDATION
 from heads.ridge.uncertainty import Uncertainty
 from pipelines.artefacts import heads_inputs, read_arrays, write_arrays

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from cache import FeatureStore
+from cache.keys import unique_keys
 from cache.progress import Progress
-from extract.tables import unique_keys
 from gating.collapse import summarise
 from gating.gate_pairs import BLOCK_ROWS
 from gating.rules import RULES

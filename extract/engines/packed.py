@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from extract.ahead import ahead
+from cache.prefetch import prefetched
 from extract.backbone import Backbone
 from extract.engines.full_packs import filled
 from extract.engines.hidden_states import HiddenStateReader
@@ -94,7 +94,7 @@ class PackedEngine:
             UserError: a single conversation does not fit the device's memory.
         """
         before: _Launched | None = None
-        for parts in ahead(self._prepare_parts, layouts):
+        for parts in prefetched(map(self._prepare_parts, layouts)):
             launched = self._launch(parts)
             if before is not None:
                 yield before.collect()

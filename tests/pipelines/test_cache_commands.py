@@ -12,7 +12,7 @@ import pytest
 import safetensors.numpy
 
 from cache import FeatureStore
-from extract.tables import key_column
+from cache.keys import key_column
 from tests.cache.rows import flip
 from tests.pipelines.conftest import ROOT, Demo, armorm, small_recipe
 

@@ -10,8 +10,9 @@ from safetensors.numpy import load_file
 from scipy.special import expit
 
 from cache import FeatureStore, UserError
+from cache.keys import key_column
 from cache.progress import silent
-from extract.tables import key_column, read_table
+from extract.tables import read_table
 from heads.kinds.ordinal import level_probabilities
 from pipelines.artefacts import open_run
 from pipelines.fit_heads import fit_heads
