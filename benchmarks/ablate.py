@@ -24,11 +24,11 @@ from benchmarks.process_memory import peak_bytes
 from cache.progress import silent
 from heads.objectives import PUBLISHED_OBJECTIVES
 from heads.ridge.ablations import RidgeAblations
-from heads.ridge.files import load_statistics, save_statistics
+from heads.ridge.files import Origin, load_statistics, save_statistics
 from heads.ridge.selection import fit_heads
 from heads.ridge.statistics import GramStatistics
+from heads.ridge.variants import Variants
 from heads.settings import HeadSettings
-from pipelines.ablate import Variants
 
 RATED = {
     "helpsteer": slice(0, 5),
@@ -66,14 +66,14 @@ def measure(folder: Path, rows: int, width: int) -> dict[str, Any]:
     started = time.perf_counter()
     made = GramStatistics(tuple(objective.name for objective in PUBLISHED_OBJECTIVES), width, storage="float16")
     _fill(made, rows, width)
-    save_statistics(folder, made, {})
+    save_statistics(folder, made, Origin(), "")
     settings = HeadSettings(alphas=ALPHAS, uncertainty=False)
     seconds = {"statistics": time.perf_counter() - started}
-    statistics, _ = load_statistics(folder)
+    statistics = load_statistics(folder).statistics
     started = time.perf_counter()
     fitted = fit_heads(statistics, settings, skip_unfit=False).objectives
     seconds["all heads, all penalties"] = time.perf_counter() - started
-    statistics, _ = load_statistics(folder)  # as a process of its own would find them
+    statistics = load_statistics(folder).statistics  # as a process of its own would find them
     chosen = {head.name: head.alpha for head in fitted}
     variants = Variants(RidgeAblations(statistics, chosen, settings), silent)
     started = time.perf_counter()

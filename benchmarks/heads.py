@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from benchmarks.process_memory import peak_bytes
 from cache import FeatureStore, Fingerprint
 from cache.prefetch import prefetched
-from heads.ridge.files import FOLDER, load_statistics, save_statistics
+from heads.ridge.files import FOLDER, Origin, load_statistics, save_statistics
 from heads.ridge.selection import fit_heads
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.subset import FRACTIONS
@@ -239,8 +239,8 @@ def by_statistics(
             statistics.add("all", split, flat[chosen], data["targets"][rows], buckets[rows])
     measured = {"pass": time.perf_counter() - started}
     if save:
-        save_statistics(folder, statistics, {})
-        statistics, _ = load_statistics(folder)
+        save_statistics(folder, statistics, Origin(), "")
+        statistics = load_statistics(folder).statistics
         measured["save"] = time.perf_counter() - started - measured["pass"]
         measured["statistics_bytes"] = sum(path.stat().st_size for path in (folder / FOLDER).iterdir())
     fitted = fit_heads(statistics, HeadSettings(alphas=ALPHAS, uncertainty=False), skip_unfit=False).objectives

@@ -21,9 +21,8 @@ from gating.task_router import TaskRouter
 from gating.trained_gate import TrainedGate
 from gating.training import train_gate
 from heads.kinds.bradley_terry import LinearPairwiseHead, choose_strength
-from heads.stored import predict_stored
+from heads.stored import feature_differences, predict_stored
 from pipelines.artefacts import Arrays, gating_inputs, open_run, write_arrays, write_json
-from pipelines.feature_differences import feature_differences
 from pipelines.fit_other_heads import fit_other_heads
 from pipelines.fitted_model import Heads
 from pipelines.gate_inputs import GateInputs, read_gate_inputs, read_pairs

@@ -7,10 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache import UserError
+from heads.results import ObjectiveHead
 from heads.ridge.cholesky import Factor
 from heads.ridge.cross_validation import generalised_errors
 from heads.ridge.statistics import GramStatistics
-from heads.ridge.subset import TRAIN, VALIDATION, Scope
+from heads.ridge.subset import TRAIN, VALIDATION, scope_of
 from heads.ridge.symmetric import Real
 from heads.ridge.system import RidgeSystem, scores_of
 from heads.ridge.uncertainty import packed
@@ -47,7 +48,21 @@ class FittedObjective:
     condition: float
     """Of the equations that were solved for it."""
     constant: bool
-    """Whether all its ratings are the same: the head then says nothing."""
+    """Whether all its ratings are the same, so that the head says nothing."""
+
+    def result(self) -> ObjectiveHead:
+        """The figures of `heads.json`."""
+        return ObjectiveHead(
+            rows=self.rows,
+            validation_rows=self.validation_rows,
+            alpha=self.alpha,
+            validation_mse=self.validation_mse,
+            pearson=self.pearson,
+            validation_path=self.validation_path,
+            degrees_of_freedom=self.degrees_of_freedom,
+            condition=self.condition,
+            constant=self.constant,
+        )
 
 
 class ObjectiveFit:
@@ -182,8 +197,3 @@ class ObjectiveFit:
                 f"the objective {name} cannot be fitted with these penalties: add larger ones to heads.alphas"
             )
         return weight
-
-
-def scope_of(settings: HeadSettings, *splits: str) -> Scope:
-    """The rows and columns that the settings ask for."""
-    return Scope(tuple(splits), layer=settings.layer, weights=settings.dataset_weights)

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from cache import UserError
 from cache.progress import Progress, silent
-from heads.ridge.objective_fit import FittedObjective, ObjectiveFit, scope_of
+from heads.ridge.objective_fit import FittedObjective, ObjectiveFit
 from heads.ridge.statistics import GramStatistics
-from heads.ridge.subset import HELD_OUT, TRAIN, VALIDATION, Scope
+from heads.ridge.subset import HELD_OUT, TRAIN, VALIDATION, Scope, scope_of
 from heads.ridge.symmetric import Real
 from heads.ridge.system import scores_of
 from heads.ridge.uncertainty import Uncertainty
@@ -26,9 +26,20 @@ class FittedHeads:
 
     objectives: tuple[FittedObjective, ...]
     skipped: dict[str, str]
-    """Name -> reason of those left out."""
+    """Objective that was not fitted -> reason."""
     uncertainty: Uncertainty | None
-    """Without thresholds; None where it was not asked for."""
+    """Uncertainty whose thresholds are not set yet; None if the settings turn it off."""
+    layer: int | None
+    """Index of the layer that the heads read; None: all layers."""
+
+    def weight(self, layers: int) -> NDArray[np.float32]:
+        """All heads over the features of all layers, 0 for layers that they do not read. Shape (k, layers * d)."""
+        narrow = np.stack([head.weight for head in self.objectives])  # (k, m)
+        hidden = narrow.shape[-1] // (layers if self.layer is None else 1)
+        columns = slice(None) if self.layer is None else slice(self.layer * hidden, (self.layer + 1) * hidden)
+        weights = np.zeros((len(narrow), layers * hidden), dtype=np.float32)
+        weights[:, columns] = narrow
+        return weights
 
 
 def fit_heads(
@@ -64,7 +75,7 @@ def fit_heads(
             progress("fitting heads", len(fitted), len(wanted), "objectives")
     numbers = sorted(fitted)
     uncertainty = _uncertainty(factors, numbers, fitted, settings, statistics) if settings.uncertainty else None
-    return FittedHeads(tuple(fitted[number] for number in numbers), unfit, uncertainty)
+    return FittedHeads(tuple(fitted[number] for number in numbers), unfit, uncertainty, settings.layer)
 
 
 def validation_scores(

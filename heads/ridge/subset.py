@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from heads.ridge.group import BLOCK_ROWS, Group, Layout
 from heads.ridge.symmetric import Real, Scratch, add_packed, mirror
+from heads.settings import HeadSettings
 
 TRAIN, VALIDATION = "train", "validation"
 
@@ -59,6 +60,11 @@ class Scope:
     def weight(self, key: GroupKey) -> float:
         """Weight of a group's rows."""
         return self.weights.get(key.dataset, 1.0)
+
+
+def scope_of(settings: HeadSettings, *splits: str) -> Scope:
+    """The rows of some splits with the weights, and the columns, that the settings ask for."""
+    return Scope(tuple(splits), layer=settings.layer, weights=settings.dataset_weights)
 
 
 LEARNED, HELD_OUT = Scope((TRAIN,)), Scope((VALIDATION,))

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from cache import UserError
 from cache.progress import silent
 from heads.ridge.files import FOLDER, INDEX
-from heads.ridge.subset import LEARNED, FRACTIONS, Scope
+from heads.ridge.subset import FRACTIONS, LEARNED, Scope
 from pipelines.extract_features import extract
 from pipelines.fit_heads import fit_heads
 from pipelines.fitted_model import Heads
@@ -173,7 +173,7 @@ def test_the_uncertainty_belongs_to_its_heads(folder: Path) -> None:
     recipe = make_recipe(folder, ("first",))
     result = fit_heads(recipe, progress=silent)
     uncertainty = read_uncertainty(recipe)
-    assert uncertainty.thresholds.tolist() == result["uncertainty"]["thresholds"]
+    assert tuple(uncertainty.thresholds) == result["uncertainty"]["thresholds"]
     assert np.isfinite(uncertainty.thresholds[0])  # few validation rows rate the second objective
     other = make_recipe(folder, ("first",), heads="minimum_rows = 3")
     with pytest.raises(UserError, match=r"uncertainty.safetensors is of other rows or settings"):
