@@ -33,7 +33,7 @@ SMALLEST = 1e-60
 def reduced_basis_path(
     xx: Real, xy: NDArray[np.float64], alphas: NDArray[np.float64], memory: Real | None = None
 ) -> NDArray[np.float64]:
-    """Solutions of (xx + alpha I) w = xy, (a, c, m) float64; see `penalty_path`."""
+    """Solutions of (xx + alpha I) w = xy, (a, c, m) float64; see `alpha_path`."""
     alphas = np.maximum(alphas, SMALLEST)
     basis = _Basis(xx, xy, alphas)
     solved: dict[int, NDArray[np.float64]] = {}  # penalties that a factor of their own had to solve

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heads.ridge.cholesky import Factor
-from heads.ridge.path import EIGEN_WIDTH, penalty_path
+from heads.ridge.path import EIGEN_WIDTH, alpha_path
 from heads.ridge.subset import Subset
 from heads.ridge.symmetric import Real
 
@@ -64,7 +64,7 @@ class RidgeSystem:
 
     def path(self, alphas: NDArray[np.float64]) -> NDArray[np.float64]:
         """Weights for every penalty: (a, c, m), NaN for a penalty too small."""
-        solutions = penalty_path(self.matrix, self.right, alphas, self.memory)  # (a, c, s)
+        solutions = alpha_path(self.matrix, self.right, alphas, self.memory)  # (a, c, s)
         return solutions if self.rows is None else solutions @ self.rows
 
     def intercepts(self, path: NDArray[np.float64]) -> NDArray[np.float64]:
