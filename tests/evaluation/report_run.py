@@ -135,7 +135,11 @@ def gating(objectives: list[str], text: str) -> dict[str, Any]:
         "other_heads": {
             "objectives": {
                 "ordinal": {
-                    objectives[0]: {"levels": 5, "alpha": 1.0, "validation_mse": 0.2, "ridge_validation_mse": 0.3}
+                    objectives[0]: {
+                        "details": {"levels": 5, "alpha": 1.0},
+                        "validation_mse": 0.2,
+                        "ridge_validation_mse": 0.3,
+                    }
                     | {"pearson": 0.5, "ridge_pearson": None}
                 }
             }
@@ -151,9 +155,9 @@ def ablations(objectives: list[str], text: str) -> dict[str, Any]:
     return {
         "baseline": dict.fromkeys(objectives, head),
         "train_rows": dict.fromkeys(objectives, 8),
-        "datasets": {text: {"lost": {objectives[0]: 0}, "objectives": {objectives[1]: score}}},
+        "datasets": {text: {"skipped": {objectives[0]: 0}, "objectives": {objectives[1]: score}}},
         "objectives": {objectives[0]: {"pearson": 0.3}},
-        "rows": {name: [{"share": 0.5, **score}] for name in objectives},
+        "rows": {name: [{"fraction": 0.5, **score}] for name in objectives},
         "layers": {"4": dict.fromkeys(objectives, score), "-1": {objectives[0]: score}},
         "heads": {"pairs": {"gate": 0.9, text: 0.8}, "ratings": {"ridge": dict.fromkeys(objectives, head)}},
         "seconds_by_variant": {text: 0.1},
