@@ -222,7 +222,7 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
         return first, last
 
     def _prompt_ends(self, input_ids: Tensor, first: Tensor, last: Tensor) -> Tensor:
-        """Place of the token at which each prompt's feature is read. (B,)"""
+        """Place of the token at which each prompt's feature is read. Shape (B,)."""
         pattern = torch.tensor(self.config.armorm["prompt_end"], device=input_ids.device)  # (m,)
         if input_ids.shape[-1] >= len(pattern):
             start = torch.arange(input_ids.shape[-1] - len(pattern) + 1, device=input_ids.device)  # (places,)
