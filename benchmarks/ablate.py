@@ -83,7 +83,7 @@ def measure(folder: Path, rows: int, width: int) -> dict[str, Any]:
     seconds["all variants"] = time.perf_counter() - started
     kinds: dict[str, list[float]] = {}
     for name, taken in variants.seconds.items():
-        kind = "a share of the rows" if "of the rows" in name else name.rsplit(" ", 1)[0]
+        kind = "a fraction of the rows" if "of the rows" in name else name.rsplit(" ", 1)[0]
         kinds.setdefault("heads of the training rows (once)" if name.startswith("heads") else kind, []).append(taken)
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, threads {_threads()}",
@@ -103,7 +103,7 @@ def measure(folder: Path, rows: int, width: int) -> dict[str, Any]:
 
 
 def _fill(statistics: GramStatistics, rows: int, width: int) -> None:
-    """Rows of every data set, a tenth of them validation rows; training rows in the four buckets of shares."""
+    """Rows of every data set, a tenth of them validation rows; training rows in the four buckets of fractions."""
     rng = np.random.default_rng(0)
     k = len(statistics.objectives)
     scale = np.geomspace(3.0, 0.03, width).astype(np.float32)  # (d,)
@@ -133,7 +133,7 @@ def _threads() -> int:
 def table(report: dict[str, Any]) -> str:
     """The figures as a Markdown table."""
     lines = [
-        f"{report['rows']:,} rows × {report['width']:,}, {report['alphas']} penalties, {report['variants']} variants",
+        f"{report['rows']:,} rows × {report['width']:,}, {report['alphas']} alphas, {report['variants']} variants",
         "",
     ]
     lines += ["| variants | number | median s | slowest s |", "|---|---|---|---|"]

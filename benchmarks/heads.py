@@ -4,8 +4,8 @@
     python -m benchmarks.heads --full-size
 
 The authors' way, with scikit-learn as their public code does it: all features in memory as float32, cut into
-training and validation rows; for every objective and penalty a `Ridge` on the rows that rate it, judged on the
-validation rows; then once more with the best penalty on all rows. Ours: one pass over the same store into
+training and validation rows; for every objective and alpha a `Ridge` on the rows that rate it, judged on the
+validation rows; then once more with the best alpha on all rows. Ours: one pass over the same store into
 statistics, then everything from those. Both read the same shards, each in a process of its own, one after the
 other. Read the ratios.
 """
@@ -97,7 +97,7 @@ def side_by_side(folder: Path, rows: int, width: int, authors_rows: int) -> dict
         found, theirs, exact = (np.load(folder / f"{way}.npz") for way in ("ours", "authors", "exact"))
         size = np.linalg.norm(exact["weights"], axis=-1)  # (k,)
         result["agreement"] = {
-            "same_penalties": bool((found["alphas"] == theirs["alphas"]).all()),
+            "same_alphas": bool((found["alphas"] == theirs["alphas"]).all()),
             "coefficients_from_float64": float(
                 (np.linalg.norm(found["weights"] - exact["weights"], axis=-1) / size).max()
             ),
@@ -208,7 +208,7 @@ def by_authors(store: FeatureStore, data: dict[str, NDArray[Any]], folder: Path)
 
 
 def exactly(store: FeatureStore, data: dict[str, NDArray[Any]], folder: Path) -> dict[str, Any]:
-    """The final heads by scikit-learn in float64, with the penalties that our way chose."""
+    """The final heads by scikit-learn in float64, with the alphas that our way selected."""
     from sklearn.linear_model import Ridge
 
     alphas = np.load(folder / "ours.npz")["alphas"]

@@ -4,15 +4,15 @@ The folder is one that `armorm export` wrote, or the published checkpoint's. No 
 unpickled: the backbone is transformers' own class, the rest this project's.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cache import UserError
+from export.conversations import Conversation, prompt_and_response
 from export.not_scorable import NotScorableError
 from export.reward_config import RewardConfig, backbone_settings, read_config
 from export.reward_tensors import read_reward_parts
@@ -22,13 +22,10 @@ from extract.engines import ENGINES, choose_device, choose_engine
 from extract.engines.engine import Engine
 from extract.engines.sequential import SequentialEngine
 from extract.packing import Request
-from extract.records import Message, Prompt, Role
+from extract.records import Prompt
 from extract.settings import BackboneSettings, EngineName, ExtractSettings
 from extract.templating import ConversationEncoder, Encoded
 from gating.reward import RewardParts, Scored
-
-Conversation = Sequence[Message | Mapping[str, str]]
-"""All turns, the last of them the assistant's: `Message`s, or dictionaries with `role` and `content`."""
 
 
 class RewardModel:
@@ -242,36 +239,13 @@ class RewardModel:
         turns: list[tuple[Prompt, tuple[str, ...]]] = []
         for number, conversation in enumerate(conversations):
             try:
-                turns.append(_prompt_and_response(conversation))
+                turns.append(prompt_and_response(conversation))
                 places.append(number)
             except NotScorableError as reason:
                 results[number] = reason
         for number, encoded in zip(places, self._encoder.encode(turns), strict=True):
             results[number] = encoded if isinstance(encoded, Encoded) else NotScorableError(str(encoded))
         return results
-
-
-def _prompt_and_response(conversation: Any) -> tuple[Prompt, tuple[str, ...]]:
-    """An unchecked conversation as prompt and response, after a check of each turn."""
-    if isinstance(conversation, str | Mapping) or not isinstance(conversation, Sequence) or not conversation:
-        raise NotScorableError("it is not a list of turns")
-    messages = tuple(_message(turn) for turn in conversation)
-    if messages[-1].role != "assistant":
-        raise NotScorableError("it does not end with an assistant turn")
-    return messages[:-1], (messages[-1].content,)
-
-
-def _message(turn: Any) -> Message:
-    if isinstance(turn, Message):
-        return turn
-    if not isinstance(turn, Mapping) or not {"role", "content"} <= turn.keys():
-        raise NotScorableError("a turn has no role or no content")
-    role, content = turn["role"], turn["content"]
-    if role not in get_args(Role):
-        raise NotScorableError(f"a turn has the role {role!r}, not one of {', '.join(get_args(Role))}")
-    if not isinstance(content, str):
-        raise NotScorableError(f"the content of the {role} turn is not text")
-    return Message(role, content)
 
 
 def _check_widths(folder: Path, config: RewardConfig, parts: RewardParts, backbone: Backbone) -> None:

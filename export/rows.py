@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from export.conversations import Conversation
 from export.not_scorable import NotScorableError
-from export.reward_model import Conversation
 from gating.reward import Scored
 
 

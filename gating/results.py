@@ -103,8 +103,8 @@ class Gating:
     ties: Ties
     uniform_validation_accuracy: float
     bradley_terry_validation_accuracy: float
-    bradley_terry_strength: float
-    """Inverse penalty C of the plain Bradley-Terry head."""
+    bradley_terry_C: float  # noqa: N815 - scikit-learn's name
+    """Selected inverse penalty of the plain Bradley-Terry head."""
     rules: dict[str, RuleMetrics]
     rules_by_dataset: dict[str, dict[str, int | float]]
     """Pair set -> `pairs`, and rule -> accuracy."""

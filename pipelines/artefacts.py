@@ -116,7 +116,7 @@ def gating_inputs(recipe: Recipe) -> str:
     return digest_of(
         {
             "settings": recipe.model_dump(mode="json", include={"debiasing", "gate"}),
-            "strengths": recipe.heads.bradley_terry_strengths,
+            "bradley_terry_C": recipe.heads.bradley_terry_C,
             "files": {file: _file_digest(recipe, file, command) for file, command in files.items()},
         }
     )

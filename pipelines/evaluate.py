@@ -19,9 +19,10 @@ from extract.tables import read_table
 from gating.collapse import summarise
 from gating.fitted_rules import FittedRules
 from gating.rules.rule import Responses
+from heads.kinds.fitted import PairwiseHeads
 from pipelines.artefacts import open_run, write_json
 from pipelines.fitted_model import read_fitted_rules
-from pipelines.other_heads import OtherHeads
+from pipelines.other_heads import read_other_heads
 from pipelines.other_scorers import scores_of_others, tables_of_others
 from pipelines.recipe import Recipe
 from pipelines.scored_responses import REWARD, analysis_path, scored_frame, write_scored
@@ -41,7 +42,7 @@ class _Fitted:
     fingerprint: str
     store: FeatureStore
     model: FittedRules
-    others: OtherHeads
+    others: PairwiseHeads
     table: pl.DataFrame
     """Of the responses of all suites."""
 
@@ -55,7 +56,7 @@ class _Fitted:
                 f"{recipe.folder / 'tables' / 'suites.parquet'} was written by an earlier version:"
                 " run `armorm extract` again; what is stored already is used again"
             )
-        return cls(recipe, run["fingerprint"], store, model, OtherHeads.read(recipe), table)
+        return cls(recipe, run["fingerprint"], store, model, read_other_heads(recipe), table)
 
     def rows_of(self, suite: Suite) -> pl.DataFrame:
         """The lines of the data sets that hold this suite's rows."""

@@ -108,12 +108,13 @@ def show_other_heads(result: dict[str, Any], recipe: Recipe) -> None:
         )
     for name, objectives in result["objectives"].items():
         table = Table("objective", title=f"{recipe.name}: {name} head beside the ridge")
-        for heading in ("levels", "alpha", "validation MSE", "ridge", "Pearson", "ridge"):
+        details = list(dict.fromkeys(key for head in objectives.values() for key in head["details"]))
+        for heading in (*(key.replace("_", " ") for key in details), "validation MSE", "ridge", "Pearson", "ridge"):
             table.add_column(heading, justify="right")
         for objective, head in objectives.items():
             errors = (f"{head[key]:.4f}" for key in ("validation_mse", "ridge_validation_mse"))
             correlations = (_number(head[key]) for key in ("pearson", "ridge_pearson"))
-            table.add_row(objective, str(head["levels"]), f"{head['alpha']:g}", *errors, *correlations)
+            table.add_row(objective, *(f"{head['details'][key]:.4g}" for key in details), *errors, *correlations)
         out.print(table)
         for objective, reason in result["skipped"][name].items():
             out.print(f"{name} not fitted: {objective} ({reason})", highlight=False)

@@ -19,7 +19,7 @@ from gating.results import Gating, Ties
 from gating.reward import RewardParts
 from gating.rule_fitting import both_sides, fit_router, fit_rules, gate_by_dataset, gate_summary, rule_weights
 from gating.training.train import train_gate
-from heads.kinds.bradley_terry import LinearPairwiseHead, choose_strength
+from heads.kinds.bradley_terry import LinearPairwiseHead, select_c
 from heads.stored import feature_differences
 from pipelines.artefacts import gating_inputs, open_run, write_arrays, write_json
 from pipelines.fit_other_heads import fit_other_heads
@@ -56,7 +56,7 @@ def train_gating(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
         heads.objectives,
         progress,
     )
-    plain, strength = _bradley_terry(recipe, store, pairs)  # before the prompts are read: both at once are large
+    plain = _bradley_terry(recipe, store, pairs)  # before the prompts are read: both at once are large
     inputs = gate_inputs(pairs, store, heads.weight, debiasing.transform, heads.objectives, progress)
     gate_started = time.monotonic()
     trained = train_gate(inputs.gate_pairs("train"), inputs.gate_pairs("validation"), recipe.gate, progress)
@@ -102,7 +102,7 @@ def train_gating(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
         ties=Ties(*(int(inputs.tied[inputs.rows(split)].sum()) for split in ("train", "validation"))),
         uniform_validation_accuracy=rules["uniform"].accuracy,
         bradley_terry_validation_accuracy=rules["bradley_terry"].accuracy,
-        bradley_terry_strength=strength,
+        bradley_terry_C=plain.C,
         rules=rules,
         rules_by_dataset=by_dataset,
         single_objectives=alone,
@@ -130,13 +130,13 @@ def train_gating(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
     return written
 
 
-def _bradley_terry(recipe: Recipe, store: FeatureStore, pairs: pl.DataFrame) -> tuple[LinearPairwiseHead, float]:
-    """The plain head on the decided pairs' differences of features, and its strength."""
+def _bradley_terry(recipe: Recipe, store: FeatureStore, pairs: pl.DataFrame) -> LinearPairwiseHead:
+    """The plain head on the decided pairs' differences of features."""
     decided = pairs.filter(~pl.col("tied"))
     keys, (chosen, rejected) = unique_keys(decided["chosen_key"], decided["rejected_key"])
     train, validation = (
         feature_differences(store, keys, chosen[rows], rejected[rows])
         for rows in (np.flatnonzero(decided["split"] == split) for split in ("train", "validation"))
     )
-    plain, _ = choose_strength(train, validation, recipe.heads.bradley_terry_strengths)
-    return plain, plain.strength
+    plain, _ = select_c(train, validation, recipe.heads.bradley_terry_C)
+    return plain

@@ -13,17 +13,17 @@ def generalised_errors(
 ) -> NDArray[np.float64]:
     """Generalised cross-validation (Golub, Heath and Wahba 1979): leave-one-out with every leverage at its mean.
 
-    It follows from statistics alone: (residual sum of squares / n) / (1 - degrees of freedom / n)².
+    Computed from statistics alone: (residual sum of squares / n) / (1 - degrees of freedom / n)².
 
     Args:
-        subset: the rows of the fit.
-        system: their equations.
+        subset: rows of the fit.
+        system: the system of these rows.
         path: (a, c, m) solutions.
-        objectives: c of them.
-        alphas: (a,)
+        objectives: indices of the c objectives.
+        alphas: (a,) penalties.
 
     Returns:
-        (a, c) float64
+        (a, c) float64 mean squared errors; NaN for an alpha too small.
     """
     squares = subset.squares(path.reshape(-1, subset.width)).reshape(path.shape[:2])  # (a, c)
     products = np.einsum("acm,mc->ac", path, subset.xy[:, objectives])

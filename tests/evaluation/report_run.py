@@ -135,7 +135,11 @@ def gating(objectives: list[str], text: str) -> dict[str, Any]:
         "other_heads": {
             "objectives": {
                 "ordinal": {
-                    objectives[0]: {"levels": 5, "alpha": 1.0, "validation_mse": 0.2, "ridge_validation_mse": 0.3}
+                    objectives[0]: {
+                        "details": {"levels": 5, "alpha": 1.0},
+                        "validation_mse": 0.2,
+                        "ridge_validation_mse": 0.3,
+                    }
                     | {"pearson": 0.5, "ridge_pearson": None}
                 }
             }

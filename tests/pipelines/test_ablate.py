@@ -34,7 +34,9 @@ def test_it_opens_no_feature_and_says_what_each_data_set_is_worth(folder: Path) 
     assert {key: value for key, value in result.items() if key != "plots"} == written
     heads = json.loads((folder / "runs" / "demo" / "heads.json").read_text())
     assert result["baseline"].keys() == heads["objectives"].keys()
-    assert set(result["datasets"]["helpsteer"]["skipped"]) == {name for name in heads["objectives"] if "helpsteer" in name}
+    assert set(result["datasets"]["helpsteer"]["skipped"]) == {
+        name for name in heads["objectives"] if "helpsteer" in name
+    }
     shared = "ultrafeedback-instruction_following"
     without = result["datasets"]["ultrafeedback"]["objectives"][shared]
     assert without["mse"] > result["baseline"][shared]["validation_mse"]

@@ -26,7 +26,6 @@ from pipelines.explain import explain, run_model
 from pipelines.fitted_model import read_fitted_rules
 from pipelines.recipe import read_recipe
 from tests.conftest import TINY
-from tests.export.conftest import conversation
 from tests.pipelines.conftest import Demo, armorm
 
 PROMPT, RESPONSE = "How do I bake bread?", "Mix flour, water, salt and yeast, let it rise, and bake it for 40 minutes."
