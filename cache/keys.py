@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     import polars as pl
 
 KEY_BYTES = 16
+"""Bytes of a key."""
 
 Keys = NDArray[np.uint8]
-"""Shape (n, 16), uint8."""
+"""Keys (n, 16) uint8."""
 
 
 def token_key(token_ids: NDArray[np.uint32]) -> bytes:
@@ -25,7 +26,7 @@ def token_key(token_ids: NDArray[np.uint32]) -> bytes:
 
 
 def as_keys(keys: Iterable[bytes]) -> Keys:
-    """Keys as one array, shape (n, 16), uint8."""
+    """Keys as one array. Shape (n, 16), uint8."""
     return np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, KEY_BYTES)
 
 
@@ -52,7 +53,7 @@ def unique_keys(*columns: "pl.Series") -> tuple[Keys, list[NDArray[np.int64]]]:
 
 
 class KeyIndex:
-    """Positions of keys in a fixed list, by binary search: 32 bytes a key, no Python objects."""
+    """Positions of keys in a fixed list, by binary search: 32 bytes per key, no Python objects."""
 
     def __init__(self, keys: Keys) -> None:
         high, low = _halves(keys)

@@ -18,7 +18,8 @@ from export.reward_config import RewardConfig, backbone_settings, read_config
 from export.reward_tensors import read_reward_parts
 from export.turns import TurnMarkers
 from extract.backbone import Backbone, read_backbone
-from extract.engines import ENGINES, choose_device, choose_engine
+from extract.engines import ENGINES
+from extract.engines.choice import choose_device, choose_engine
 from extract.engines.engine import Engine
 from extract.engines.sequential import SequentialEngine
 from extract.packing import Request

@@ -101,7 +101,7 @@ def _evaluate(fitted: _Fitted, suite: Suite) -> dict[str, Any]:
     if judged.is_empty() and missing:
         raise UserError(
             f"none of the {len(missing)} rows of {suite.name} can be judged; the first, {missing[0]['row']!r}:"
-            f" {missing[0]['missing']}; see {recipe.folder / 'quarantine.jsonl'}"
+            f" {missing[0]['missing']}; see {recipe.folder / 'skipped.jsonl'}"
         )
     if judged.is_empty():
         sources = " or ".join(f"source = {source!r}" for source in suite.sources)

@@ -17,7 +17,7 @@ from export.reward_config import run_config
 from export.reward_model import RewardModel
 from export.weights import Weights
 from extract.backbone import find_backbone
-from extract.engines import choose_device
+from extract.engines.choice import choose_device
 from gating.results import Gating
 from gating.rules import RULES
 from heads.objectives import Scale

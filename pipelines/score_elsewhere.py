@@ -16,7 +16,7 @@ from evaluation.scorers.sequence_classifier import SequenceClassifier
 from evaluation.suites import SUITES
 from export.suite_scorer import SuiteScorer
 from extract.backbone import locate_model
-from extract.engines import choose_device
+from extract.engines.choice import choose_device
 from extract.tables import SUITE_TEXTS, read_table
 from gating.rules import RULES
 from heads.kinds.registry import PAIRWISE

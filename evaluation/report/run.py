@@ -33,8 +33,8 @@ class Run:
     """The scored responses of the first suite."""
     texts: pl.DataFrame | None = None
     """What the responses of the suites say."""
-    quarantined: tuple[File, ...] = ()
-    """The first rows and ratings put aside."""
+    skipped: tuple[File, ...] = ()
+    """The first skipped rows and ratings."""
     absent: dict[str, str] = field(default_factory=dict)
     """heads, ratings, gating, ablations, suites, examples or texts -> a sentence with the command that makes it."""
     plots: bool = True

@@ -1,4 +1,4 @@
-"""Padded batches, longest sequences together: for backbones whose attention cannot be exchanged."""
+"""The padded engine: batches of sequences of like length, for backbones whose attention cannot be exchanged."""
 
 import logging
 from collections.abc import Iterable, Iterator
@@ -17,16 +17,16 @@ log = logging.getLogger(__name__)
 
 
 class PaddedEngine:
-    """Runs the conversations of a pack in batches of like length, with the attention that transformers ships.
+    """Runs the conversations of a pack in batches of like length, with the family's own attention.
 
-    Every conversation is computed whole, its prompt included. A batch holds at most `extract.pack_tokens`
-    positions, padding included; out of memory, half as many from then on.
+    Every conversation is computed whole, its prompt included. A batch has at most `extract.pack_tokens`
+    positions, padding included; if memory runs out, all later batches have half as many.
     """
 
     def __init__(
         self, backbone: Backbone, settings: BackboneSettings, extract: ExtractSettings, device: torch.device
     ) -> None:
-        # None lets transformers choose: it knows which families its fast attention is wrong for.
+        # None lets transformers choose: it knows for which families its fast attention is wrong.
         model = backbone.load(settings, device, attention=None)
         self._reader = HiddenStateReader(model, settings.layers)
         self._most_positions = extract.pack_tokens
@@ -66,7 +66,7 @@ class PaddedEngine:
         ids = torch.zeros(len(sequences), len(sequences[0]), dtype=torch.int64)  # (b, longest)
         mask = torch.zeros_like(ids)
         for row, sequence in enumerate(sequences):
-            # Padded on the right: positions then are what they would be alone, and no token looks to its right.
+            # Padded on the right: positions are then the same as without padding, and no token attends to its right.
             ids[row, : len(sequence)] = torch.from_numpy(sequence)
             mask[row, : len(sequence)] = 1
         last = torch.arange(len(sequences)) * ids.shape[1] + mask.sum(dim=-1) - 1  # (b,) into the flattened batch

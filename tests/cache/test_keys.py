@@ -23,7 +23,7 @@ def test_find_agrees_with_a_dictionary(stored: list[bytes], asked: list[bytes]) 
     assert found.tolist() == [places.get(key, -1) for key in asked + stored]
 
 
-def test_keys_that_share_their_first_half_are_told_apart() -> None:
+def test_keys_that_share_their_first_half_are_unique_row_name() -> None:
     stored = [b"same8byt" + bytes([0] * 7 + [last]) for last in (5, 3, 9, 1)]
     found = KeyIndex(as_keys(stored)).find(as_keys([stored[2], stored[0], b"same8byt" + bytes([0] * 7 + [4])]))
     assert found.tolist() == [2, 0, -1]

@@ -42,7 +42,7 @@ def made_up(text: str = "words", *, long: str = "", **changes: Any) -> Run:
         "analyses": {"rewardbench": analysis(text)},
         "scored": scored,
         "texts": texts,
-        "quarantined": ({"dataset": text, "row": text, "reason": text},),
+        "skipped": ({"dataset": text, "row": text, "reason": text},),
         "absent": {"stale": text},
         "plots": False,
     }
@@ -68,13 +68,13 @@ def responses(objectives: list[str], sections: list[str], text: str, rows: int =
 
 def extract(text: str) -> dict[str, Any]:
     """What `extract.json` holds."""
-    count = {"kind": "ratings", "rows": 9, "used": 8, "put_aside": 1, "ratings_left_out": 0, "reasons": {text: 1}}
+    count = {"kind": "ratings", "rows": 9, "used": 8, "skipped": 1, "ratings_skipped": 0, "reasons": {text: 1}}
     return {
         "rows": 9,
-        "quarantined": 1,
+        "skipped": 1,
         "limit": None,
         "datasets": {text: count},
-        "absent": {f"{text} absent": text},
+        "missing": {f"{text} missing": text},
         "tokens_computed": 100,
         "features_new": 10,
         "features_reused": 0,
