@@ -1,4 +1,4 @@
-"""A reward model in a folder as a scorer of suites: the published checkpoint, or an export, on another run's rows."""
+"""A reward model in a folder as a scorer of suites: the published checkpoint or an export scores another run's rows."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,23 +6,23 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from export.not_scorable import NotScorableError
 from export.reward_model import RewardModel
-from export.scored import NotScorableError
 from extract.templating import Encoded
 
 BATCH = 256
-"""Conversations scored at a time, so that progress is seen and kept."""
+"""Number of conversations scored at a time; progress is shown and stored after each."""
 
 
 class SuiteScorer:
-    """What `evaluation.scorers.sequence_classifier.SequenceClassifier` is for models without a gate.
+    """Counterpart of `evaluation.scorers.sequence_classifier.SequenceClassifier` for models with a gate.
 
     Args:
-        folder: that `armorm export` wrote, or the published checkpoint's.
-        device: to score on.
+        folder: a folder that `armorm export` wrote, or the published checkpoint's.
+        device: device to score on.
 
     Raises:
-        UserError: it is no such folder, or damaged.
+        UserError: the folder is no reward model's, or damaged.
     """
 
     def __init__(self, folder: Path, device: torch.device) -> None:
@@ -38,11 +38,11 @@ class SuiteScorer:
         except NotScorableError as reason:
             return str(reason)
         ids: list[int] = np.concatenate([encoded.prompt, encoded.responses[0]]).tolist()
-        self._encoded[tuple(ids)] = encoded  # where the prompt ends is not told by the ids
+        self._encoded[tuple(ids)] = encoded  # the ids alone do not say where the prompt ends
         return ids
 
     def scores(self, sequences: Sequence[list[int]], _batch_tokens: int) -> Iterator[tuple[list[int], list[float]]]:
-        """Score what `encode` gave; positions among `sequences`, and their scores, NaN where not finite."""
+        """Score results of `encode`: yields positions in `sequences` and their scores, NaN where not finite."""
         for start in range(0, len(sequences), BATCH):
             some = sequences[start : start + BATCH]
             results = self._model.score_encoded([self._encoded[tuple(ids)] for ids in some])

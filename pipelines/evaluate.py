@@ -17,10 +17,11 @@ from evaluation.suites.suite import Suite
 from extract.tables import SUITES as COLUMNS
 from extract.tables import read_table
 from gating.collapse import summarise
+from gating.fitted_rules import FittedRules
 from gating.rules.rule import Responses
 from heads.kinds.fitted import PairwiseHeads
 from pipelines.artefacts import open_run, write_json
-from pipelines.fitted_model import FittedModel
+from pipelines.fitted_model import read_fitted_rules
 from pipelines.other_heads import read_other_heads
 from pipelines.other_scorers import scores_of_others, tables_of_others
 from pipelines.recipe import Recipe
@@ -40,7 +41,7 @@ class _Fitted:
     recipe: Recipe
     fingerprint: str
     store: FeatureStore
-    model: FittedModel
+    model: FittedRules
     others: PairwiseHeads
     table: pl.DataFrame
     """Of the responses of all suites."""
@@ -48,7 +49,7 @@ class _Fitted:
     @classmethod
     def read(cls, recipe: Recipe) -> "_Fitted":
         run, store = open_run(recipe)
-        model = FittedModel.read(recipe)
+        model = read_fitted_rules(recipe)
         table = read_table(recipe.folder / "tables", "suites")
         if not set(COLUMNS) <= set(table.columns):
             raise UserError(
@@ -95,7 +96,7 @@ def evaluate_all(recipe: Recipe) -> dict[str, dict[str, Any]]:
 
 def _evaluate(fitted: _Fitted, suite: Suite) -> dict[str, Any]:
     started = time.monotonic()
-    recipe, objectives = fitted.recipe, fitted.model.heads.objectives
+    recipe, objectives = fitted.recipe, fitted.model.parts.objectives
     judged, missing = _with_features(fitted.store, fitted.rows_of(suite))
     if judged.is_empty() and missing:
         raise UserError(

@@ -40,7 +40,7 @@ def fit_heads(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
     inputs = heads_inputs(recipe)
     updated = update_statistics(recipe, run["fingerprint"], store, examples, progress)
     statistics = updated.statistics
-    heads = fit(statistics, recipe.heads, skip_unfit=recipe.absent_datasets == "skip", progress=progress)
+    heads = fit(statistics, recipe.heads, skip_unfit=recipe.missing_datasets == "skip", progress=progress)
     for head in heads.objectives:
         _warn(head)
     write_arrays(
