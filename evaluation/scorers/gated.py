@@ -1,4 +1,4 @@
-"""A reward model in a folder as a scorer of suites: the published checkpoint, or an export, on another run's rows."""
+"""A reward model with a gate as a scorer of suites: an exported folder, or the published checkpoint."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from evaluation.scorers.conversations import reward_model_kind
 from export.reward_model import RewardModel
 from export.scored import NotScorableError
 from extract.templating import Encoded
@@ -14,11 +15,11 @@ BATCH = 256
 """Conversations scored at a time, so that progress is seen and kept."""
 
 
-class SuiteScorer:
-    """What `evaluation.scorers.sequence_classifier.SequenceClassifier` is for models without a gate.
+class GatedScorer:
+    """Scores of a reward model with a gate, as `ConversationScorer` asks for them.
 
     Args:
-        folder: that `armorm export` wrote, or the published checkpoint's.
+        folder: an export of `armorm export`, or the published checkpoint.
         device: to score on.
 
     Raises:
@@ -32,19 +33,25 @@ class SuiteScorer:
         self._encoded: dict[tuple[int, ...], Encoded] = {}
 
     def encode(self, messages: Sequence[dict[str, str]]) -> list[int] | str:
-        """Token ids of a conversation that ends with a response, or why it cannot be scored."""
+        """Token ids of a conversation that ends with a response, or the reason why it cannot be scored."""
         try:
             encoded = self._model.encode(messages)
         except NotScorableError as reason:
             return str(reason)
         ids: list[int] = np.concatenate([encoded.prompt, encoded.responses[0]]).tolist()
-        self._encoded[tuple(ids)] = encoded  # where the prompt ends is not told by the ids
+        self._encoded[tuple(ids)] = encoded  # the ids do not say where the prompt ends
         return ids
 
-    def scores(self, sequences: Sequence[list[int]], _batch_tokens: int) -> Iterator[tuple[list[int], list[float]]]:
-        """Score what `encode` gave; positions among `sequences`, and their scores, NaN where not finite."""
+    def scores(self, sequences: Sequence[list[int]], batch_tokens: int) -> Iterator[tuple[list[int], list[float]]]:  # noqa: ARG002
+        """Score what `encode` gave; positions among `sequences`, and their scores, NaN where not finite.
+
+        Batches are the model's own: `batch_tokens` changes nothing.
+        """
         for start in range(0, len(sequences), BATCH):
             some = sequences[start : start + BATCH]
             results = self._model.score_encoded([self._encoded[tuple(ids)] for ids in some])
             places = list(range(start, start + len(some)))
             yield places, [float("nan") if isinstance(one, NotScorableError) else one.score for one in results]
+
+
+KIND = reward_model_kind("armorm", GatedScorer)
