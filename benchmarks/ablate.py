@@ -24,11 +24,11 @@ from benchmarks.process_memory import peak_bytes
 from cache.progress import silent
 from heads.objectives import PUBLISHED_OBJECTIVES
 from heads.ridge.ablations import RidgeAblations
-from heads.ridge.files import load_statistics, save_statistics
-from heads.ridge.selection import fit_objectives
+from heads.ridge.files import Origin, load_statistics, save_statistics
+from heads.ridge.selection import fit_heads
 from heads.ridge.statistics import GramStatistics
+from heads.ridge.variants import Variants
 from heads.settings import HeadSettings
-from pipelines.ablate import Variants
 
 RATED = {
     "helpsteer": slice(0, 5),
@@ -66,14 +66,14 @@ def measure(folder: Path, rows: int, width: int) -> dict[str, Any]:
     started = time.perf_counter()
     made = GramStatistics(tuple(objective.name for objective in PUBLISHED_OBJECTIVES), width, storage="float16")
     _fill(made, rows, width)
-    save_statistics(folder, made, {})
-    settings = HeadSettings(alphas=ALPHAS)
+    save_statistics(folder, made, Origin(), "")
+    settings = HeadSettings(alphas=ALPHAS, uncertainty=False)
     seconds = {"statistics": time.perf_counter() - started}
-    statistics, _ = load_statistics(folder)
+    statistics = load_statistics(folder).statistics
     started = time.perf_counter()
-    fitted, _ = fit_objectives(statistics, settings, skip_unfit=False)
+    fitted = fit_heads(statistics, settings, skip_unfit=False).objectives
     seconds["all heads, all penalties"] = time.perf_counter() - started
-    statistics, _ = load_statistics(folder)  # as a process of its own would find them
+    statistics = load_statistics(folder).statistics  # as a process of its own would find them
     chosen = {head.name: head.alpha for head in fitted}
     variants = Variants(RidgeAblations(statistics, chosen, settings), silent)
     started = time.perf_counter()
@@ -83,7 +83,7 @@ def measure(folder: Path, rows: int, width: int) -> dict[str, Any]:
     seconds["all variants"] = time.perf_counter() - started
     kinds: dict[str, list[float]] = {}
     for name, taken in variants.seconds.items():
-        kind = "a share of the rows" if "of the rows" in name else name.rsplit(" ", 1)[0]
+        kind = "a fraction of the rows" if "of the rows" in name else name.rsplit(" ", 1)[0]
         kinds.setdefault("heads of the training rows (once)" if name.startswith("heads") else kind, []).append(taken)
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, threads {_threads()}",
@@ -103,7 +103,7 @@ def measure(folder: Path, rows: int, width: int) -> dict[str, Any]:
 
 
 def _fill(statistics: GramStatistics, rows: int, width: int) -> None:
-    """Rows of every data set, a tenth of them validation rows; training rows in the four buckets of shares."""
+    """Rows of every data set, a tenth of them validation rows; training rows in the four buckets of fractions."""
     rng = np.random.default_rng(0)
     k = len(statistics.objectives)
     scale = np.geomspace(3.0, 0.03, width).astype(np.float32)  # (d,)
@@ -123,7 +123,7 @@ def _fill(statistics: GramStatistics, rows: int, width: int) -> None:
                 statistics.add(
                     dataset, split, features[some], targets[some], buckets[some] if split == "train" else None
                 )
-    statistics.settle()
+    statistics.flush()
 
 
 def _threads() -> int:
@@ -133,7 +133,7 @@ def _threads() -> int:
 def table(report: dict[str, Any]) -> str:
     """The figures as a Markdown table."""
     lines = [
-        f"{report['rows']:,} rows × {report['width']:,}, {report['alphas']} penalties, {report['variants']} variants",
+        f"{report['rows']:,} rows × {report['width']:,}, {report['alphas']} alphas, {report['variants']} variants",
         "",
     ]
     lines += ["| variants | number | median s | slowest s |", "|---|---|---|---|"]

@@ -159,9 +159,10 @@ def make_run(path: Path, width: int, times: float) -> int:
 
 def parts(path: Path) -> dict[str, float]:
     """Seconds of the command's parts, one after another in this process."""
+    from cache.keys import key_column
     from evaluation.scoring import score_suite
     from evaluation.suites import SUITES as KNOWN
-    from extract.tables import key_column, read_table
+    from extract.tables import read_table
     from pipelines.analyse import analyse_suite
     from pipelines.artefacts import open_run
     from pipelines.fitted_model import FittedModel

@@ -4,8 +4,8 @@
     python -m benchmarks.heads --full-size
 
 The authors' way, with scikit-learn as their public code does it: all features in memory as float32, cut into
-training and validation rows; for every objective and penalty a `Ridge` on the rows that rate it, judged on the
-validation rows; then once more with the best penalty on all rows. Ours: one pass over the same store into
+training and validation rows; for every objective and alpha a `Ridge` on the rows that rate it, judged on the
+validation rows; then once more with the best alpha on all rows. Ours: one pass over the same store into
 statistics, then everything from those. Both read the same shards, each in a process of its own, one after the
 other. Read the ratios.
 """
@@ -29,10 +29,10 @@ from numpy.typing import NDArray
 from benchmarks.process_memory import peak_bytes
 from cache import FeatureStore, Fingerprint
 from cache.prefetch import prefetched
-from heads.ridge.files import FOLDER, load_statistics, save_statistics
-from heads.ridge.selection import fit_objectives
+from heads.ridge.files import FOLDER, Origin, load_statistics, save_statistics
+from heads.ridge.selection import fit_heads
 from heads.ridge.statistics import GramStatistics
-from heads.ridge.subset import SHARES
+from heads.ridge.subset import FRACTIONS
 from heads.settings import HeadSettings
 
 ALPHAS = tuple(10.0**power for power in range(-2, 7))
@@ -97,7 +97,7 @@ def side_by_side(folder: Path, rows: int, width: int, authors_rows: int) -> dict
         found, theirs, exact = (np.load(folder / f"{way}.npz") for way in ("ours", "authors", "exact"))
         size = np.linalg.norm(exact["weights"], axis=-1)  # (k,)
         result["agreement"] = {
-            "same_penalties": bool((found["alphas"] == theirs["alphas"]).all()),
+            "same_alphas": bool((found["alphas"] == theirs["alphas"]).all()),
             "coefficients_from_float64": float(
                 (np.linalg.norm(found["weights"] - exact["weights"], axis=-1) / size).max()
             ),
@@ -208,7 +208,7 @@ def by_authors(store: FeatureStore, data: dict[str, NDArray[Any]], folder: Path)
 
 
 def exactly(store: FeatureStore, data: dict[str, NDArray[Any]], folder: Path) -> dict[str, Any]:
-    """The final heads by scikit-learn in float64, with the penalties that our way chose."""
+    """The final heads by scikit-learn in float64, with the alphas that our way selected."""
     from sklearn.linear_model import Ridge
 
     alphas = np.load(folder / "ours.npz")["alphas"]
@@ -228,8 +228,8 @@ def by_statistics(
 ) -> dict[str, Any]:
     """One pass, then every solve; with `save` by way of statistics on disk, as `armorm fit-heads` does."""
     started = time.perf_counter()
-    statistics = GramStatistics(NAMES, store.hidden_size, storage=store.dtype, shelf=folder / FOLDER)
-    buckets = np.searchsorted(SHARES, data["keys"][:, 0] / 256.0, side="right")
+    statistics = GramStatistics(NAMES, store.hidden_size, storage=store.dtype, spill=folder / FOLDER)
+    buckets = np.searchsorted(FRACTIONS, data["keys"][:, 0] / 256.0, side="right")
     buckets[data["held_out"]] = 0
     for positions, features in prefetched(store.stream(data["keys"])):
         flat = features[:, 0]  # (b, d)
@@ -239,11 +239,11 @@ def by_statistics(
             statistics.add("all", split, flat[chosen], data["targets"][rows], buckets[rows])
     measured = {"pass": time.perf_counter() - started}
     if save:
-        save_statistics(folder, statistics, {})
-        statistics, _ = load_statistics(folder)
+        save_statistics(folder, statistics, Origin(), "")
+        statistics = load_statistics(folder).statistics
         measured["save"] = time.perf_counter() - started - measured["pass"]
         measured["statistics_bytes"] = sum(path.stat().st_size for path in (folder / FOLDER).iterdir())
-    fitted, _ = fit_objectives(statistics, HeadSettings(alphas=ALPHAS, uncertainty=False), skip_unfit=False)
+    fitted = fit_heads(statistics, HeadSettings(alphas=ALPHAS, uncertainty=False), skip_unfit=False).objectives
     measured["solve"] = time.perf_counter() - started - sum(measured.get(part, 0.0) for part in ("pass", "save"))
     np.savez(
         folder / "ours.npz",

@@ -21,8 +21,9 @@ import numpy as np
 
 from benchmarks.process_memory import held_bytes, peak_bytes
 from cache.progress import silent
-from heads.kinds.bradley_terry import choose_strength
+from heads.kinds.bradley_terry import select_c
 from heads.kinds.registry import PAIRWISE, RATINGS
+from heads.objectives import Objective
 from heads.settings import HeadSettings, OtherHeadSettings
 
 SIZES = (5_000, 10_000, 20_000)
@@ -72,16 +73,17 @@ def measure(head: str, pairs: int, width: int) -> dict[str, Any]:
     line: dict[str, Any] = {"head": head, "pairs": pairs, "features_bytes": features.nbytes}
     if head == "bradley_terry":
         sides = [(features[rows[:, 0]].astype(np.float32) - features[rows[:, 1]]) for rows in (train, validation)]
-        _, line["validation_accuracy"] = choose_strength(*sides, HeadSettings().bradley_terry_strengths)
+        _, line["validation_accuracy"] = select_c(*sides, HeadSettings().bradley_terry_C)
     elif head in PAIRWISE:
-        weights, _ = PAIRWISE[head].fit(features, train, validation, settings, silent)
+        weights = PAIRWISE[head].fit(features, train, validation, settings.of(head), silent).arrays
         line["seconds"] = time.perf_counter() - started
         scores = PAIRWISE[head].scores(features, weights)
         line["validation_accuracy"] = float((scores[validation[:, 0]] > scores[validation[:, 1]]).mean())
     else:
         cut = int(0.9 * len(features))
-        fitted = RATINGS[head](features, levels, cut, settings)
-        line["pearson"] = float(np.corrcoef(fitted.predicted, levels[cut:])[0, 1])
+        scale = Objective(name="five levels", low=1, high=5)
+        fitted = RATINGS[head].fit(features, levels, cut, scale, settings.of(head))
+        line["pearson"] = float(np.corrcoef(fitted.validation, levels[cut:])[0, 1])
     line.setdefault("seconds", time.perf_counter() - started)
     return line | {"grew_bytes": peak_bytes() - before}
 

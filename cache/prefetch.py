@@ -1,4 +1,4 @@
-"""Reading ahead: the next items are made by a thread while the current one is worked on."""
+"""Prefetching: a thread makes the next items while the caller works on the current one."""
 
 from collections.abc import Iterable, Iterator
 from queue import Empty, Full, Queue
@@ -8,14 +8,14 @@ from typing import TypeVar
 Item = TypeVar("Item")
 
 PATIENCE = 0.1
-"""Seconds between two looks at whether anybody still waits for the thread."""
+"""Seconds after which a waiting thread checks whether the other one is still there."""
 
 
 def prefetched(items: Iterable[Item], ahead: int = 2) -> Iterator[Item]:
-    """The same items in the same order, at most `ahead` of them made in advance.
+    """Yield the same items in the same order, made by one other thread, `ahead` of them in advance.
 
-    An error while making an item is raised where that item would have come. When the caller stops early, so
-    does the thread.
+    To do work in that thread, hand over a lazy `map(work, items)`. An error while making an item is raised where
+    that item would have come. When the caller stops early, so does the thread.
     """
     ready: Queue[tuple[Item | None, BaseException | None]] = Queue(ahead)
     stop = Event()
@@ -40,8 +40,8 @@ def prefetched(items: Iterable[Item], ahead: int = 2) -> Iterator[Item]:
             offer((None, StopIteration()))
 
     thread = Thread(target=work, name="prefetch", daemon=True)
-    thread.start()
     try:
+        thread.start()
         while True:
             try:
                 item, error = ready.get(timeout=PATIENCE)
@@ -52,7 +52,8 @@ def prefetched(items: Iterable[Item], ahead: int = 2) -> Iterator[Item]:
             if error is not None:
                 raise error
             yield item  # type: ignore[misc]  # an entry without an error has an item
-            del item  # or it would stay in memory while the next one is waited for
+            del item  # else it would stay in memory while the caller waits for the next one
     finally:
         stop.set()
-        thread.join()
+        if thread.ident is not None:  # an interrupt may come before it has started
+            thread.join()

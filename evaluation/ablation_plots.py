@@ -42,7 +42,7 @@ def datasets(report: Report) -> Any:
     for row, left in enumerate(report["datasets"].values()):
         for name, score in left["objectives"].items():
             change[row, names.index(name)] = number(score["pearson"]) - number(report["baseline"][name]["pearson"])
-        for name in left["lost"]:
+        for name in left["skipped"]:
             axes.fill_between([names.index(name) - 0.5, names.index(name) + 0.5], row - 0.5, row + 0.5, color=GREY)
     largest = max(0.01, float(np.nanmax(np.abs(change), initial=0.0)))
     shown = axes.imshow(change, cmap="RdBu", norm=TwoSlopeNorm(0.0, -largest, largest), aspect="auto")

@@ -7,12 +7,12 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cache import FeatureStore
+from cache.keys import key_column
 from evaluation.columns import REWARD, ROW
 from evaluation.results import MissingRow, RuleScore, SectionScores
 from evaluation.results import Suite as SuiteResult
 from evaluation.scoring import score_suite
 from evaluation.suites.suite import Suite
-from extract.tables import key_column
 from gating.collapse import GateSummary, summarise
 from gating.rules.rule import Responses, Scores
 

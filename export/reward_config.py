@@ -9,7 +9,7 @@ import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cache import UserError
 from extract.settings import BackboneSettings
@@ -43,7 +43,7 @@ class RewardConfig(BaseModel):
     """Indices into the hidden states, read side by side."""
     position: Literal["end_of_turn", "last_token"] = "end_of_turn"
     """As in `[backbone]`."""
-    special_tokens_in_text: Literal["quarantine", "keep"] = "quarantine"
+    special_tokens_in_text: Literal["skip", "keep"] = "skip"
     """As in `[backbone]`."""
     max_tokens: int | None = Field(default=None, ge=8)
     """A longer conversation is refused; left out: as many as the backbone has positions for."""
@@ -61,6 +61,11 @@ class RewardConfig(BaseModel):
     """Of the features that the heads were fitted on."""
     recipe: str = ""
     """Digest of the recipe's settings."""
+
+    @field_validator("special_tokens_in_text", mode="before")
+    @classmethod
+    def _as_named_before(cls, value: object) -> object:
+        return "skip" if value == "quarantine" else value  # folders of version 0.1 have the former name
 
 
 def read_config(folder: Path) -> tuple[RewardConfig, GateSettings]:

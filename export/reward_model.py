@@ -17,7 +17,8 @@ from export.reward_heads import RewardHeads
 from export.scored import NotScorableError, Scored
 from export.turns import TurnMarkers
 from extract.backbone import Backbone, read_backbone
-from extract.engines import ENGINES, choose_device, choose_engine
+from extract.engines import ENGINES
+from extract.engines.choice import choose_device, choose_engine
 from extract.engines.engine import Engine
 from extract.packing import Request
 from extract.records import Message, Prompt, Role

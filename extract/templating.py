@@ -1,8 +1,8 @@
 """From conversations to token ids: the tokenizer's own chat template, positions by construction.
 
-A position is never searched for in the tokens, since a message may spell any token. The prompt is
-templated, the conversation is templated, the first must be a prefix of the second: the feature of the
-prompt is read where the prompt ends, that of the response where the conversation ends.
+A position is never searched for in the tokens, since a message may spell any token. The prompt and
+the conversation are templated, and the first must be a prefix of the second: the prompt's feature is read where
+the prompt ends, the response's feature where the conversation ends.
 """
 
 from collections.abc import Sequence
@@ -23,14 +23,14 @@ TokenIds = NDArray[np.uint32]
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A prompt and its responses as token ids; `prompt + responses[i]` is conversation i."""
+    """Token ids of a prompt and its responses; `prompt + responses[i]` is conversation i. Shapes (tokens,)."""
 
     prompt: TokenIds
     responses: tuple[TokenIds, ...]
 
 
 class NotEncodableError(Exception):
-    """The conversation cannot be turned into tokens; the message is the reason for the quarantine."""
+    """The conversation cannot be turned into tokens; the message is the reason for skipping it."""
 
 
 def added_bos(tokenizer: Any) -> int | None:
@@ -45,14 +45,14 @@ def with_bos(ids: list[int], bos: int | None) -> list[int]:
 
 
 class ConversationEncoder:
-    """Turns prompts and responses into token ids, or says why not."""
+    """Turns prompts and responses into token ids, or gives the reason why it cannot."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: BackboneSettings, vocabulary: int) -> None:
         self._tokenizer: Any = tokenizer
         self._vocabulary = vocabulary
         self._max_tokens = settings.max_tokens
         self._strip = settings.position == "end_of_turn"
-        self._refuse_special = settings.special_tokens_in_text == "quarantine"
+        self._skip_special = settings.special_tokens_in_text == "skip"
         self._special = sorted(
             {
                 *tokenizer.all_special_tokens,
@@ -64,11 +64,11 @@ class ConversationEncoder:
 
     @property
     def tokenizer(self) -> Any:
-        """The tokenizer, with the chat template that is used."""
+        """The tokenizer, with the chat template in use."""
         return self._tokenizer
 
     def encode(self, conversations: Sequence[tuple[Prompt, tuple[str, ...]]]) -> list[Encoded | NotEncodableError]:
-        """Encode a batch of prompts, each with its responses; one result for each, in order."""
+        """Encode a batch of prompts, each with its responses; returns one result per prompt, in order."""
         results: list[Encoded | NotEncodableError | None] = [None] * len(conversations)
         texts: list[str] = []
         where: list[tuple[int, int]] = []
@@ -104,7 +104,7 @@ class ConversationEncoder:
     def _check_text(self, text: str, what: str) -> None:
         if not text.strip():
             raise NotEncodableError(f"{what} is empty")
-        if self._refuse_special:
+        if self._skip_special:
             spelled = next((token for token in self._special if token in text), None)
             if spelled is not None:
                 raise NotEncodableError(f"{what} spells the special token {spelled}")
@@ -119,11 +119,11 @@ class ConversationEncoder:
         return text.rstrip() if self._strip else text
 
     def tokenize(self, texts: list[str]) -> list[TokenIds]:
-        """Token ids of texts that carry their template's special tokens already, each with one BOS at most."""
+        """Token ids of texts that have their template's special tokens already, each with at most one BOS."""
         if not texts:
             return []
-        # Without added special tokens: the template has written them, and a second BOS changes every
-        # state behind it (reward-bench issue 164).
+        # No special tokens are added: the template has written them, and a second BOS changes every
+        # state after it (reward-bench issue 164).
         batches = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
         return [np.asarray(with_bos(ids, self._bos), dtype=np.uint32) for ids in batches]
 

@@ -123,7 +123,7 @@ def open_run(recipe: Recipe) -> tuple[dict[str, Any], FeatureStore]:
 
 def heads_inputs(recipe: Recipe) -> str:
     """Digest of what the heads are made of: the settings that count, and the rated rows."""
-    settings = recipe.model_dump(mode="json", include={"objectives", "ratings", "heads", "absent_datasets"})
+    settings = recipe.model_dump(mode="json", include={"objectives", "ratings", "heads", "missing_datasets"})
     return digest_of({"settings": settings, "examples": _file_digest(recipe, "tables/examples.parquet", "extract")})
 
 
@@ -137,7 +137,7 @@ def gating_inputs(recipe: Recipe) -> str:
     return digest_of(
         {
             "settings": recipe.model_dump(mode="json", include={"debiasing", "gate"}),
-            "strengths": recipe.heads.bradley_terry_strengths,
+            "bradley_terry_C": recipe.heads.bradley_terry_C,
             "files": {file: _file_digest(recipe, file, command) for file, command in files.items()},
         }
     )

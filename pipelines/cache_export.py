@@ -9,9 +9,9 @@ import polars as pl
 from cache import UserError
 from cache.durable import replacing
 from cache.export import EXPORTS
-from cache.keys import KeyIndex
+from cache.keys import KeyIndex, key_column
 from cache.progress import Progress
-from extract.tables import key_column, read_table
+from extract.tables import read_table
 from pipelines.artefacts import open_run
 from pipelines.cache_status import KEY_COLUMNS
 from pipelines.recipe import Recipe

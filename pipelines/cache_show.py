@@ -12,10 +12,10 @@ def show_status(result: dict[str, Any]) -> None:
     out = console()
     if result["extracted"]:
         table = Table("data set", "kind", title=f"features by data set: {result['store']}")
-        for heading in ("rows", "features", "missing", "quarantined", "MB", "fingerprint", "engine"):
+        for heading in ("rows", "features", "missing", "skipped", "MB", "fingerprint", "engine"):
             table.add_column(heading, justify="right")
         for name, dataset in result["datasets"].items():
-            counts = (f"{dataset[key]:,}" for key in ("rows", "features", "missing", "quarantined"))
+            counts = (f"{dataset[key]:,}" for key in ("rows", "features", "missing", "skipped"))
             megabytes = f"{dataset['bytes'] / 1e6:,.1f}"
             table.add_row(name, dataset["kind"], *counts, megabytes, dataset["fingerprint"], dataset["engine"])
         out.print(table)
@@ -28,8 +28,8 @@ def show_status(result: dict[str, Any]) -> None:
         f" {result['bytes'] / max(1, result['payload_bytes']):.3f} of the payload",
         highlight=False,
     )
-    if result["refused"]:
-        out.print(f"{result['refused']:,} keys have features that {result['dtype']} cannot hold")
+    if result["skipped"]:
+        out.print(f"{result['skipped']:,} keys are skipped: they have features that {result['dtype']} cannot hold")
     if result["leftovers"]["files"]:
         left = result["leftovers"]
         out.print(f"{left['files']} files of an interrupted run ({left['bytes'] / 1e6:,.1f} MB) are not part of it")

@@ -7,9 +7,9 @@ from typing import Any
 import polars as pl
 
 from cache import FeatureStore
-from cache.keys import Keys
+from cache.keys import Keys, key_column
 from cache.verify import Findings, leftovers
-from extract.tables import key_column, read_table
+from extract.tables import read_table
 from pipelines.artefacts import open_run, read_json
 from pipelines.recipe import Recipe
 
@@ -51,13 +51,13 @@ def status(recipe: Recipe) -> dict[str, Any]:
         run, store = open_run(recipe)
         for name, kind, rows, keys in dataset_keys(recipe):
             missing = int(store.missing(keys).sum())
-            there = len(keys) - missing - sum(key.tobytes() in store.refused for key in (keys if store.refused else ()))
+            there = len(keys) - missing - sum(key.tobytes() in store.skipped for key in (keys if store.skipped else ()))
             datasets[name] = {
                 "kind": kind,
                 "rows": rows,
                 "features": there,
                 "missing": missing,
-                "quarantined": run["datasets"][name]["put_aside"],
+                "skipped": run["datasets"][name]["skipped"],
                 "bytes": there * store.row_bytes,
                 "fingerprint": store.fingerprint.digest,
                 "engine": store.fingerprint.engine,
@@ -71,7 +71,7 @@ def status(recipe: Recipe) -> dict[str, Any]:
         "format": store.description.format,
         "features": len(store),
         "shards": len(store.entries),
-        "refused": len(store.refused),
+        "skipped": len(store.skipped),
         "bytes": sum(entry.bytes for entry in store.entries),
         "payload_bytes": len(store) * store.row_bytes,
         "leftovers": {"files": len(left), "bytes": sum(path.stat().st_size for path in left)},

@@ -2,14 +2,15 @@
 
 import logging
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
+import click
 import typer
 
 from cache import UserError
 from evaluation.suites import SUITES
+from extract.engines import ENGINES
 from pipelines.cache_commands import app as cache_app
 from pipelines.command_line import HELP, SUITE, JsonOption, RecipeOption, finish, one_of
 from pipelines.comparison_commands import app as comparison_app
@@ -28,15 +29,6 @@ app.add_typer(comparison_app)
 app.add_typer(model_app)
 
 ALL = "all"
-
-
-class EngineName(StrEnum):
-    """Engines that can be named on the command line."""
-
-    packed = "packed"
-    padded = "padded"
-    sequential = "sequential"
-    vllm = "vllm"
 
 
 @app.command(epilog="Example: armorm demo-corpus --out data/demo")
@@ -60,12 +52,14 @@ def extract(
         Path | None, typer.Option(help="Read DIR/org/name/file instead of the hub.", metavar="DIR")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Raw rows to read of each data set.")] = None,
-    engine: Annotated[EngineName | None, typer.Option(help="In place of the recipe's.")] = None,
-    shard: Annotated[
+    engine: Annotated[
+        str | None, typer.Option(click_type=click.Choice(list(ENGINES)), help="In place of the recipe's.")
+    ] = None,
+    worker: Annotated[
         str,
         typer.Option(
-            help="Compute one of N shares and write no tables: 1/N to N/N, or 'auto' for the number that torchrun"
-            " or a SLURM array gives. When all shares are there, a run without --shard writes the tables.",
+            help="Be one of N workers, compute its part and write no tables: 1/N to N/N, or 'auto' for the number that"
+            " torchrun or a SLURM array gives. When all are done, a run without --worker writes the tables.",
             metavar="I/N",
         ),
     ] = "1/1",
@@ -80,22 +74,22 @@ def extract(
     as_json: JsonOption = False,
 ) -> None:
     """Run every data set of a recipe through the backbone once, into the feature store."""
+    from extract.worker_number import read_worker
     from pipelines.extract_features import extract as run
     from pipelines.interrupts import interrupted_by_termination
     from pipelines.progress import reporting
     from pipelines.recipe import read_recipe
-    from pipelines.share import read_share
     from pipelines.show import show_extract
 
     settings = read_recipe(recipe)
-    share = read_share(shard, workers)
+    number = read_worker(worker, workers)
     with reporting() as progress, interrupted_by_termination():
         result = run(
             settings,
             data_root=data_root,
             limit=limit,
-            engine=engine.value if engine else None,
-            share=share,
+            engine=engine,
+            worker=number,
             workers=workers,
             progress=progress,
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from cache import FeatureStore, UserError
+from cache.keys import key_column
 from evaluation import results
 from evaluation.judging import judge_suite, with_features
 from evaluation.scored import scored_frame
@@ -14,10 +15,11 @@ from evaluation.scorers.beside_rules import scores_of, tables_of
 from evaluation.suites import SUITES
 from evaluation.suites.suite import Suite
 from extract.tables import SUITES as COLUMNS
-from extract.tables import key_column, read_table
+from extract.tables import read_table
+from heads.kinds.fitted import PairwiseHeads
 from pipelines.artefacts import open_run, write_json
 from pipelines.fitted_model import FittedModel
-from pipelines.other_heads import OtherHeads
+from pipelines.other_heads import read_other_heads
 from pipelines.other_scorers import read_other_scores
 from pipelines.recipe import Recipe
 from pipelines.scored_responses import analysis_path, write_scored
@@ -33,7 +35,7 @@ class _Fitted:
     fingerprint: str
     store: FeatureStore
     model: FittedModel
-    others: OtherHeads
+    others: PairwiseHeads
     table: pl.DataFrame
     """Of the responses of all suites."""
 
@@ -47,7 +49,7 @@ class _Fitted:
                 f"{recipe.folder / 'tables' / 'suites.parquet'} was written by an earlier version:"
                 " run `armorm extract` again; what is stored already is used again"
             )
-        return cls(recipe, run["fingerprint"], store, model, OtherHeads.read(recipe), table)
+        return cls(recipe, run["fingerprint"], store, model, read_other_heads(recipe), table)
 
     def rows_of(self, suite: Suite) -> pl.DataFrame:
         """The lines of the data sets that hold this suite's rows."""
@@ -92,7 +94,7 @@ def _evaluate(fitted: _Fitted, suite: Suite) -> results.Suite:
     if judged.is_empty() and missing:
         raise UserError(
             f"none of the {len(missing)} rows of {suite.name} can be judged; the first, {missing[0].row!r}:"
-            f" {missing[0].missing}; see {recipe.folder / 'quarantine.jsonl'}"
+            f" {missing[0].missing}; see {recipe.folder / 'skipped.jsonl'}"
         )
     if judged.is_empty():
         sources = " or ".join(f"source = {source!r}" for source in suite.sources)

@@ -11,7 +11,7 @@ from cache import Fingerprint, UserError
 from export.explanation import explain_scored, explanation
 from export.reward_model import RewardModel
 from extract.backbone import Backbone, find_backbone
-from extract.engines import choose_device
+from extract.engines.choice import choose_device
 from extract.engines.sequential import SequentialEngine
 from extract.packing import Request
 from extract.records import Message

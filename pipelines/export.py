@@ -19,7 +19,7 @@ from export.reward_model import RewardModel
 from export.turns import TurnMarkers
 from export.weights import Weights
 from extract.backbone import Backbone, find_backbone
-from extract.engines import choose_device
+from extract.engines.choice import choose_device
 from extract.engines.sequential import SequentialEngine
 from extract.templating import ConversationEncoder
 from gating.settings import RESPONSE_TOKENS

@@ -11,21 +11,22 @@ import torch
 
 from cache import FeatureStore, UserError
 from cache.progress import Progress
-from cache.share import WHOLE, Share
+from cache.worker import ALONE, Worker
 from extract.backbone import Backbone, find_backbone
 from extract.collect import Dataset, collect
-from extract.counts import count
-from extract.engines import ENGINES, choose_device, choose_engine
-from extract.engines.elsewhere import EngineElsewhere
+from extract.engines import ENGINES
+from extract.engines.choice import choose_device, choose_engine
 from extract.engines.engine import Engine
+from extract.engines.loader import EngineLoader
 from extract.ray.cluster import address_of
 from extract.ray.workers import Workers, fill_with_workers
+from extract.results import Extract, count_rows
 from extract.run import fill
 from extract.settings import DatasetSettings, EngineName
 from extract.sources import SOURCES
 from extract.sources.files import MissingDatasetError, locate
 from extract.templating import ConversationEncoder
-from extract.unusable import without_refused
+from extract.unusable import without_skipped
 from pipelines.artefacts import data_settings, read_json, write_json
 from pipelines.recipe import DERIVED, Recipe, ScaledRatings
 
@@ -38,7 +39,7 @@ def extract(
     data_root: Path | None,
     limit: int | None,
     engine: EngineName | None,
-    share: Share = WHOLE,
+    worker: Worker = ALONE,
     workers: int = 1,
     progress: Progress,
 ) -> dict[str, Any]:
@@ -49,8 +50,8 @@ def extract(
         data_root: in place of the recipe's.
         limit: read at most this many raw rows of each data set.
         engine: in place of the recipe's.
-        share: compute this share of the features and write no tables: the run of the whole does, when all
-            shares are there.
+        worker: which of several workers this process is; one of several computes its features and writes no tables.
+            A run by a single worker writes them when all workers are done.
         workers: processes that compute; more than one by way of Ray.
         progress: told rows read and tokens computed.
 
@@ -70,52 +71,51 @@ def extract(
     _make_folder(recipe)
     _refuse_other_run(recipe, fingerprint.digest)
     encoder = ConversationEncoder(backbone.tokenizer, recipe.backbone, backbone.vocabulary)
-    datasets, revisions, absent = _find(recipe, data_root or recipe.data_root, limit)
-    derived = [pairs for pairs in recipe.pairs if pairs.source == DERIVED and pairs.ratings not in absent]
+    datasets, revisions, missing = _find(recipe, data_root or recipe.data_root, limit)
+    derived = [pairs for pairs in recipe.pairs if pairs.source == DERIVED and pairs.ratings not in missing]
     objectives = [objective.name for objective in recipe.objectives]
     collected = collect(datasets, derived, objectives, encoder, recipe.split, progress)
     log.info(
-        "%s distinct sequences, %s unique tokens, %s rows put aside so far",
+        "%s distinct sequences, %s unique tokens, %s rows skipped so far",
         f"{len(collected.request.keys()):,}",
         f"{collected.request.tokens():,}",
-        f"{len(collected.quarantine):,}",
+        f"{len(collected.skipped):,}",
     )
     store = FeatureStore.create(recipe.store.root, fingerprint, backbone.hidden_size, recipe.store.format)
     sizes = {"pack_tokens": recipe.extract.pack_tokens, "shard_rows": recipe.store.shard_rows}
     if several is None:
         load = partial(_load, engine, backbone, recipe)
-        outcome = fill(store, collected.request, load, **sizes, share=share, progress=progress)
+        outcome = fill(store, collected.request, load, **sizes, worker=worker, progress=progress)
     else:
-        load_elsewhere = EngineElsewhere.of(engine, backbone, recipe.backbone, recipe.extract).on
-        outcome = fill_with_workers(store, collected.request, load_elsewhere, several, **sizes, progress=progress)
-    tables = without_refused(collected.tables, store.refused, collected.quarantine)
-    counts = count(collected.kinds, tables, collected.quarantine)
-    result = {
-        "rows": sum(count.rows for count in counts.values()),
-        "unique_tokens": collected.request.tokens(),
-        "tokens_computed": outcome.tokens_computed,
-        "features_new": outcome.features_new,
-        "features_reused": outcome.features_reused,
-        "quarantined": len(collected.quarantine),
-        "seconds": time.monotonic() - started,
-        "seconds_extracting": outcome.seconds,
-        "device": where,
-        "engine": engine,
-        "share": str(share),
-        "fingerprint": fingerprint.digest,
-        "store": str(store.folder),
-        "limit": limit,
-        "absent": absent,
-        "revisions": revisions,
-        "datasets": {name: asdict(count) for name, count in counts.items()},
-        "settings": data_settings(recipe),
-    }
-    if share == WHOLE:
+        load_on = EngineLoader.of(engine, backbone, recipe.backbone, recipe.extract).on
+        outcome = fill_with_workers(store, collected.request, load_on, several, **sizes, progress=progress)
+    tables = without_skipped(collected.tables, store.skipped, collected.skipped)
+    counts = count_rows(collected.kinds, tables, collected.skipped)
+    extracted = Extract(
+        rows=sum(count.rows for count in counts.values()),
+        unique_tokens=collected.request.tokens(),
+        tokens_computed=outcome.tokens_computed,
+        features_new=outcome.features_new,
+        features_reused=outcome.features_reused,
+        skipped=len(collected.skipped),
+        seconds=time.monotonic() - started,
+        seconds_extracting=outcome.seconds,
+        device=where,
+        engine=engine,
+        worker=str(worker),
+        store=str(store.folder),
+        limit=limit,
+        missing=missing,
+        revisions=revisions,
+        datasets=counts,
+    )
+    result = asdict(extracted) | {"fingerprint": fingerprint.digest, "settings": data_settings(recipe)}
+    if worker == ALONE:
         tables.write(recipe.folder / "tables")
-        collected.quarantine.write(recipe.folder / "quarantine.jsonl")
+        collected.skipped.write(recipe.folder / "skipped.jsonl")
         write_json(recipe.folder / "extract.json", result)
     else:
-        log.info("share %s is done; when all are, run extract without --shard: it writes the tables", share)
+        log.info("worker %s is done; when all are, run extract without --worker: it writes the tables", worker)
     return result
 
 
@@ -154,21 +154,21 @@ def _refuse_other_run(recipe: Recipe, fingerprint: str) -> None:
 def _find(
     recipe: Recipe, data_root: Path | None, limit: int | None
 ) -> tuple[list[Dataset], dict[str, str], dict[str, str]]:
-    """All data sets that are there, the commits of those from the hub, and name -> reason of those absent."""
+    """All data sets that are there, the commits of those from the hub, and name -> reason of those missing."""
     found: list[Dataset] = []
     revisions = _earlier_revisions(recipe)
-    absent: dict[str, str] = {}
+    missing: dict[str, str] = {}
     named = [*recipe.ratings, *(pairs for pairs in recipe.pairs if pairs.source != DERIVED), *recipe.suites]
     for settings in named:
         try:
             found.append(_dataset(recipe, settings, data_root, limit, revisions))
         except MissingDatasetError as error:
-            if recipe.absent_datasets == "refuse":
+            if recipe.missing_datasets == "refuse":
                 raise
-            absent[settings.name] = str(error)
+            missing[settings.name] = str(error)
     if not any(dataset.source.kind == "ratings" for dataset in found):
         raise UserError("none of the recipe's rating sets is there: check --data-root, or data_root in the recipe")
-    return found, revisions, absent
+    return found, revisions, missing
 
 
 def _earlier_revisions(recipe: Recipe) -> dict[str, str]:

@@ -3,21 +3,19 @@
 import logging
 import resource
 import time
+from dataclasses import asdict
 from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from cache.progress import Progress
 from extract.tables import read_table
+from heads.results import Heads
 from heads.ridge.objective_fit import FittedObjective
-from heads.ridge.selection import FittedHeads
 from heads.ridge.selection import fit_heads as fit
-from heads.ridge.statistics import GramStatistics
+from heads.ridge.uncertainty import calibrate
 from pipelines.artefacts import heads_inputs, open_run, write_arrays, write_json
 from pipelines.recipe import Recipe
 from pipelines.run_statistics import update_statistics
-from pipelines.run_uncertainty import calibrate, summary, write_uncertainty
+from pipelines.run_uncertainty import write_uncertainty
 
 log = logging.getLogger(__name__)
 
@@ -40,35 +38,35 @@ def fit_heads(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
     run, store = open_run(recipe)
     examples = read_table(recipe.folder / "tables", "examples")
     inputs = heads_inputs(recipe)
-    statistics, counts = update_statistics(recipe, run["fingerprint"], store, examples, progress)
-    heads = fit(statistics, recipe.heads, skip_unfit=recipe.absent_datasets == "skip", progress=progress)
+    updated = update_statistics(recipe, run["fingerprint"], store, examples, progress)
+    statistics = updated.statistics
+    heads = fit(statistics, recipe.heads, skip_unfit=recipe.missing_datasets == "skip", progress=progress)
     for head in heads.objectives:
         _warn(head)
     write_arrays(
         recipe.folder / "heads.safetensors",
-        {"weight": _weights(heads, statistics, recipe.heads.layer)},
+        {"weight": heads.weight(statistics.layers)},
         {"objectives": "\n".join(head.name for head in heads.objectives)},
     )
     uncertainty = heads.uncertainty
     if uncertainty is not None:
-        calibrate(uncertainty, recipe, store, examples, [head.name for head in heads.objectives])
+        calibrate(uncertainty, store, examples, [head.name for head in heads.objectives], recipe.split.seed)
     write_uncertainty(recipe, uncertainty, inputs)
-    result = {
-        "objectives": {head.name: _report(head) for head in heads.objectives},
-        "skipped": heads.skipped,
-        "alphas": sorted(recipe.heads.alphas),
-        "rows": len(examples),
-        **counts,
-        "features": statistics.width,
-        "fitted_on": f"training and validation rows, with the penalty chosen {CHOSEN_BY[recipe.heads.choose]}",
-        "layer": recipe.heads.layer,
-        "uncertainty": None if uncertainty is None else summary(uncertainty),
-        "fingerprint": run["fingerprint"],
-        "recipe": recipe.digest,
-        "inputs": inputs,
-        "seconds": time.monotonic() - started,
-        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
-    }
+    found = Heads(
+        objectives={head.name: head.result() for head in heads.objectives},
+        skipped=heads.skipped,
+        alphas=tuple(sorted(recipe.heads.alphas)),
+        rows=len(examples),
+        rows_read=updated.rows_read,
+        rows_reused=updated.rows_reused,
+        features=statistics.width,
+        fitted_on=f"training and validation rows, with the penalty chosen {CHOSEN_BY[recipe.heads.choose]}",
+        layer=recipe.heads.layer,
+        uncertainty=None if uncertainty is None else uncertainty.summary(),
+        seconds=time.monotonic() - started,
+        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    )
+    result = asdict(found) | {"fingerprint": run["fingerprint"], "recipe": recipe.digest, "inputs": inputs}
     write_json(recipe.folder / "heads.json", result)
     return result
 
@@ -82,26 +80,3 @@ def _warn(head: FittedObjective) -> None:
             head.name,
             head.alpha,
         )
-
-
-def _weights(heads: FittedHeads, statistics: GramStatistics, layer: int | None) -> NDArray[np.float32]:
-    """Heads over all layers' features, 0 where they do not look. Shape (k, layers * d)."""
-    weights = np.zeros((len(heads.objectives), statistics.width), dtype=np.float32)
-    hidden = statistics.width // statistics.layers
-    columns = slice(None) if layer is None else slice(layer * hidden, (layer + 1) * hidden)
-    weights[:, columns] = np.stack([head.weight for head in heads.objectives])
-    return weights
-
-
-def _report(head: FittedObjective) -> dict[str, Any]:
-    return {
-        "rows": head.rows,
-        "validation_rows": head.validation_rows,
-        "alpha": head.alpha,
-        "validation_mse": head.validation_mse,
-        "pearson": head.pearson,
-        "validation_path": head.validation_path,
-        "degrees_of_freedom": head.degrees_of_freedom,
-        "condition": head.condition,
-        "constant": head.constant,
-    }

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cache import FeatureStore, UserError
-from cache.keys import Keys
+from cache.keys import Keys, key_column, unique_keys
 from cache.progress import Progress
-from extract.tables import key_column, read_table, unique_keys
+from extract.tables import read_table
 from gating.debiasing import Debiasing
 from gating.gate_pairs import GatePairs, refuse_undecided
 from gating.settings import GateSettings

@@ -4,12 +4,13 @@ import time
 
 import polars as pl
 
+from cache.keys import unique_keys
 from cache.progress import Progress
 from evaluation.rating_agreement import agreement_by_dataset
 from evaluation.results import Ratings
-from extract.tables import read_table, unique_keys
+from extract.tables import read_table
 from heads.kinds.layers import LayerChoice
-from heads.ridge.ablations import RidgeAblations
+from heads.ridge.estimator import train_only_heads
 from heads.ridge.subset import VALIDATION
 from heads.stored import predict_stored
 from pipelines.artefacts import open_run, read_json, write_json
@@ -32,7 +33,7 @@ def held_out_ratings(recipe: Recipe, progress: Progress) -> Ratings:
     objectives = Heads.read(recipe).objectives
     report = read_json(recipe.folder / "heads.json", "fit-heads")
     alphas = {name: report["objectives"][name]["alpha"] for name in objectives}
-    weights = RidgeAblations(read_statistics(recipe), alphas, recipe.heads).weight  # (k, m)
+    weights = train_only_heads(read_statistics(recipe), alphas, recipe.heads)  # (k, m)
     layers = list(range(store.layers))
     chosen = layers if recipe.heads.layer is None else [recipe.heads.layer]
     weights = LayerChoice.of(layers, chosen, store.hidden_size).widen(weights)  # (k, layers * d)

@@ -47,7 +47,7 @@ class Recipe(BaseModel):
     """Folder of all runs."""
     data_root: Path | None = None
     """Hub-shaped folder to read data sets from, `data_root/org/name/file`, instead of the hub."""
-    absent_datasets: Literal["refuse", "skip"] = "refuse"
+    missing_datasets: Literal["refuse", "skip"] = "refuse"
     """What to do with a data set that is not there. With 'skip' objectives it leaves without enough ratings
     are skipped too; every one is named."""
     note: str = ""

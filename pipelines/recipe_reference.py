@@ -21,8 +21,9 @@ from extract.settings import (
 )
 from extract.sources import SOURCES
 from gating.settings import DebiasingSettings, GateSettings
+from heads.kinds.registry import NAMES, kind_of
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
-from heads.settings import HeadSettings, MlpSettings, OrdinalSettings, OtherHeadSettings, SlicSettings
+from heads.settings import HeadSettings, OtherHeadSettings
 from pipelines.recipe import Recipe, ScaledRatings
 
 HEAD = """# The recipe
@@ -43,9 +44,7 @@ TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
     ("[[suites]]", SuiteSettings),
     ("[heads]", HeadSettings),
     ("[other_heads]", OtherHeadSettings),
-    ("[other_heads.slic]", SlicSettings),
-    ("[other_heads.mlp]", MlpSettings),
-    ("[other_heads.ordinal]", OrdinalSettings),
+    *((f"[other_heads.{name}]", kind_of(name).settings) for name in NAMES),
     ("[debiasing]", DebiasingSettings),
     ("[gate]", GateSettings),
 )
@@ -69,7 +68,7 @@ def reference() -> str:
 
 def _table(title: str, model: type[BaseModel]) -> str:
     about = " ".join((model.__doc__ or "").split())
-    rows = [_row(name, field) for name, field in model.model_fields.items() if not _is_table(field)]
+    rows = [_row(name, field) for name, field in model.model_fields.items() if not _is_table(name, field)]
     return f"## {title}\n\n{about}\n\n| key | type | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
 
 
@@ -108,10 +107,10 @@ def _type(annotation: Any) -> str:
     return _type(arguments[0])
 
 
-def _is_table(field: FieldInfo) -> bool:
+def _is_table(name: str, field: FieldInfo) -> bool:
     """Whether the field is a table with a section of its own."""
     own = {model for _, model in TABLES}
-    return field.annotation in own or bool(own.intersection(get_args(field.annotation)))
+    return name in NAMES or field.annotation in own or bool(own.intersection(get_args(field.annotation)))
 
 
 if __name__ == "__main__":

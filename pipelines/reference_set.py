@@ -7,8 +7,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cache import FeatureStore, UserError
+from cache.keys import unique_keys
 from cache.progress import Progress
-from extract.tables import read_table, unique_keys
+from extract.tables import read_table
 from gating.debiasing import Debiasing, fit_debiasing
 from gating.settings import RESPONSE_TOKENS
 from heads.stored import predict_stored

@@ -26,8 +26,8 @@ from pipelines.scored_responses import read_scored
 
 log = logging.getLogger(__name__)
 
-QUARANTINED = 50
-"""Rows put aside that the page names one by one."""
+SKIPPED = 50
+"""Number of skipped rows that the page names one by one."""
 
 PAGE = "report.html"
 
@@ -98,7 +98,7 @@ def read(recipe: Recipe, *, plots: bool) -> ReportInputs:
         analyses=_analyses(recipe, suites),
         scored=scored,
         texts=_texts(recipe, missing) if scored is not None else None,
-        skipped=_quarantined(recipe),
+        skipped=_skipped(recipe),
         missing=missing,
         plots=plots,
     )
@@ -166,13 +166,13 @@ def _texts(recipe: Recipe, missing: dict[str, str]) -> pl.DataFrame | None:
         return None
 
 
-def _quarantined(recipe: Recipe) -> tuple[File, ...]:
-    path = recipe.folder / "quarantine.jsonl"
+def _skipped(recipe: Recipe) -> tuple[File, ...]:
+    path = recipe.folder / "skipped.jsonl"
     if not path.exists():
         return ()
     try:
         with path.open(encoding="utf-8") as lines:
-            return tuple(json.loads(line) for line in islice(lines, QUARANTINED))
+            return tuple(json.loads(line) for line in islice(lines, SKIPPED))
     except ValueError as error:
         raise UserError(f"{path} is damaged ({error}): run `armorm extract` again") from None
 

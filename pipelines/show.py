@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from cache.share import WHOLE
+from cache.worker import ALONE
 from evaluation.numbers import number
 from evaluation.results import Report
 from evaluation.rule_names import RULE_NAMES
@@ -24,19 +24,19 @@ def console() -> Console:
 
 
 def show_extract(result: dict[str, Any], recipe: Recipe) -> None:
-    """Rows used and put aside by data set, and what the run computed."""
+    """Rows used and skipped by data set, and what the run computed."""
     out = console()
     table = Table("data set", "kind", title=f"{recipe.name}: rows")
-    for heading in ("rows", "used", "put aside", "ratings left out"):
+    for heading in ("rows", "used", "skipped", "ratings skipped"):
         table.add_column(heading, justify="right")
     table.add_column("why", overflow="fold")
     for name, count in result["datasets"].items():
         why = "; ".join(f"{number} × {reason}" for reason, number in list(count["reasons"].items())[:3])
-        figures = (f"{count[key]:,}" for key in ("rows", "used", "put_aside", "ratings_left_out"))
+        figures = (f"{count[key]:,}" for key in ("rows", "used", "skipped", "ratings_skipped"))
         table.add_row(name, count["kind"], *figures, why)
     out.print(table)
-    for name, reason in result["absent"].items():
-        out.print(f"absent: {name} ({reason})", highlight=False)
+    for name, reason in result["missing"].items():
+        out.print(f"missing: {name} ({reason})", highlight=False)
     if result["features_new"] == 0:
         out.print(f"no forward pass: all {result['features_reused']:,} features were in {result['store']} already")
     else:
@@ -46,8 +46,8 @@ def show_extract(result: dict[str, Any], recipe: Recipe) -> None:
             f" {result['tokens_computed']:,} tokens in {result['seconds_extracting']:.1f} s"
             f" ({rate:,.0f} tokens/s, {result['device']}); store: {result['store']}"
         )
-    if result["quarantined"] and result["share"] == str(WHOLE):
-        out.print(f"every row put aside, with its reason: {recipe.folder / 'quarantine.jsonl'}")
+    if result["skipped"] and result["worker"] == str(ALONE):
+        out.print(f"every skipped row, with its reason: {recipe.folder / 'skipped.jsonl'}")
 
 
 def show_heads(result: dict[str, Any], recipe: Recipe) -> None:
@@ -110,12 +110,13 @@ def show_other_heads(result: dict[str, Any], recipe: Recipe) -> None:
         )
     for name, objectives in result["objectives"].items():
         table = Table("objective", title=f"{recipe.name}: {name} head beside the ridge")
-        for heading in ("levels", "alpha", "validation MSE", "ridge", "Pearson", "ridge"):
+        details = list(dict.fromkeys(key for head in objectives.values() for key in head["details"]))
+        for heading in (*(key.replace("_", " ") for key in details), "validation MSE", "ridge", "Pearson", "ridge"):
             table.add_column(heading, justify="right")
         for objective, head in objectives.items():
             errors = (f"{head[key]:.4f}" for key in ("validation_mse", "ridge_validation_mse"))
             correlations = (number(head[key]) for key in ("pearson", "ridge_pearson"))
-            table.add_row(objective, str(head["levels"]), f"{head['alpha']:g}", *errors, *correlations)
+            table.add_row(objective, *(f"{head['details'][key]:.4g}" for key in details), *errors, *correlations)
         out.print(table)
         for objective, reason in result["skipped"][name].items():
             out.print(f"{name} not fitted: {objective} ({reason})", highlight=False)

@@ -43,7 +43,7 @@ def show_ablations(result: dict[str, Any], recipe: Recipe) -> None:
 
 
 def _by_objective(result: dict[str, Any], recipe: Recipe) -> Table:
-    shares = sorted({point["share"] for curve in result["rows"].values() for point in curve})
+    shares = sorted({point["fraction"] for curve in result["rows"].values() for point in curve})
     title = f"{recipe.name}: validation Pearson of each objective"
     table = Table(
         "objective", title=title, caption="shares: of the training rows; others: all other heads, best combined"
@@ -51,7 +51,7 @@ def _by_objective(result: dict[str, Any], recipe: Recipe) -> Table:
     for heading in ("rows", "alpha", *(f"1/{round(1 / share)}" for share in shares), "all", "others"):
         table.add_column(heading, justify="right")
     for name, head in result["baseline"].items():
-        curve = {point["share"]: point["pearson"] for point in result["rows"][name]}
+        curve = {point["fraction"]: point["pearson"] for point in result["rows"][name]}
         others = result["objectives"].get(name, {}).get("pearson")
         figures = (*(curve.get(share) for share in shares), head["pearson"], others)
         table.add_row(name, f"{result['train_rows'][name]:,}", f"{head['alpha']:g}", *map(number, figures))
@@ -60,14 +60,14 @@ def _by_objective(result: dict[str, Any], recipe: Recipe) -> Table:
 
 def _without(name: str, left: dict[str, Any], baseline: dict[str, Any]) -> str:
     told = []
-    if left["lost"]:
-        objectives = "objective" if len(left["lost"]) == 1 else "objectives"
-        told.append(f"{len(left['lost'])} {objectives} lost ({', '.join(left['lost'])})")
+    if left["skipped"]:
+        objectives = "objective" if len(left["skipped"]) == 1 else "objectives"
+        told.append(f"{len(left['skipped'])} {objectives} skipped ({', '.join(left['skipped'])})")
     told += [
         f"{objective} {number(baseline[objective]['pearson'])} -> {number(score['pearson'])}"
         for objective, score in left["objectives"].items()
     ]
-    rest = len(baseline) - len(left["lost"]) - len(left["objectives"])
+    rest = len(baseline) - len(left["skipped"]) - len(left["objectives"])
     return f"without {name}: " + "; ".join([*told, f"{rest} unchanged"])
 
 

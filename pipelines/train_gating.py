@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 
 from cache import FeatureStore
+from cache.keys import unique_keys
 from cache.progress import Progress
-from extract.tables import unique_keys
 from gating.collapse import summarise
 from gating.gate_pairs import BLOCK_ROWS
 from gating.rules import RULES
@@ -20,10 +20,9 @@ from gating.rules.rule import PairRewards, Responses
 from gating.task_router import TaskRouter
 from gating.trained_gate import TrainedGate
 from gating.training import train_gate
-from heads.kinds.bradley_terry import LinearPairwiseHead, choose_strength
-from heads.stored import predict_stored
+from heads.kinds.bradley_terry import LinearPairwiseHead, select_c
+from heads.stored import feature_differences, predict_stored
 from pipelines.artefacts import Arrays, gating_inputs, open_run, write_arrays, write_json
-from pipelines.feature_differences import feature_differences
 from pipelines.fit_other_heads import fit_other_heads
 from pipelines.fitted_model import Heads
 from pipelines.gate_inputs import GateInputs, read_gate_inputs, read_pairs
@@ -50,7 +49,7 @@ def train_gating(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
     pairs = read_pairs(recipe, store)
     others = fit_other_heads(recipe, store, progress)
     debiasing, held_out_correlations = debias(recipe, store, heads, progress)
-    plain, strength = _bradley_terry(recipe, store, pairs)  # before the prompts are read: both at once are large
+    plain = _bradley_terry(recipe, store, pairs)  # before the prompts are read: both at once are large
     inputs = read_gate_inputs(pairs, store, heads, debiasing, progress)
     gate_started = time.monotonic()
     trained = train_gate(inputs.gate_pairs("train"), inputs.gate_pairs("validation"), recipe.gate, progress)
@@ -92,7 +91,7 @@ def train_gating(recipe: Recipe, *, progress: Progress) -> dict[str, Any]:
         "ties": {split: int(inputs.tied[inputs.rows(split)].sum()) for split in ("train", "validation")},
         "uniform_validation_accuracy": rules["uniform"]["accuracy"],
         "bradley_terry_validation_accuracy": rules["bradley_terry"]["accuracy"],
-        "bradley_terry_strength": strength,
+        "bradley_terry_C": plain.C,
         "other_heads": others,
         **accuracies,
         "best_step": trained.best.step,
@@ -138,16 +137,16 @@ def _fit_rules(inputs: GateInputs, router: TaskRouter, tasks: int) -> dict[str, 
     return {name: dict(rule.fit(pairs)) for name, rule in RULES.items()}
 
 
-def _bradley_terry(recipe: Recipe, store: FeatureStore, pairs: pl.DataFrame) -> tuple[LinearPairwiseHead, float]:
-    """The plain head on the decided pairs' differences of features, and its strength."""
+def _bradley_terry(recipe: Recipe, store: FeatureStore, pairs: pl.DataFrame) -> LinearPairwiseHead:
+    """The plain head on the decided pairs' differences of features."""
     decided = pairs.filter(~pl.col("tied"))
     keys, (chosen, rejected) = unique_keys(decided["chosen_key"], decided["rejected_key"])
     train, validation = (
         feature_differences(store, keys, chosen[rows], rejected[rows])
         for rows in (np.flatnonzero(decided["split"] == split) for split in ("train", "validation"))
     )
-    plain, _ = choose_strength(train, validation, recipe.heads.bradley_terry_strengths)
-    return plain, plain.strength
+    plain, _ = select_c(train, validation, recipe.heads.bradley_terry_C)
+    return plain
 
 
 def _both_sides(

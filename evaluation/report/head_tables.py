@@ -33,13 +33,13 @@ def penalties(run: ReportInputs) -> list[dict[str, Any]]:
 
 def shares(run: ReportInputs) -> list[float]:
     """The shares of the training rows that heads were fitted on, the smallest first."""
-    return sorted({point["share"] for curve in run.ablations.get("rows", {}).values() for point in curve})
+    return sorted({point["fraction"] for curve in run.ablations.get("rows", {}).values() for point in curve})
 
 
 def ablated(run: ReportInputs) -> Iterator[dict[str, Any]]:
     """Each objective's correlation with fewer rows, and by the heads of all others."""
     for name, head in run.ablations.get("baseline", {}).items():
-        curve = {point["share"]: point["pearson"] for point in run.ablations["rows"].get(name, [])}
+        curve = {point["fraction"]: point["pearson"] for point in run.ablations["rows"].get(name, [])}
         yield {
             "objective": name,
             "rows": run.ablations["train_rows"][name],

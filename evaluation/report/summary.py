@@ -63,7 +63,7 @@ def tiles(run: ReportInputs) -> list[Tile]:
                 "Pearson of the heads, median", number(middle, 2), f"{number(min(heads), 2)} to {number(max(heads), 2)}"
             )
         )
-    made.append(Tile("rows read", count(run.extract["rows"]), f"{count(run.extract['quarantined'])} skipped"))
+    made.append(Tile("rows read", count(run.extract["rows"]), f"{count(run.extract['skipped'])} skipped"))
     return made
 
 

@@ -13,7 +13,7 @@ from evaluation.results import RewardModelScorer
 from evaluation.scorers.answers import Answers, key_of
 from evaluation.scorers.scorer import ScorerKind, SuiteScores, Task, count_rows, score_table
 from extract.backbone import locate_model
-from extract.engines import choose_device
+from extract.engines.choice import choose_device
 
 log = logging.getLogger(__name__)
 

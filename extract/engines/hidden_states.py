@@ -1,4 +1,4 @@
-"""Reading chosen rows of chosen hidden states out of one forward pass."""
+"""Reading selected rows of selected hidden states out of one forward pass."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from cache import UserError
 
 
 def decoder_layers(model: nn.Module) -> nn.ModuleList:
-    """The layers of a decoder, whatever its family calls them.
+    """The layers of a decoder of any family.
 
     Raises:
-        UserError: they are not found.
+        UserError: the layers are not found.
     """
     for name in ("layers", "h"):
         layers = getattr(model, name, None)
@@ -22,10 +22,10 @@ def decoder_layers(model: nn.Module) -> nn.ModuleList:
 
 
 class HiddenStateReader:
-    """Runs a decoder and keeps only the rows asked for, so that no layer's states are held whole.
+    """Runs a decoder and stores only the requested rows, so that no layer's states stay in memory as a whole.
 
     Layers are numbered as transformers numbers `hidden_states`: 0 is the embeddings, i is the output of
-    decoder layer i, and the last one (-1) lies behind the final norm.
+    decoder layer i, and the last one (-1) comes after the final norm.
     """
 
     def __init__(self, model: nn.Module, layers: tuple[int, ...]) -> None:
@@ -37,13 +37,13 @@ class HiddenStateReader:
         self._rows: Tensor | None = None
         self._kept: dict[int, Tensor] = {}
         for index in set(self._indices) - {count}:
-            # hidden_states[i] is what decoder layer i is given.
+            # hidden_states[i] is the input of decoder layer i.
             self.layers[index].register_forward_pre_hook(self._keeper(index))
 
     def skip_unread_rows(self) -> None:
-        """Let the last layer's feed-forward part compute the rows that are read alone; no other is used again.
+        """Restrict the last layer's feed-forward part to the rows that are read; the others are not used again.
 
-        What it adds to the others becomes 0. It is most of a layer: 81 % of the multiplications in Llama 3 8B.
+        The other rows get an output of 0. That part is most of a layer: 81 % of the multiplications in Llama 3 8B.
         """
         feed_forward = getattr(self.layers[-1], "mlp", None)
         if feed_forward is None:
@@ -61,11 +61,11 @@ class HiddenStateReader:
         feed_forward.forward = rows_alone
 
     def read(self, rows: Tensor, **inputs: Any) -> Tensor:
-        """Run the model on a batch; the states at `rows` of it.
+        """Run the model on a batch and return its states at `rows`.
 
         Args:
             rows: (m,) int64, indices into the batch's positions, one sequence after another.
-            inputs: what the model is called with.
+            inputs: keyword arguments for the model.
 
         Returns:
             (m, layers, hidden_size), float32, on the model's device.

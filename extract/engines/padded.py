@@ -1,4 +1,4 @@
-"""Padded batches, longest sequences together: for backbones whose attention cannot be exchanged."""
+"""The padded engine: batches of sequences of like length, for backbones whose attention cannot be exchanged."""
 
 from collections.abc import Iterable, Iterator
 
@@ -14,16 +14,16 @@ from extract.settings import BackboneSettings, ExtractSettings
 
 
 class PaddedEngine:
-    """Runs the conversations of a pack in batches of like length, with the attention that transformers ships.
+    """Runs the conversations of a pack in batches of like length, with the family's own attention.
 
-    Every conversation is computed whole, its prompt included. A batch holds at most `extract.pack_tokens`
-    positions, padding included; out of memory, half as many from then on.
+    Every conversation is computed whole, its prompt included. A batch has at most `extract.pack_tokens`
+    positions, padding included; if memory runs out, all later batches have half as many.
     """
 
     def __init__(
         self, backbone: Backbone, settings: BackboneSettings, extract: ExtractSettings, device: torch.device
     ) -> None:
-        # None lets transformers choose: it knows which families its fast attention is wrong for.
+        # None lets transformers choose: it knows for which families its fast attention is wrong.
         model = backbone.load(settings, device, attention=None)
         self._reader = HiddenStateReader(model, settings.layers)
         self._batches = PaddedBatches(extract.pack_tokens, device)

@@ -1,1 +1,1 @@
-"""Extraction by several processes, by way of Ray."""
+"""Extraction by several processes with Ray."""

@@ -1,4 +1,4 @@
-"""Planned shards as Arrow rows, which any process can read, and back."""
+"""Conversion of planned shards to Arrow rows, which any process can read, and back."""
 
 from collections.abc import Sequence
 
@@ -19,12 +19,12 @@ SCHEMA = pa.schema(
         "responses": pa.list_(pa.list_(TOKEN_IDS)),
     }
 )
-"""One row a shard; its lists have an element for each prompt with responses that share a pack. Keys are not sent:
-they are digests of the token ids, and the receiver computes them."""
+"""One row per shard; its lists have one element per item of the shard's packs. Keys are not sent: they are digests of
+the token ids, and the receiver computes them."""
 
 
 def to_row(request: Request, shard: PlannedShard) -> pa.Table:
-    """A shard with the token ids of all its packs, as a table of one row."""
+    """A shard and the token ids of all its packs, as a table of one row."""
     items = [(number, item, request.token_ids(item)) for number, pack in enumerate(shard.packs) for item in pack]
     responses = [ids for _, _, (_, responses) in items for ids in responses]
     ends = np.cumsum([0, *(len(responses) for _, _, (_, responses) in items)], dtype=np.int32)  # (items + 1,)
@@ -41,7 +41,7 @@ def to_row(request: Request, shard: PlannedShard) -> pa.Table:
 
 
 def from_rows(table: pa.Table) -> list[tuple[Request, PlannedShard]]:
-    """The shards of a table, each with a request that holds what its packs need."""
+    """The shards of a table, each with a request that has the token ids of its packs."""
     return [_from_row({name: table[name][row] for name in SCHEMA.names}) for row in range(len(table))]
 
 

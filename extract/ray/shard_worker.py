@@ -1,4 +1,4 @@
-"""A worker process: it computes and seals the shards that it is given, and reports on each."""
+"""A worker process, which computes and seals the shards it gets, and reports on each."""
 
 import json
 import logging
@@ -28,27 +28,28 @@ REPORT = pa.schema(
         "failure": pa.string(),
     }
 )
-"""One row a shard: its tokens; what was logged at level warning or above; what a user can mend, or the system's
-error, where there was one. Errors go back as text, since one from another process has lost its type and place."""
+"""One row per shard: its number of tokens, the messages logged at level warning or above, and the message of a
+`UserError` (mistake) or an `OSError` (failure), if there was one. Errors are sent as text, since an exception from
+another process has lost its type and traceback."""
 
 MOST_ATTEMPTS = 4
-"""Workers that may die of one shard before the run gives up."""
+"""Number of workers that may die of the same shard before the run fails."""
 
 
 class ShardWorker:
-    """Called with shards as rows, it seals them in the store and gives back reports as rows.
+    """A function of shards, as rows, that seals them in the store and returns reports, as rows.
 
-    The process that plans the shards holds the store's lease; see `cache.lease.hold_as_worker`. A shard may come
-    twice, when the process that had it is thought dead: whoever comes second waits for the first to end, and
-    leaves alone what is sealed.
+    The process that plans the shards holds the store's lease; see `cache.lease.hold_as_worker`. A shard may be given
+    to a second worker if Ray thinks the first one dead: the second waits for the first to end, and computes the shard
+    only if it is not sealed.
     """
 
     def __init__(self, folder: Path, run: str, load_engine: Callable[[], Engine]) -> None:
-        """Take note of the work; nothing is opened or loaded before the first shard.
+        """Store the arguments; the store and the engine are opened with the first shard.
 
         Args:
-            folder: of the store.
-            run: `cache.lease.holder` of the store as the planning process sees it.
+            folder: the store's folder.
+            run: `cache.lease.holder` of the store, as the planning process sees it.
             load_engine: called once.
         """
         self._folder = folder
@@ -61,7 +62,7 @@ class ShardWorker:
             logging.getLogger(room).addHandler(self._notes)
 
     def __call__(self, rows: pa.Table) -> pa.Table:
-        """Seal the shards of `shard_rows.SCHEMA`; returns their reports, as `REPORT` says."""
+        """Seal shards, given as rows of `shard_rows.SCHEMA`; returns their reports, as rows of `REPORT`."""
         reports = []
         for request, shard in from_rows(rows):
             mistake = failure = None
@@ -95,10 +96,10 @@ class ShardWorker:
                 store, engine = self._loaded
                 compute(store, request, [shard], engine, silent)
             attempts.unlink(missing_ok=True)
-            claim.unlink(missing_ok=True)  # who waits for it now, or makes it anew, finds the shard sealed
+            claim.unlink(missing_ok=True)  # a worker that waits for it, or makes it anew, finds the shard sealed
 
     def _count_attempt(self, path: Path, shard: PlannedShard) -> None:
-        """Ray gives a shard whose worker died to another for ever; one that kills every worker must not do that."""
+        """Fail for a shard that kills every worker: Ray would give it to another worker for ever."""
         with path.open("a+", encoding="utf-8") as file:
             file.seek(0)
             before = len(file.readlines())
@@ -123,7 +124,7 @@ class ShardWorker:
 
 
 class _Notes(logging.Handler):
-    """Keeps warnings until they are taken."""
+    """Collects warnings until they are taken."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -1,7 +1,7 @@
 """A run by several workers: this process reads, plans and waits; each worker computes and seals whole shards.
 
-The plan is the one that a run in one process makes, so a run may be begun with one worker and finished with four,
-and every row has the same bytes. Ray Data hands a shard to the next free worker, and to another when one dies.
+The plan is the same as in a run with one process, so a run may be started with one worker and finished with four,
+and every row has the same bytes. Ray Data gives a shard to the next free worker, and to another one if that dies.
 """
 
 import logging
@@ -30,24 +30,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """How many workers there are to be, and where."""
+    """The number of workers of a run, and where they run."""
 
     count: int
     device: str = "auto"
-    """auto: a GPU each where Ray has any, else CPUs; cuda; cpu."""
+    """auto: one GPU per worker if Ray has any, else CPUs; cuda; cpu."""
     address: str = HERE
-    """Of a Ray cluster, or `HERE`."""
+    """Address of a Ray cluster, or `HERE`."""
 
     def __str__(self) -> str:
         where = "this machine" if self.address == HERE else f"the Ray cluster at {self.address}"
         return f"{self.count} workers on {where} ({self.device})"
 
     def check(self) -> None:
-        """Refuse what can be known to fail before anything is read.
+        """Refuse settings that are known to fail, before anything is read.
 
         Raises:
-            UserError: Ray is absent, nobody listens at the address, the device is a single one, or this machine
-                has fewer GPUs than workers.
+            UserError: Ray is not installed, nobody listens at the address, the device is a single one, or this
+                machine has fewer GPUs than workers.
         """
         import_ray()
         refuse_unreachable(self.address)
@@ -78,18 +78,19 @@ def fill_with_workers(
     """As `extract.run.fill`, by several workers.
 
     Args:
-        store: where features go; its folder must be the same one for every worker.
+        store: the store that receives the features; its folder must be the same one for every worker.
         request: the token sequences.
-        load_engine: given the kind of device, 'cuda' or 'cpu', what each worker calls once; it is pickled.
-        workers: how many, and where.
-        pack_tokens: most tokens of a forward pass.
-        shard_rows: a shard is full with the pack that brings it to this many rows.
-        progress: told the number of tokens in sealed shards.
+        load_engine: maps the kind of device, 'cuda' or 'cpu', to the function that each worker calls once to load its
+            engine; that function is pickled.
+        workers: number and place of the workers.
+        pack_tokens: maximum number of tokens in a forward pass.
+        shard_rows: a shard is complete with the pack that brings it to this many rows.
+        progress: called with the number of tokens in sealed shards.
 
     Raises:
-        UserError: another process writes to the store, Ray cannot be reached, or a worker met a user's mistake.
-        OSError: a worker could not write, or a shard's workers died again and again.
-        KeyboardInterrupt: passed on; shards in hand are dropped, sealed ones stay.
+        UserError: another process writes to the store, Ray cannot be reached, or a worker raised a `UserError`.
+        OSError: a worker could not write, or every worker of a shard died.
+        KeyboardInterrupt: passed on; unfinished shards are dropped, sealed ones stay.
     """
     started = time.monotonic()
     with store.writing():
@@ -128,7 +129,7 @@ def _seal_all(
     progress: Progress,
     tokens: int,
 ) -> None:
-    """Have every shard sealed by a worker."""
+    """Let the workers seal all shards."""
     count = min(workers.count, len(shards))
     threads = max(1, (os.cpu_count() or 1) // count) if workers.address == HERE else 1
     with joined(workers.address, count * threads, object_bytes=4 * tokens) as ray:
@@ -139,7 +140,7 @@ def _seal_all(
             "a GPU" if on_gpus else f"{threads} of its processor cores",
         )
         if count < workers.count:
-            log.warning("there are only %s shards to share: a smaller store.shard_rows makes more", count)
+            log.warning("there are only %s shards: a smaller store.shard_rows makes more", count)
         pipeline = Pipeline(
             folder=store.folder.resolve(),
             run=holder(store.folder),
@@ -157,13 +158,13 @@ def _seal_all(
         progress("extracting", done, tokens, "tokens")
         with closing(reports):
             for report in reports:
-                _take_note(report)
+                _log_and_raise(report)
                 done += report["tokens"]
                 progress("extracting", done, tokens, "tokens")
 
 
 def _on_gpus(ray: Any, workers: Workers, count: int) -> bool:
-    """Whether the workers are to have a GPU each."""
+    """Whether each worker gets a GPU."""
     gpus = int(ray.cluster_resources().get("GPU", 0))
     on_gpus = workers.device == "cuda" or (workers.device == "auto" and gpus > 0)
     if on_gpus and gpus < count:
@@ -171,7 +172,7 @@ def _on_gpus(ray: Any, workers: Workers, count: int) -> bool:
     return on_gpus
 
 
-def _take_note(report: dict[str, Any]) -> None:
+def _log_and_raise(report: dict[str, Any]) -> None:
     for note in report["notes"]:
         log.warning("%s", note)
     if report["mistake"] is not None:

@@ -1,7 +1,7 @@
-"""Which of the stored layers a head reads: one, some, or all of them side by side.
+"""The stored layers that a head reads: one, some, or all of them concatenated.
 
-Weights are kept as wide as the stored features, with zeros for layers that a head does not read, so that
-everything that applies heads is the same for every choice.
+Fitted weights are as wide as the stored features, with zeros for layers that a head does not read, so that code that
+applies a head does not depend on the choice.
 """
 
 from collections.abc import Sequence
@@ -19,9 +19,9 @@ class LayerChoice:
     """The columns of some layers among features of shape (n, layers * hidden_size)."""
 
     columns: NDArray[np.int64]
-    """(c,) rising."""
+    """(c,) indices, rising."""
     width: int
-    """layers * hidden_size."""
+    """layers * hidden_size"""
 
     @classmethod
     def of(cls, stored: Sequence[int], chosen: Sequence[int], hidden_size: int) -> "LayerChoice":
@@ -42,7 +42,7 @@ class LayerChoice:
 
     @property
     def everything(self) -> bool:
-        """Whether no layer is left out."""
+        """Whether all layers are chosen."""
         return len(self.columns) == self.width
 
     def take(self, features: NDArray[Scalar]) -> NDArray[Scalar]:

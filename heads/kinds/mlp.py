@@ -5,46 +5,72 @@ backbone. Here the backbone is frozen and the head reads stored features.
 """
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field
 from scipy.special import expit
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
-from torch.nn.functional import logsigmoid
 
+from cache import UserError
 from cache.progress import Progress, silent
+from heads.kinds.kind import Arrays, Features, Pairs, PairwiseFit, PairwiseKind
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 BLOCK_ROWS = 4096
 """Rows scored at once."""
 
 
+class MlpSettings(BaseModel):
+    """`[other_heads.mlp]`: one score through a hidden layer with SiLU, trained on the pairs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    hidden_size: int = Field(default=1024, ge=1)
+    """Width of the hidden layer."""
+    steps: int = Field(default=2000, ge=1)
+    """Largest number of steps; the learning rate falls to zero over them."""
+    batch_pairs: int = Field(default=256, ge=1)
+    """Number of pairs in a step."""
+    learning_rate: float = Field(default=1e-4, gt=0)
+    """AdamW's learning rate at the first step."""
+    weight_decay: float = Field(default=0.1, ge=0)
+    """AdamW's weight decay."""
+    check_every: int = Field(default=50, ge=1)
+    """Steps between two checks on the validation pairs."""
+    patience: int = Field(default=10, ge=1)
+    """Number of checks without a lower loss after which training stops."""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    """Seed of the initial weights and of the order of pairs; the same seed gives the same head on one machine."""
+
+
 class MlpHead(BaseEstimator):  # type: ignore[misc]
     """Score = v · SiLU(U f + b), trained by Bradley-Terry on pairs with AdamW and a cosine schedule.
 
-    A batch is gathered from one array of features, so that memory is that array's, in its own dtype, and a
-    batch's in float32. Features are standardised on the way in; the stored weights read them as they are.
+    Batches are gathered from one array of features in its own dtype, so that only a batch is held in float32.
+    Features are standardised for training; the fitted weights read features that are not.
 
     Args:
         hidden_size: width of the hidden layer.
-        steps: most steps; the learning rate falls to zero over them.
-        batch_pairs: pairs of a step.
-        learning_rate: of AdamW at the first step.
-        weight_decay: of AdamW.
-        check_every: steps between two looks at the validation pairs.
-        patience: looks without a lower loss after which training stops.
-        seed: of the first weights and of the order of pairs.
+        steps: largest number of steps; the learning rate falls to zero over them.
+        batch_pairs: number of pairs in a step.
+        learning_rate: AdamW's learning rate at the first step.
+        weight_decay: AdamW's weight decay.
+        check_every: steps between two checks on the validation pairs.
+        patience: number of checks without a lower loss after which training stops.
+        seed: seed of the initial weights and of the order of pairs.
 
     Attributes:
         hidden_weight_: (hidden_size, d) float32.
         hidden_bias_: (hidden_size,) float32.
-        output_weight_: (hidden_size,) float32. There is no bias behind it: only differences of scores count.
-        validation_loss_: mean -log sigmoid(margin) of the validation pairs, at the kept step.
-        n_iter_: the kept step.
+        output_weight_: (hidden_size,) float32. There is no output bias: only differences of scores matter.
+        validation_loss_: mean -log sigmoid(margin) of the validation pairs, at the selected step.
+        n_iter_: the selected step.
     """
 
     def __init__(
@@ -70,36 +96,40 @@ class MlpHead(BaseEstimator):  # type: ignore[misc]
     def fit(
         self, X: ArrayLike, pairs: ArrayLike, validation_pairs: ArrayLike, progress: Progress = silent
     ) -> "MlpHead":
-        """Fit from features and pairs of their rows; the weights of the lowest validation loss are kept.
+        """Fit from features and pairs of their rows; keeps the weights with the lowest validation loss.
 
         Args:
             X: (m, d) features of any floating dtype.
             pairs: (n, 2) integers, the rows of the chosen and the rejected response.
             validation_pairs: (v, 2) of the same kind.
-            progress: told the number of steps.
+            progress: called with the number of steps.
 
         Raises:
             ValueError: X is not finite, there are no pairs, or a pair names no row of X.
             FloatingPointError: the validation loss is not finite after some steps.
         """
+        import torch  # here: a recipe that names this kind is read, and its scores are computed, without torch
+        from torch import nn
+        from torch.nn.functional import logsigmoid
+
         features: NDArray[np.floating[Any]] = check_array(X, dtype=[np.float32, np.float16])
         train = _pairs_of(pairs, len(features), "pairs")  # (n, 2)
         validation = _pairs_of(validation_pairs, len(features), "validation_pairs")  # (v, 2)
-        mean, spread = _moments(features, np.unique(train))  # (d,) each
+        mean, spread = map(torch.from_numpy, _moments(features, np.unique(train)))  # (d,) each
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
             first, second = nn.Linear(features.shape[-1], self.hidden_size), nn.Linear(self.hidden_size, 1, bias=False)
 
-        def scores(rows: NDArray[np.int64]) -> Tensor:
+        def scores(rows: NDArray[np.int64]) -> "Tensor":
             some = (torch.from_numpy(features[rows]).float() - mean) / spread  # (b, d)
             return second(nn.functional.silu(first(some))).squeeze(-1)  # (b,)
 
-        def margins(some: NDArray[np.int64]) -> Tensor:
+        def margins(some: NDArray[np.int64]) -> "Tensor":
             both = scores(some.reshape(-1)).reshape(-1, 2)  # (b, 2)
             return both[:, 0] - both[:, 1]  # (b,)
 
         @torch.inference_mode()
-        def look() -> float:
+        def validation_loss() -> float:
             blocks = [
                 margins(validation[at : at + BLOCK_ROWS // 2]) for at in range(0, len(validation), BLOCK_ROWS // 2)
             ]
@@ -119,7 +149,7 @@ class MlpHead(BaseEstimator):  # type: ignore[misc]
             if step % self.check_every and step < self.steps:
                 continue
             progress("training the two-layer head", step, self.steps, "steps")
-            seen = look()
+            seen = validation_loss()
             if not math.isfinite(seen):
                 raise FloatingPointError(f"the two-layer head's loss is not finite after {step} steps")
             if seen < self.validation_loss_:
@@ -166,7 +196,7 @@ def _pairs_of(pairs: ArrayLike, rows: int, name: str) -> NDArray[np.int64]:
     return checked.astype(np.int64)
 
 
-def _moments(features: NDArray[np.floating[Any]], rows: NDArray[np.int64]) -> tuple[Tensor, Tensor]:
+def _moments(features: NDArray[np.floating[Any]], rows: NDArray[np.int64]) -> list[NDArray[np.float32]]:
     """Mean and standard deviation of every feature over some rows; a constant feature has deviation 1."""
     total, squares = np.zeros(features.shape[-1]), np.zeros(features.shape[-1])
     for start in range(0, len(rows), BLOCK_ROWS):
@@ -177,4 +207,24 @@ def _moments(features: NDArray[np.floating[Any]], rows: NDArray[np.int64]) -> tu
     spread = np.sqrt(np.maximum(squares / len(rows) - mean**2, 0.0))
     spread[spread <= 1e-6 * np.abs(mean)] = 1.0
     spread[spread == 0] = 1.0
-    return torch.from_numpy(mean).float(), torch.from_numpy(spread).float()
+    return [mean.astype(np.float32), spread.astype(np.float32)]
+
+
+def _fit(features: Features, train: Pairs, validation: Pairs, settings: MlpSettings, progress: Progress) -> PairwiseFit:
+    try:
+        head = MlpHead(**settings.model_dump()).fit(features, train, validation, progress)
+    except FloatingPointError as error:
+        raise UserError(f"{error}: lower other_heads.mlp.learning_rate") from None
+    arrays: Arrays = {
+        "hidden_weight": head.hidden_weight_,
+        "hidden_bias": head.hidden_bias_,
+        "output_weight": head.output_weight_,
+    }
+    return PairwiseFit(arrays, {"best_step": head.n_iter_, "validation_loss": head.validation_loss_})
+
+
+def _scores(features: Features, arrays: Arrays) -> NDArray[np.float64]:
+    return mlp_scores(features, arrays["hidden_weight"], arrays["hidden_bias"], arrays["output_weight"])
+
+
+MLP = PairwiseKind("same features, two-layer head", "Bradley-Terry", MlpSettings, _fit, _scores, "hidden_weight")

@@ -8,22 +8,36 @@ levels. With two levels it is logistic regression.
 
 import logging
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
+from heads.kinds.kind import Arrays, Features, Ratings, RatingsFit, RatingsKind, SkippedError
 from heads.kinds.whitening import BLOCK_ROWS, Whitening
+from heads.objectives import Scale
 
 log = logging.getLogger(__name__)
 
 CURVATURE = 0.25
-"""The most that the loss of a two-level rating bends; with more levels at most a third more."""
+"""Largest second derivative of a two-level rating's loss; more levels add at most a third."""
+
+
+class OrdinalSettings(BaseModel):
+    """`[other_heads.ordinal]`: for each objective a distribution over its rating levels, whose mean is the score."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+
+    alphas: tuple[Annotated[float, Field(gt=0)], ...] = Field(
+        default=tuple(10.0**power for power in range(-2, 5)), min_length=1
+    )
+    """Penalties to choose from, by the likelihood of the validation ratings."""
 
 
 class OrdinalHead(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -32,14 +46,14 @@ class OrdinalHead(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     Minimises the negative log-likelihood of the ratings plus alpha / 2 · |w|².
 
     Args:
-        alpha: penalty of the direction; the thresholds are free.
-        max_iter: most steps of L-BFGS.
+        alpha: penalty of the direction; the thresholds are not penalised.
+        max_iter: largest number of L-BFGS steps.
 
     Attributes:
         coef_: (d,) float64, the direction.
         thresholds_: (levels - 1,) float64, rising.
         classes_: (levels,) float64, the ratings that occur, rising.
-        n_iter_: steps taken.
+        n_iter_: number of steps taken.
     """
 
     def __init__(self, alpha: float = 1.0, max_iter: int = 200) -> None:
@@ -66,17 +80,17 @@ class OrdinalHead(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         features = features if len(rated) == len(features) else features[rated]  # (m, d)
         mean = features.mean(axis=0, dtype=np.float64)  # (d,)
         whitening = Whitening(features, mean, CURVATURE, self.alpha)
-        share = np.cumsum(counts[:-1]) / len(rated)  # (levels - 1,)
-        start = np.log(share / (1.0 - share))  # the thresholds of a model without features
+        below = np.cumsum(counts[:-1]) / len(rated)  # (levels - 1,)
+        start = np.log(below / (1.0 - below))  # the thresholds of a model without features
         steps = np.log(np.maximum(np.diff(start), 1e-3))
-        # Scaled so that these, too, bend the loss by about 1.
+        # Scaled so that the second derivatives by the thresholds are about 1 too.
         unit = np.sqrt(CURVATURE * len(rated))
         d = features.shape[-1]
 
         def loss(variables: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             weights = whitening.weights(variables[:d])  # (d,)
             thresholds = _rising(variables[d:] / unit)  # (levels - 1,)
-            scores = _scores(features, weights) - mean @ weights  # (m,)
+            scores = _linear_scores(features, weights) - mean @ weights  # (m,)
             value, by_score, by_threshold = _likelihood(scores, level, thresholds)
             by_weights = _pull(features, by_score) - by_score.sum() * mean + self.alpha * weights  # (d,)
             by_steps = np.exp(variables[d + 1 :] / unit) * np.cumsum(by_threshold[::-1])[::-1][1:]
@@ -88,7 +102,7 @@ class OrdinalHead(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         options = {"maxiter": self.max_iter, "ftol": 1e-12, "gtol": 1e-7}
         found = minimize(loss, begin, jac=True, method="L-BFGS-B", options=options)
         if found.nit >= self.max_iter:
-            log.warning("the ordinal head with penalty %g stopped after %d steps", self.alpha, self.max_iter)
+            log.warning("the ordinal head with alpha = %g stopped after %d steps", self.alpha, self.max_iter)
         self.coef_: NDArray[np.float64] = whitening.weights(found.x[:d])
         self.thresholds_: NDArray[np.float64] = _rising(found.x[d:] / unit) + mean @ self.coef_
         self.n_iter_ = int(found.nit)
@@ -99,7 +113,7 @@ class OrdinalHead(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """Probability of every level. Shape (n, levels)."""
         check_is_fitted(self)
         features = check_array(X, dtype=[np.float64, np.float32, np.float16])
-        return level_probabilities(_scores(features, self.coef_), self.thresholds_)
+        return level_probabilities(_linear_scores(features, self.coef_), self.thresholds_)
 
     def predict(self, X: ArrayLike) -> NDArray[np.float64]:
         """Expected rating. Shape (n,)."""
@@ -107,7 +121,7 @@ class OrdinalHead(RegressorMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def nearest_levels(targets: NDArray[np.float64], levels: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Each target's nearest level, NaN staying NaN; levels (l,) rise. Halfway goes to the lower one."""
+    """Nearest level of each target, NaN where the target is NaN; levels (l,) rise. Ties go to the lower level."""
     between = (levels[1:] + levels[:-1]) / 2.0  # (l - 1,)
     return np.where(np.isnan(targets), np.nan, levels[np.searchsorted(between, targets)])
 
@@ -119,12 +133,12 @@ def log_loss(head: OrdinalHead, X: ArrayLike, y: ArrayLike) -> float:
     return -float(np.log(np.maximum(probabilities[np.arange(len(level)), level], 1e-300)).mean())
 
 
-def choose_penalty(
+def select_alpha(
     train: tuple[ArrayLike, ArrayLike], validation: tuple[ArrayLike, ArrayLike], alphas: Sequence[float]
 ) -> tuple[OrdinalHead, float]:
-    """The head, fitted on the training rows, under which validation ratings are likeliest, and their log loss.
+    """The head fitted on the training rows with the lowest log loss on the validation rows, and that loss.
 
-    Penalties are tried from the largest down, until two in a row have made it worse.
+    Alphas are tried from the largest down, until two in a row have increased the loss.
     """
     best, lowest, worse = OrdinalHead(), np.inf, 0
     for alpha in sorted(alphas, reverse=True):
@@ -174,7 +188,7 @@ def _blocks(features: NDArray[np.floating[Any]]) -> Iterator[tuple[slice, NDArra
         yield rows, block.astype(np.float32) if block.dtype == np.float16 else block
 
 
-def _scores(features: NDArray[np.floating[Any]], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+def _linear_scores(features: NDArray[np.floating[Any]], weights: NDArray[np.float64]) -> NDArray[np.float64]:
     scores = np.empty(len(features))
     for rows, block in _blocks(features):
         scores[rows] = block @ weights.astype(block.dtype)
@@ -186,3 +200,34 @@ def _pull(features: NDArray[np.floating[Any]], by_score: NDArray[np.float64]) ->
     for rows, block in _blocks(features):
         pull += by_score[rows].astype(block.dtype) @ block
     return pull
+
+
+def _fit(features: Features, targets: Ratings, train_rows: int, scale: Scale, settings: OrdinalSettings) -> RatingsFit:
+    steps = scale.high - scale.low
+    if steps != round(steps):
+        raise SkippedError(f"its scale, {scale.low:g} to {scale.high:g}, has no whole steps")
+    levels = nearest_levels(targets, scale.target(np.linspace(scale.low, scale.high, round(steps) + 1)))  # (n,)
+    if np.ptp(levels[:train_rows][~np.isnan(levels[:train_rows])]) == 0:
+        raise SkippedError("its training ratings are all on one level")
+    rated = train_rows + np.flatnonzero(~np.isnan(levels[train_rows:]))  # (v,)
+    selected, loss = select_alpha(
+        (features[:train_rows], levels[:train_rows]), (features[rated], levels[rated]), settings.alphas
+    )
+    validation = np.full(len(levels) - train_rows, np.nan)
+    validation[rated - train_rows] = selected.predict(features[rated])
+    final = OrdinalHead(selected.alpha).fit(features, levels)
+    arrays: Arrays = {
+        "weight": final.coef_.astype(np.float32),
+        "thresholds": final.thresholds_,
+        "levels": final.classes_,
+    }
+    details = {"levels": len(final.classes_), "alpha": selected.alpha, "validation_log_loss": loss}
+    return RatingsFit(arrays, validation, details)
+
+
+def _scores(features: Features, arrays: Arrays) -> NDArray[np.float64]:
+    scores = _linear_scores(features, arrays["weight"])
+    return level_probabilities(scores, arrays["thresholds"]) @ arrays["levels"]
+
+
+ORDINAL = RatingsKind(OrdinalSettings, _fit, _scores, "weight")

@@ -1,8 +1,8 @@
-"""Variables in which a penalised linear model's loss is about round, so that L-BFGS needs few steps.
+"""A change of variables that preconditions a penalised linear model's loss, so that L-BFGS needs few steps.
 
-Features of a language model share a few large directions, and a loss over them has a condition number of
+Features of a language model have a few large common directions, and a loss over them has a condition number of
 millions. With L Lᵀ = curvature · XᵀX + alpha I and w = L⁻ᵀ u, the Hessian over u is near the identity.
-The sums of a few rows for each feature are enough: they shape the steps, not the result.
+A few rows for each feature are enough for L: it changes the steps, not the result.
 """
 
 from typing import Any
@@ -12,23 +12,23 @@ from numpy.typing import NDArray
 from scipy.linalg import cho_factor, solve_triangular
 
 ROWS_PER_FEATURE = 4
-"""Rows that the sums are taken over, times the number of features."""
+"""Number of sampled rows for each feature."""
 
 BLOCK_ROWS = 4096
-"""Rows turned into float32 at once."""
+"""Number of rows converted to float32 at once."""
 
 
 def root_mean_square(values: NDArray[np.floating[Any]]) -> float:
-    """Of all values (n, d), summed in float64 without a copy in it; 1 where all are 0."""
+    """Root mean square of all values (n, d), summed in float64 without a copy; 1 if all are 0."""
     return float(np.sqrt(np.einsum("nd,nd->", values, values, dtype=np.float64) / values.size)) or 1.0
 
 
 class Whitening:
-    """The change of variables for one set of rows and one penalty.
+    """The change of variables for one set of rows and one alpha.
 
     Args:
         features: (n, d) of any floating dtype.
-        mean: (d,) taken off every row; zeros for a model without intercept.
+        mean: (d,) subtracted from every row; zeros for a model without intercept.
         curvature: second derivative of a row's loss by its score.
         alpha: penalty; above zero.
     """
@@ -43,18 +43,14 @@ class Whitening:
             block = some[start : start + BLOCK_ROWS].astype(np.float32) - mean.astype(np.float32)  # (b, d)
             hessian += block.T @ block
         hessian *= curvature * n / len(some)
-        # Float32 products leave rounding of about 1e-7 of the largest direction; a penalty below it would not be seen.
+        # Rounding of float32 products is about 1e-7 of the largest direction; a smaller alpha would have no effect.
         hessian[np.diag_indices(d)] += alpha + 1e-6 * np.trace(hessian) / d
         self._factor = cho_factor(hessian, lower=True, overwrite_a=True)[0]  # (d, d), its lower half
 
     def weights(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
-        """L⁻ᵀ u: what the model's scores are computed with. Shape (d,)."""
+        """L⁻ᵀ u: the model's weights. Shape (d,)."""
         return solve_triangular(self._factor, u, lower=True, trans=1, check_finite=False)
 
     def gradient(self, by_weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """L⁻¹ g: the gradient over u from the gradient over the weights. Shape (d,)."""
         return solve_triangular(self._factor, by_weights, lower=True, check_finite=False)
-
-    def variables(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Lᵀ w: the variables of given weights, to start from. Shape (d,)."""
-        return np.tril(self._factor).T @ weights

@@ -1,4 +1,4 @@
-"""A Cholesky factor of A + alpha I, and what follows from it: solutions, trace, condition, leverage."""
+"""A Cholesky factor of A + alpha I, with its solutions, trace and condition number."""
 
 from typing import Any
 
@@ -9,29 +9,29 @@ from scipy.linalg import lapack
 from heads.ridge.symmetric import Real
 
 REFINED = 1e-7
-"""Relative error of a solution that counts as exact, judged by its last correction and by how fast they shrink."""
+"""Relative error below which a solution counts as exact, estimated from its last two corrections."""
 
 REFINEMENTS = 10
-"""Corrections tried before the factor is made again in float64."""
+"""Largest number of corrections before the factor is computed again in float64."""
 
 BLOCK = 128
-"""Width of the diagonal blocks that are inverted. With them a solve for few right-hand sides is a row of
-products, which use all cores; LAPACK's own takes twice as long."""
+"""Width of the diagonal blocks that are inverted. With them, a solve for few right-hand sides is a series of matrix
+products, which use all cores; LAPACK's own solve takes twice as long."""
 
 PROBES = 32
-"""Random vectors the trace is estimated with."""
+"""Number of random vectors for the estimate of the trace."""
 
 
 class Factor:
     """L with L L' = A + alpha I.
 
-    In float32, which takes a quarter of the time of float64; solutions are as good as float64's, because each
-    is corrected by the solution for its own residual, computed in float64 (iterative refinement; Higham,
-    Accuracy and Stability of Numerical Algorithms, 2nd ed., ch. 12). Where float32 does not do, float64.
+    Computed in float32, a quarter of the time of float64. Solutions are as accurate as float64's, because each is
+    corrected by the solution for its residual in float64 (iterative refinement; Higham, Accuracy and Stability of
+    Numerical Algorithms, 2nd ed., ch. 12). Computed in float64 where float32 is not accurate enough.
 
     Attributes:
         alpha: the penalty.
-        lower: (m, m), Fortran-contiguous; what lies above the diagonal has no meaning.
+        lower: (m, m), Fortran-contiguous; values above the diagonal are undefined.
     """
 
     def __init__(self, xx: Real, alpha: float, lower: Real) -> None:
@@ -47,13 +47,13 @@ class Factor:
 
     @classmethod
     def of(cls, xx: Real, alpha: float, memory: Real | None = None) -> "Factor | None":
-        """The factor of xx (m, m) with a penalty, or None if that is not positive definite.
+        """The factor of xx + alpha I, or None if that is not positive definite.
 
         Args:
-            xx: symmetric.
+            xx: (m, m), symmetric.
             alpha: the penalty.
-            memory: (m, m) float32, Fortran-contiguous, that the factor may be made in; it is good until somebody
-                else writes there.
+            memory: (m, m) float32, Fortran-contiguous, in which the factor is computed; it is valid until the memory is
+                written again.
         """
         lower = _factorised(xx, alpha, np.float32, memory)
         if lower is None:
@@ -61,13 +61,13 @@ class Factor:
         return None if lower is None else cls(xx, alpha, lower)
 
     def approximate(self, b: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The solution of (A + alpha I) w = b to the factor's own precision. Shapes (m, c)."""
+        """The solution of (A + alpha I) w = b in the factor's precision. Shapes (m, c)."""
         lower, w = self.lower, b.astype(self.lower.dtype)  # (m, m), (m, c)
-        for number, inverse in enumerate(self._inverses):  # L v = b, from the top
+        for number, inverse in enumerate(self._inverses):  # L v = b, downwards
             low, high = number * BLOCK, number * BLOCK + len(inverse)
             w[low:high] = inverse @ w[low:high]
             w[high:] -= lower[high:, low:high] @ w[low:high]
-        for number, inverse in reversed(list(enumerate(self._inverses))):  # L' w = v, from the bottom
+        for number, inverse in reversed(list(enumerate(self._inverses))):  # L' w = v, upwards
             low, high = number * BLOCK, number * BLOCK + len(inverse)
             w[low:high] -= lower[high:, low:high].T @ w[high:]
             w[low:high] = inverse.T @ w[low:high]
@@ -76,7 +76,7 @@ class Factor:
     def solve(self, b: NDArray[np.float64]) -> NDArray[np.float64]:
         """The solution of (A + alpha I) w = b in float64. Shapes (m, c).
 
-        NaN where not even a factor in float64 gives one that can be refined.
+        NaN if refinement converges with neither a float32 nor a float64 factor.
         """
         for _ in range(2):
             solution = self.approximate(b)
@@ -84,10 +84,10 @@ class Factor:
             for _ in range(REFINEMENTS):
                 correction = self.approximate(b - self._xx @ solution - self.alpha * solution)
                 solution += correction
-                now = np.linalg.norm(correction, axis=0)
-                if (now * now <= REFINED * size * before).all():  # each is smaller by the same factor
+                after = np.linalg.norm(correction, axis=0)
+                if (after * after <= REFINED * size * before).all():  # the corrections shrink geometrically
                     return solution
-                before = now
+                before = after
             lower = _factorised(self._xx, self.alpha, np.float64) if self.lower.dtype == np.float32 else None
             if lower is None:
                 break
@@ -97,8 +97,8 @@ class Factor:
     def trace_of_inverse(self, seed: int = 0) -> tuple[float, float]:
         """An estimate of the trace of (A + alpha I)^-1, and its standard error.
 
-        The mean of z' (A + alpha I)^-1 z over vectors z of random signs (Hutchinson 1990): an inverse would
-        take as long as all penalties of an objective together.
+        The mean of z' (A + alpha I)^-1 z over vectors z of random signs (Hutchinson 1990). An inverse would take as
+        long as all alphas of an objective together.
         """
         rng = np.random.default_rng(seed)
         signs = rng.choice([-1.0, 1.0], (len(self.lower), PROBES))  # (m, probes)

@@ -5,9 +5,8 @@ the new ones. Groups are read when they are needed.
 """
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 from cache.durable import write_text
 from heads.ridge.group import Group
@@ -15,31 +14,53 @@ from heads.ridge.statistics import GramStatistics, file_name
 from heads.ridge.stored_arrays import StatisticsDamageError, StoredArrays
 from heads.ridge.subset import GroupKey
 
-VERSION = 1
+VERSION = 2
 FOLDER, INDEX = "statistics", "statistics.json"
 
 
-def save_statistics(folder: Path, statistics: GramStatistics, about: dict[str, Any]) -> None:
-    """Write statistics into a run's folder, in place of those that are there.
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """The rows and features that statistics were made of; says which groups an update can reuse."""
+
+    fingerprint: str = ""
+    """Digest of the features' fingerprint."""
+    rows: dict[str, str] = field(default_factory=dict)
+    """data set/split -> digest of its keys, targets and buckets."""
+
+
+@dataclass(frozen=True, slots=True)
+class SavedStatistics:
+    """Statistics read back from a folder."""
+
+    statistics: GramStatistics
+    origin: Origin
+    stamp: str
+    """The caller's stamp, by which it knows whether the file is current."""
+
+
+def save_statistics(folder: Path, statistics: GramStatistics, origin: Origin, stamp: str) -> None:
+    """Write statistics into a folder, in place of those that are there.
 
     Args:
-        folder: of the run.
-        statistics: to be saved; its groups let go of their memory.
-        about: what the statistics are of, as plain values, kept beside them.
+        folder: receives `statistics.json` and `statistics/`.
+        statistics: to be saved; their groups release their memory.
+        origin: what the statistics were made of.
+        stamp: any text that the caller wants back from `load_statistics`.
     """
-    statistics.settle()
+    statistics.flush()
     files = {}
     for key, group in statistics.groups.items():
-        digest = about["rows"][f"{key.dataset}/{key.split}"] if "rows" in about else ""
-        name = "-".join(filter(None, (file_name(key), str(digest)[:12]))) + ".safetensors"
-        shelf = group.shelve(folder / FOLDER / name)
-        files[name] = {"key": [*key[:3], list(key.pattern)], "n": group.n, "arrays": shelf.about}
+        digest = origin.rows.get(f"{key.dataset}/{key.split}", "")
+        name = "-".join(filter(None, (file_name(key), digest[:12]))) + ".safetensors"
+        stored = group.save(folder / FOLDER / name)
+        files[name] = {"key": [*key[:3], list(key.pattern)], "n": group.n, "arrays": stored.about}
     index = {
         "version": VERSION,
+        "stamp": stamp,
         "objectives": statistics.objectives,
         "layers": statistics.layers,
         "layout": asdict(statistics.layout),
-        "about": about,
+        "origin": asdict(origin),
         "groups": files,
     }
     write_text(folder / INDEX, json.dumps(index) + "\n")
@@ -48,12 +69,12 @@ def save_statistics(folder: Path, statistics: GramStatistics, about: dict[str, A
             path.unlink()
 
 
-def load_statistics(folder: Path) -> tuple[GramStatistics, dict[str, Any]]:
-    """Statistics that `save_statistics` wrote, and what they are of.
+def load_statistics(folder: Path) -> SavedStatistics:
+    """Read statistics that `save_statistics` wrote; the groups themselves are read when they are needed.
 
     Raises:
         FileNotFoundError: nothing was saved there.
-        StatisticsDamageError: the index or a file it names is gone, cut, or not what was written.
+        StatisticsDamageError: the index, or a file it names, is missing, truncated or not what was written.
     """
     path = folder / INDEX
     try:
@@ -72,9 +93,9 @@ def load_statistics(folder: Path) -> tuple[GramStatistics, dict[str, Any]]:
         for name, group in index["groups"].items():
             dataset, split, bucket, pattern = group["key"]
             key = GroupKey(dataset, split, bucket, tuple(pattern))
-            shelf = StoredArrays(folder / FOLDER / name, group["arrays"])
-            statistics.groups[key] = Group.shelved(statistics.layout, group["n"], shelf)
-        return statistics, index["about"]
+            stored = StoredArrays(folder / FOLDER / name, group["arrays"])
+            statistics.groups[key] = Group.in_file(statistics.layout, group["n"], stored)
+        return SavedStatistics(statistics, Origin(**index["origin"]), index["stamp"])
     except FileNotFoundError:
         raise
     except (ValueError, KeyError, TypeError, AttributeError) as error:

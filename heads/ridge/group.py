@@ -1,4 +1,4 @@
-"""One group of rows: sums over them, with the rows themselves while those are smaller than the matrix."""
+"""Sums over one group of rows, and the rows themselves while they are smaller than the matrix."""
 
 import ctypes
 from collections.abc import Iterator
@@ -25,39 +25,39 @@ EXACT_WIDTH = 1024
 Wider ones in float32: products of float16 or bfloat16 are exact in it, and only their sums are rounded."""
 
 KEPT_BYTES = 1 << 20
-"""Rows of this size are kept even where the matrix is smaller still."""
+"""Rows up to this size are kept even where the matrix is smaller."""
 
 ITEM_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """What all groups of some statistics have in common."""
+    """Shapes and dtypes shared by all groups of some statistics."""
 
     width: int
     """layers * d"""
     targets: int
     blocks: tuple[tuple[int, int], ...]
-    """Columns (first, end) whose products with each other are summed."""
+    """Ranges (first, end) of columns; products are summed within each range."""
     storage: Storage
-    """What the features were stored as; rows are kept in it, without loss."""
+    """Dtype of the stored features; rows are kept in it, without loss."""
     product: Literal["float32", "float64"]
-    """What features are multiplied in."""
+    """Dtype in which features are multiplied."""
 
     @property
     def kept_rows(self) -> int:
-        """Most rows that are kept: as many as take no more room than the matrices."""
+        """Largest number of kept rows: as many as take no more memory than the matrices."""
         matrices = sum(packed_length(end - first) for first, end in self.blocks) * ITEM_BYTES[self.product]
         return max(matrices, KEPT_BYTES) // (self.width * ITEM_BYTES[self.storage])
 
     def lossless(self, features: Real) -> NDArray[Any]:
-        """Features as they are kept."""
+        """Features in the storage dtype."""
         if self.storage == "float64":
             return features.astype(np.float64)
         return to_storage(features.astype(np.float32, copy=False), self.storage)
 
     def numbers(self, kept: NDArray[Any]) -> Real:
-        """Kept features as numbers to be multiplied."""
+        """Kept features in the dtype of products."""
         values: Real = kept if self.storage == "float64" else from_storage(kept, self.storage)
         return values.astype(self.product, copy=False)
 
@@ -83,47 +83,47 @@ class Group:
         self._kept: list[NDArray[Any]] = []
         self._kept_targets: list[NDArray[np.float64]] = []
         self._packed: list[Real] = []
-        self._shelf: StoredArrays | None = None  # where rows and matrices lie when they are not in memory
+        self._file: StoredArrays | None = None  # rows and matrices, when they are not in memory
 
     @property
     def is_rows(self) -> bool:
-        """Whether all rows are there, and nothing was multiplied yet."""
+        """Whether all rows are kept and none has been multiplied."""
         return self.kept == self.n
 
     @property
     def kept(self) -> int:
-        """Rows not multiplied yet."""
-        if self._shelf is not None:
-            return self._shelf.length("rows")
+        """Number of rows that have not been multiplied."""
+        if self._file is not None:
+            return self._file.length("rows")
         return sum(map(len, self._kept))
 
     @property
     def bytes(self) -> int:
-        """Of memory that shelving would free."""
+        """Memory that `save` would free."""
         return sum(array.nbytes for array in (*self._kept, *self._kept_targets, *self._packed))
 
     @property
-    def waiting_bytes(self) -> int:
-        """Of rows in memory that stand beside a matrix and are not in it yet."""
+    def buffered_bytes(self) -> int:
+        """Memory of rows that are buffered for the next product with the matrix."""
         return sum(array.nbytes for array in self._kept) if self._packed else 0
 
     def packed(self) -> tuple[Real, ...]:
-        """The packed x' x of the multiplied rows, one for each block of columns; none if there are none."""
-        if self._shelf is not None:
-            return tuple(self._shelf[name] for name in self._shelf.names if name.startswith("xx."))
+        """The packed x' x of the multiplied rows, one for each block of columns; empty if no row was multiplied."""
+        if self._file is not None:
+            return tuple(self._file[name] for name in self._file.names if name.startswith("xx."))
         return tuple(self._packed)
 
     def rows(self) -> Iterator[tuple[Real, NDArray[np.float64]]]:
-        """The rows not multiplied yet, at most `BLOCK_ROWS` at a time: (b, width), and targets (b, k)."""
+        """The unmultiplied rows (b, width) and their targets (b, k), at most `BLOCK_ROWS` at a time."""
         kept, targets = self._kept, self._kept_targets
-        if self._shelf is not None:
-            kept, targets = ([self._shelf["rows"]], [self._shelf["targets"]]) if self.kept else ([], [])
+        if self._file is not None:
+            kept, targets = ([self._file["rows"]], [self._file["targets"]]) if self.kept else ([], [])
         for features, values in _blocks(kept, targets):
             yield self.layout.numbers(features), values
 
     def add(self, features: Real, targets: NDArray[np.float64], scratch: Scratch) -> None:
         """Add rows: features (n, width), targets (n, k) with 0 where not rated."""
-        self.recall()
+        self.load()
         x = features.astype(self.layout.product, copy=False)  # (n, width)
         self.n += len(x)
         self.xy += x.T @ targets.astype(x.dtype)
@@ -134,30 +134,10 @@ class Group:
         self._kept_targets.append(targets.copy())
         self._multiply_if_many(scratch)
 
-    def merge(self, other: "Group", scratch: Scratch) -> None:
-        """Add the rows of another group of the same layout."""
-        self.recall()
-        self.n += other.n
-        for name in ("xy", "x", "y", "yy"):
-            sums = getattr(self, name)
-            sums += getattr(other, name)
-        packed = other.packed()
-        if packed and not self._packed:
-            self._packed = [array.copy() for array in packed]
-        elif packed:
-            self._packed = [mine + theirs for mine, theirs in zip(self._packed, packed, strict=True)]
-        if other._shelf is None:
-            self._kept += other._kept
-            self._kept_targets += other._kept_targets
-        elif other.kept:
-            self._kept.append(other._shelf["rows"])
-            self._kept_targets.append(other._shelf["targets"])
-        self._multiply_if_many(scratch)
-
-    def settle(self, scratch: Scratch) -> None:
-        """Multiply what is left of rows, if any were multiplied before: nothing is kept beside a matrix."""
+    def flush(self, scratch: Scratch) -> None:
+        """Multiply buffered rows, if there is a matrix; a group without one keeps its rows."""
         if not self.is_rows and self.kept:
-            self.recall()
+            self.load()
             self.multiply(scratch)
 
     def multiply(self, scratch: Scratch) -> None:
@@ -174,40 +154,39 @@ class Group:
         if first_time:
             _give_back_freed_memory()
 
-    def shelve(self, path: Path, durable: bool = True) -> StoredArrays:
-        """Have rows and matrices in a file, and let go of them; they are read when they are needed.
+    def save(self, path: Path, durable: bool = True) -> StoredArrays:
+        """Move rows and matrices to a file; they are read from it when they are needed.
 
-        A group that lies in a file already stays in it, under the new name. Without `durable` the file may be
-        lost in a crash.
+        The file of a group that has one is renamed. Without `durable` the file may be lost in a crash.
         """
-        if self._shelf is None:
-            self._shelf = StoredArrays.write(path, self.arrays(), durable)
+        if self._file is None:
+            self._file = StoredArrays.write(path, self.arrays(), durable)
             self._kept, self._kept_targets, self._packed = [], [], []
         else:
-            self._shelf.rename(path, durable)
-        return self._shelf
+            self._file.rename(path, durable)
+        return self._file
 
     def check(self) -> None:
-        """See that what lies in a file is what was written.
+        """Check every array in the file against its checksum.
 
         Raises:
-            StatisticsDamageError: it is not.
+            StatisticsDamageError: one does not match.
         """
-        if self._shelf is not None:
-            for name in self._shelf.names:
-                self._shelf[name]
+        if self._file is not None:
+            for name in self._file.names:
+                self._file[name]
 
-    def recall(self) -> None:
-        """Have rows and matrices in memory again."""
-        if self._shelf is None:
+    def load(self) -> None:
+        """Move rows and matrices back to memory."""
+        if self._file is None:
             return
-        shelf, self._shelf = self._shelf, None
-        self._packed = [shelf[name] for name in shelf.names if name.startswith("xx.")]
-        if shelf.length("rows"):
-            self._kept, self._kept_targets = [shelf["rows"]], [shelf["targets"]]
+        file, self._file = self._file, None
+        self._packed = [file[name] for name in file.names if name.startswith("xx.")]
+        if file.length("rows"):
+            self._kept, self._kept_targets = [file["rows"]], [file["targets"]]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All that the group is made of, for a file."""
+        """All arrays of the group, for a file."""
         rows = np.concatenate([self.layout.lossless(np.empty((0, self.layout.width), np.float32)), *self._kept])
         targets = np.concatenate([np.empty((0, self.layout.targets)), *self._kept_targets])
         packed = {f"xx.{number}": array for number, array in enumerate(self._packed)}
@@ -215,12 +194,12 @@ class Group:
         return {"rows": rows, "targets": targets, **packed, **sums}
 
     @classmethod
-    def shelved(cls, layout: Layout, n: int, shelf: StoredArrays) -> "Group":
-        """A group whose rows and matrices lie in a file that `shelve` wrote."""
+    def in_file(cls, layout: Layout, n: int, file: StoredArrays) -> "Group":
+        """A group whose rows and matrices are in a file that `save` wrote."""
         group = cls(layout)
         group.n = n
-        group.xy, group.x, group.y, group.yy = (shelf[name] for name in ("xy", "x", "y", "yy"))
-        group._shelf = shelf
+        group.xy, group.x, group.y, group.yy = (file[name] for name in ("xy", "x", "y", "yy"))
+        group._file = file
         return group
 
     def _multiply_if_many(self, scratch: Scratch) -> None:
@@ -231,7 +210,7 @@ class Group:
 def _blocks(
     kept: list[NDArray[Any]], targets: list[NDArray[np.float64]]
 ) -> Iterator[tuple[NDArray[Any], NDArray[np.float64]]]:
-    """Pieces of rows joined and cut so that all blocks but the last have `BLOCK_ROWS`."""
+    """Rows regrouped into blocks of `BLOCK_ROWS`; the last block may be shorter."""
     features: list[NDArray[Any]] = []
     values: list[NDArray[np.float64]] = []
     room = BLOCK_ROWS
@@ -250,10 +229,13 @@ def _blocks(
 
 
 def _give_back_freed_memory() -> None:
-    """Have the C library return what it holds for later, where it can.
+    """Ask glibc to return freed memory to the system; elsewhere, do nothing.
 
-    Rows come in small pieces, group beside group. glibc keeps their memory when they are freed, and the matrix in
-    their place is too large to be put there: all groups' rows would be held beside all their matrices.
+    Rows are allocated in small pieces, group by group. glibc keeps their memory when they are freed, and the matrix
+    that replaces them does not fit into it: the process would occupy the rows' memory and the matrices' at once.
     """
-    if trim := getattr(ctypes.CDLL(None), "malloc_trim", None):
-        trim(0)
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError, TypeError):  # another C library
+        return
+    trim(0)

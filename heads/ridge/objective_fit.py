@@ -1,4 +1,4 @@
-"""One fit: objectives that the same rows rate, their penalties chosen, their heads refitted on all rows."""
+"""One fit of the objectives that are rated by the same rows: alphas are selected, heads refitted on all rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,51 +7,66 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache import UserError
+from heads.results import ObjectiveHead
 from heads.ridge.cholesky import Factor
 from heads.ridge.cross_validation import generalised_errors
 from heads.ridge.statistics import GramStatistics
-from heads.ridge.subset import TRAIN, VALIDATION, Scope
+from heads.ridge.subset import TRAIN, VALIDATION, scope_of
 from heads.ridge.symmetric import Real
 from heads.ridge.system import RidgeSystem, scores_of
 from heads.ridge.uncertainty import packed
 from heads.settings import HeadSettings
 
 BETWEEN = 9
-"""Points of each finer grid between the neighbours of the best penalty so far."""
+"""Number of points of each finer grid, between the neighbours of the best alpha so far."""
 
 ZOOMS = 2
-"""Finer grids, each within the one before."""
+"""Number of finer grids, each within the one before."""
 
 
 @dataclass(frozen=True, slots=True)
 class FittedObjective:
-    """One head and how it was chosen."""
+    """One head, with the metrics of its selection."""
 
     name: str
     weight: NDArray[np.float64]
-    """(m,), refitted on training and validation rows with the chosen penalty."""
+    """(m,), refitted on training and validation rows with the selected alpha."""
     alpha: float
     rows: int
-    """Rated rows, training and validation together."""
+    """Number of rated rows, training and validation together."""
     validation_rows: int
     validation_mse: float
-    """Of the head fitted on the training rows alone."""
+    """Error of the head fitted on the training rows alone."""
     pearson: float
     """The same head's correlation with the validation ratings; NaN where either is constant."""
     validation_path: tuple[float, ...]
-    """Validation error for each penalty of the recipe."""
+    """Validation error for each alpha of the settings, in rising order."""
     at_edge: bool
-    """The chosen penalty is the first or last of several: a wider range may do better."""
+    """Whether the selected alpha is the first or last of several: a wider range may do better."""
     degrees_of_freedom: float
-    """Effective ones of the final fit."""
+    """Effective degrees of freedom of the final fit."""
     condition: float
-    """Of the equations that were solved for it."""
+    """Condition number of the final fit's equations."""
     constant: bool
-    """Whether all its ratings are the same: the head then says nothing."""
+    """Whether all its ratings are the same, so that the head says nothing."""
+
+    def result(self) -> ObjectiveHead:
+        """The figures of `heads.json`."""
+        return ObjectiveHead(
+            rows=self.rows,
+            validation_rows=self.validation_rows,
+            alpha=self.alpha,
+            validation_mse=self.validation_mse,
+            pearson=self.pearson,
+            validation_path=self.validation_path,
+            degrees_of_freedom=self.degrees_of_freedom,
+            condition=self.condition,
+            constant=self.constant,
+        )
 
 
 class ObjectiveFit:
-    """Objectives that the same rows rate, with the same weight."""
+    """The fit of objectives that have the same rows and the same weight."""
 
     def __init__(
         self,
@@ -64,10 +79,10 @@ class ObjectiveFit:
         self._names = statistics.objectives
         self._settings = settings
         self._objectives = list(objectives)
-        self._weight = weight  # of the objectives' squared errors, so that their penalties count 1 / weight
+        self._weight = weight  # of squared errors: the effective penalty is alpha / weight
         first = self._objectives[0]
         self._learned = statistics.subset(first, scope_of(settings, TRAIN))
-        self._held_out = statistics.subset(first, scope_of(settings, VALIDATION))
+        self._validation = statistics.subset(first, scope_of(settings, VALIDATION))
         self._both = statistics.subset(first, scope_of(settings, TRAIN, VALIDATION))
         xx = None
         if memory is not None and not self._learned.is_small:
@@ -80,7 +95,7 @@ class ObjectiveFit:
         for name, errors in zip((self._names[number] for number in self._objectives), chosen_by.T, strict=True):
             if np.isnan(errors).all():
                 raise UserError(
-                    f"the objective {name} cannot be fitted with these penalties: add larger ones to heads.alphas"
+                    f"the objective {name} cannot be fitted with these alphas: add larger ones to heads.alphas"
                 )
         self._best = np.argmin(np.where(np.isnan(chosen_by), np.inf, chosen_by), axis=0)  # (c,)
         self._chosen = self._alphas[self._best]  # (c,)
@@ -89,7 +104,7 @@ class ObjectiveFit:
 
     @property
     def memory(self) -> Real | None:
-        """The matrix of this fit, once it is done, for the next fit to use; a new one costs as much as a product."""
+        """The matrix of this fit for the next fit to overwrite; allocating a new one costs as much as a product."""
         return self._system.matrix if self._system.rows is None else None
 
     def fitted(self) -> list[FittedObjective]:
@@ -110,7 +125,7 @@ class ObjectiveFit:
                 weight=self._finite(solved[which[at]].weights[at], self._names[number]),
                 alpha=float(self._chosen[at]),
                 rows=self._both.n,
-                validation_rows=self._held_out.n,
+                validation_rows=self._validation.n,
                 validation_mse=float(errors[at]),
                 pearson=float(pearsons[at]),
                 validation_path=tuple(map(float, self._errors[:, at])),
@@ -123,7 +138,7 @@ class ObjectiveFit:
         ]
 
     def factors(self) -> list[tuple[list[int], NDArray[np.float32]]]:
-        """Objectives, and the packed Cholesky factor of their training rows with their penalty."""
+        """Lists of objectives with the same alpha, each with the packed Cholesky factor of their training rows."""
         xx = self._learned.xx()
         found = []
         for alpha in np.unique(self._chosen):
@@ -135,25 +150,25 @@ class ObjectiveFit:
 
     def _scored(self, alphas: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         path = self._system.path(alphas / self._weight)
-        return scores_of(self._held_out, path, self._objectives)
+        return scores_of(self._validation, path, self._objectives)
 
     def _generalised(self, alphas: NDArray[np.float64]) -> NDArray[np.float64]:
-        penalties = alphas / self._weight
-        path = self._system.path(penalties)
-        return generalised_errors(self._learned, self._system, path, self._objectives, penalties)
+        effective = alphas / self._weight
+        path = self._system.path(effective)
+        return generalised_errors(self._learned, self._system, path, self._objectives, effective)
 
     def _between(self) -> NDArray[np.float64]:
-        """Each objective's best penalty between the neighbours of the grid's best. Shape (c,).
+        """Each objective's best alpha between the neighbours of the grid's best. Shape (c,).
 
-        Finer and finer grids, then the lowest point of a parabola in log alpha through the best three.
+        Two finer grids, then the minimum of a parabola in log alpha through the best three points.
         """
-        judge = self._generalised if self._settings.choose == "gcv" else lambda alphas: self._scored(alphas)[0]
+        errors_of = self._generalised if self._settings.choose == "gcv" else lambda alphas: self._scored(alphas)[0]
         logs, best = np.log(self._alphas), self._best  # (points,), (c,)
         for _ in range(ZOOMS):
             last = len(logs) - 1
             spans = [(logs[max(at - 1, 0)], logs[min(at + 1, last)]) for at in np.unique(best)]
             logs = np.unique([np.linspace(low, high, BETWEEN) for low, high in spans])
-            errors = judge(np.exp(logs))  # (points, c)
+            errors = errors_of(np.exp(logs))  # (points, c)
             best = np.argmin(np.where(np.isnan(errors), np.inf, errors), axis=0)
         chosen = logs[best]
         for column, at in enumerate(best):
@@ -166,24 +181,17 @@ class ObjectiveFit:
         return np.exp(chosen)
 
     def _on_all_rows(self) -> RidgeSystem:
-        """The equations of training and validation rows together; those of the training rows are used up."""
+        """The system of training and validation rows together; overwrites that of the training rows."""
         xx = None
-        if self._system.rows is None:  # the training rows' matrix is there already
-            xx = self._held_out.xx(add_to=self._system.matrix)
+        if self._system.rows is None:  # the matrix of the training rows is known
+            xx = self._validation.xx(add_to=self._system.matrix)
         return RidgeSystem.of(self._both, self._objectives, xx=xx)
 
     def _is_constant(self, objective: int) -> bool:
-        n, y, yy = self._both.mass, self._both.y[objective], self._both.yy[objective]
+        n, y, yy = self._both.weight_sum, self._both.y[objective], self._both.yy[objective]
         return bool(yy - y * y / n <= 1e-12 * max(yy, 1e-300))
 
     def _finite(self, weight: NDArray[np.float64], name: str) -> NDArray[np.float64]:
         if np.isnan(weight).any():
-            raise UserError(
-                f"the objective {name} cannot be fitted with these penalties: add larger ones to heads.alphas"
-            )
+            raise UserError(f"the objective {name} cannot be fitted with these alphas: add larger ones to heads.alphas")
         return weight
-
-
-def scope_of(settings: HeadSettings, *splits: str) -> Scope:
-    """The rows and columns that the settings ask for."""
-    return Scope(tuple(splits), layer=settings.layer, weights=settings.dataset_weights)

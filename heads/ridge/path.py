@@ -1,49 +1,60 @@
-"""Ridge solutions for many penalties from one matrix: (A + alpha I) w = b for every alpha and every b.
+"""The door to the ridge's numerics: solutions of (A + alpha I) w = b for every alpha and every b, from one A.
 
 Three ways, by size:
 
-- up to `EIGEN_WIDTH` columns, one eigendecomposition serves all penalties exactly;
-- for one or two penalties, or many right-hand sides, a Cholesky factor each, in float32, whose solutions are
-  refined with residuals in float64;
-- else a reduced basis (below), which costs a fraction of a factor a penalty.
+- up to `EIGEN_WIDTH` columns, one eigendecomposition gives the exact solution for every alpha;
+- for one or two alphas, or many right-hand sides, one float32 Cholesky factor for each alpha, with solutions
+  refined by residuals in float64;
+- otherwise a reduced basis, which costs a fraction of a factor for each alpha.
+
+Where LAPACK does not converge on them, `heads.ridge.plain` solves for each alpha by itself.
 """
+
+import logging
 
 import numpy as np
 from numpy.typing import NDArray
 
+from heads.ridge import plain
 from heads.ridge.cholesky import Factor
 from heads.ridge.reduced_basis import reduced_basis_path
 from heads.ridge.symmetric import Real
 
-EIGEN_WIDTH = 1024
-"""Up to here an eigendecomposition takes less than a second."""
+log = logging.getLogger(__name__)
 
-FEW_PENALTIES = 2
-"""For as many a factor each is the shortest way."""
+EIGEN_WIDTH = 1024
+"""Largest width whose eigendecomposition takes less than a second."""
+
+FEW_ALPHAS = 2
+"""Largest number of alphas for which one factor each is the fastest way."""
 
 BASIS_TARGETS = 6
-"""Beyond as many right-hand sides a basis for them grows too large."""
+"""Largest number of right-hand sides for which a basis stays small."""
 
 
-def penalty_path(
+def alpha_path(
     xx: Real, xy: NDArray[np.float64], alphas: NDArray[np.float64], memory: Real | None = None
 ) -> NDArray[np.float64]:
     """Solutions of (xx + alpha I) w = xy.
 
     Args:
-        xx: (m, m), symmetric, not negative definite.
+        xx: (m, m), symmetric, positive semidefinite.
         xy: (m, c)
-        alphas: (a,), not negative.
+        alphas: (a,), 0 or more.
         memory: see `Factor.of`.
 
     Returns:
-        (a, c, m) float64; NaN for a penalty too small for the system to be positive definite in its precision.
+        (a, c, m) float64; NaN for an alpha too small for the system to be positive definite in its precision.
     """
-    if len(xx) <= EIGEN_WIDTH:
-        return _eigen_path(xx, xy, alphas)
-    if len(alphas) <= FEW_PENALTIES or xy.shape[-1] > BASIS_TARGETS:
-        return np.stack([_factor_solution(xx, xy, float(alpha), memory) for alpha in alphas])
-    return reduced_basis_path(xx, xy, alphas, memory)
+    try:
+        if len(xx) <= EIGEN_WIDTH:
+            return _eigen_path(xx, xy, alphas)
+        if len(alphas) <= FEW_ALPHAS or xy.shape[-1] > BASIS_TARGETS:
+            return np.stack([_factor_solution(xx, xy, float(alpha), memory) for alpha in alphas])
+        return reduced_basis_path(xx, xy, alphas, memory)
+    except np.linalg.LinAlgError as error:
+        log.warning("%s: each of %d alphas is solved by itself", error, len(alphas))
+        return plain.solutions(xx, xy, alphas)
 
 
 def _eigen_path(xx: Real, xy: NDArray[np.float64], alphas: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,10 +1,10 @@
-"""Solutions of (A + alpha I) w = b for many penalties within one small space of directions.
+"""Solutions of (A + alpha I) w = b for many alphas within one small space of directions.
 
-The solutions for all penalties lie close to a space of few dimensions. It is grown step by step: in the space
-so far, every penalty is solved at once (Galerkin). First it is the Krylov space of A and b (block Lanczos), which
-suits large penalties; then the residuals of the worst penalties are taken in, seen through a Cholesky factor for
-one penalty (Davidson 1975), which suits the small ones and those near it. Each step costs one product with A; one
-or two factors do for nine penalties, where otherwise each would need its own.
+The solutions for all alphas lie close to a space of few dimensions. The space grows step by step, and after each step
+the systems of all alphas are solved within it (Galerkin). It begins as the Krylov space of A and b (block Lanczos),
+which suits large alphas. Then the residuals of the least accurate alphas are added, preconditioned by a Cholesky factor
+for one alpha (Davidson 1975), which suits small alphas and those near it. Each step costs one product with A; one or
+two factors are enough for nine alphas, where otherwise each would need its own.
 """
 
 import numpy as np
@@ -14,40 +14,41 @@ from heads.ridge.cholesky import Factor
 from heads.ridge.symmetric import Real
 
 TOLERANCE = 1e-4
-"""Largest relative error of a solution, by a bound that is about ten times too wide: losses are then equal to four
-digits and more. The final heads are solved by themselves."""
+"""Largest relative error of a solution, by a bound that is about ten times too wide: losses then agree to at least
+four digits. The final heads are solved separately."""
 
-PLAIN_STEPS = 40
-"""Lanczos steps at most: with fewer, a second and a third factor are needed, each as long as ten steps and more."""
+LANCZOS_STEPS = 40
+"""Largest number of Lanczos steps: with fewer, a second and a third factor are needed, and each takes as long as at
+least ten steps."""
 
-LOOK_EVERY = 8
-"""Lanczos steps between two looks at how good the solutions are."""
+CHECK_EVERY = 8
+"""Lanczos steps between two checks of the solutions' errors."""
 
 FACTOR_STEPS = (12, 6)
-"""Steps with the first factor, and with each further one; then another factor is the shorter way."""
+"""Number of steps with the first factor, and with each further one; beyond it, another factor is faster."""
 
 SMALLEST = 1e-60
-"""Stands for a penalty of 0, so that bounds of its solution are large and finite."""
+"""Replaces an alpha of 0, so that the bounds of its solution are finite."""
 
 
 def reduced_basis_path(
     xx: Real, xy: NDArray[np.float64], alphas: NDArray[np.float64], memory: Real | None = None
 ) -> NDArray[np.float64]:
-    """Solutions of (xx + alpha I) w = xy, (a, c, m) float64; see `penalty_path`."""
+    """Solutions of (xx + alpha I) w = xy, (a, c, m) float64; see `alpha_path`."""
     alphas = np.maximum(alphas, SMALLEST)
     basis = _Basis(xx, xy, alphas)
-    solved: dict[int, NDArray[np.float64]] = {}  # penalties that a factor of their own had to solve
+    solved: dict[int, NDArray[np.float64]] = {}  # alphas that were solved by a factor of their own
     factor: Factor | None = None
     factored: list[int] = []
-    expansion, steps = xy, PLAIN_STEPS
+    expansion, steps = xy, LANCZOS_STEPS
     while True:
         basis.grow(expansion)
         steps -= 1
-        if factor is None and steps % LOOK_EVERY:
+        if factor is None and steps % CHECK_EVERY:
             expansion = basis.last_products
             continue
         path, residuals = basis.galerkin()  # (a, m, c) each
-        directions, bounds = _judged(path, residuals, alphas, factor)
+        directions, bounds = _error_bounds(path, residuals, alphas, factor)
         bounds[list(solved)] = 0.0
         unsolved = np.flatnonzero((bounds > TOLERANCE).any(axis=-1))
         if len(unsolved) == 0:
@@ -58,13 +59,13 @@ def reduced_basis_path(
             expansion = basis.last_products if factor is None else directions[worst, :, left].T
             continue
         untried = [at for at in unsolved if at not in factored]
-        if not untried or not basis.has_room:  # rounding stands in the way of a basis
+        if not untried or not basis.has_room:  # rounding prevents a basis
             solved |= {int(at): _alone(xx, xy, float(alphas[at]), memory) for at in unsolved}
             break
         at = int(untried[len(untried) // 2 if factored else 0])
         factored.append(at)
         factor = Factor.of(xx, float(alphas[at]), memory)
-        if factor is None:  # too small a penalty
+        if factor is None:  # alpha is too small
             solved[at], expansion = np.full_like(xy, np.nan), residuals[at]
         else:
             expansion = factor.approximate(residuals[at])
@@ -74,13 +75,13 @@ def reduced_basis_path(
     return path.transpose(0, 2, 1)
 
 
-def _judged(
+def _error_bounds(
     path: NDArray[np.float64], residuals: NDArray[np.float64], alphas: NDArray[np.float64], factor: Factor | None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Directions to grow in (a, m, c), and bounds of the relative errors (a, c).
+    """Directions for the next step (a, m, c), and bounds of the relative errors (a, c).
 
-    The error is (A + alpha I)^-1 r. No eigenvalue of A is negative, so it is at most |r| / alpha; and with a
-    factor for the penalty beta at most |(A + beta I)^-1 r| max(1, beta / alpha).
+    The error is (A + alpha I)^-1 r. No eigenvalue of A is negative, so its norm is at most |r| / alpha, and with a
+    factor for beta at most |(A + beta I)^-1 r| max(1, beta / alpha).
     """
     a, m, c = residuals.shape
     size = np.maximum(np.linalg.norm(path, axis=1), np.finfo(np.float64).tiny)  # (a, c)
@@ -109,7 +110,7 @@ class _Basis:
 
     @property
     def last_products(self) -> NDArray[np.float64]:
-        """A times the directions of the last block: what Lanczos goes on with."""
+        """A times the directions of the last block, the next Lanczos block."""
         return self._products[:, self._size - self._last : self._size]
 
     @property
@@ -118,10 +119,10 @@ class _Basis:
         return self._size + self._xy.shape[-1] <= self._directions.shape[-1]
 
     def grow(self, block: NDArray[np.float64]) -> None:
-        """Take in the directions of a block (m, b) that are not in the space yet."""
+        """Extend the space by the directions of a block (m, b)."""
         new = block / np.maximum(np.linalg.norm(block, axis=0), np.finfo(np.float64).tiny)  # (m, b)
         old = self._directions[:, : self._size]
-        for _ in range(2):  # once leaves what rounding left in
+        for _ in range(2):  # a second time against rounding
             new -= old @ (old.T @ new)
             new, _ = np.linalg.qr(new)
         low, high = self._size, self._size + new.shape[-1]

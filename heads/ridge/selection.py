@@ -1,4 +1,4 @@
-"""Choosing each objective's penalty, and the final heads."""
+"""All objectives of some statistics: their selected alphas and final heads."""
 
 import logging
 from collections.abc import Sequence
@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from cache import UserError
 from cache.progress import Progress, silent
-from heads.ridge.objective_fit import FittedObjective, ObjectiveFit, scope_of
+from heads.ridge.objective_fit import FittedObjective, ObjectiveFit
 from heads.ridge.statistics import GramStatistics
-from heads.ridge.subset import HELD_OUT, TRAIN, VALIDATION, Scope
+from heads.ridge.subset import HELD_OUT, TRAIN, VALIDATION, Scope, scope_of
 from heads.ridge.symmetric import Real
 from heads.ridge.system import scores_of
 from heads.ridge.uncertainty import Uncertainty
@@ -22,13 +22,24 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class FittedHeads:
-    """All objectives that could be fitted."""
+    """The heads of all objectives that could be fitted."""
 
     objectives: tuple[FittedObjective, ...]
     skipped: dict[str, str]
-    """Name -> reason of those left out."""
+    """Objective that was not fitted -> reason."""
     uncertainty: Uncertainty | None
-    """Without thresholds; None where it was not asked for."""
+    """Uncertainty whose thresholds are not set yet; None if the settings turn it off."""
+    layer: int | None
+    """Index of the layer that the heads read; None: all layers."""
+
+    def weight(self, layers: int) -> NDArray[np.float32]:
+        """All heads over the features of all layers, 0 for layers that they do not read. Shape (k, layers * d)."""
+        narrow = np.stack([head.weight for head in self.objectives])  # (k, m)
+        hidden = narrow.shape[-1] // (layers if self.layer is None else 1)
+        columns = slice(None) if self.layer is None else slice(self.layer * hidden, (self.layer + 1) * hidden)
+        weights = np.zeros((len(narrow), layers * hidden), dtype=np.float32)
+        weights[:, columns] = narrow
+        return weights
 
 
 def fit_heads(
@@ -38,12 +49,13 @@ def fit_heads(
 
     Args:
         statistics: of training and validation rows.
-        settings: penalties to choose from, weights, and what else to find out.
-        skip_unfit: leave out objectives with too few rows, instead of refusing.
-        progress: told the number of objectives done.
+        settings: alphas to choose from, weights of data sets and objectives, layer, and whether to keep the factors of
+            the uncertainty.
+        skip_unfit: whether to skip objectives with too few rows; otherwise they are an error.
+        progress: called with the number of objectives done.
 
     Raises:
-        UserError: an objective has too few rows, or all have, or no penalty is large enough for one.
+        UserError: an objective has too few rows and is not skipped, all have too few, or all alphas are too small.
     """
     unfit = _refuse_or_skip(statistics, settings, skip_unfit)
     fitted: dict[int, FittedObjective] = {}
@@ -64,15 +76,7 @@ def fit_heads(
             progress("fitting heads", len(fitted), len(wanted), "objectives")
     numbers = sorted(fitted)
     uncertainty = _uncertainty(factors, numbers, fitted, settings, statistics) if settings.uncertainty else None
-    return FittedHeads(tuple(fitted[number] for number in numbers), unfit, uncertainty)
-
-
-def fit_objectives(
-    statistics: GramStatistics, settings: HeadSettings, *, skip_unfit: bool
-) -> tuple[list[FittedObjective], dict[str, str]]:
-    """The objectives of `fit_heads`, and name -> reason of those left out, without uncertainty."""
-    heads = fit_heads(statistics, settings.model_copy(update={"uncertainty": False}), skip_unfit=skip_unfit)
-    return list(heads.objectives), heads.skipped
+    return FittedHeads(tuple(fitted[number] for number in numbers), unfit, uncertainty, settings.layer)
 
 
 def validation_scores(
@@ -85,9 +89,9 @@ def validation_scores(
 
     Args:
         statistics: hold the rows.
-        paths: (a, k, m) heads; those that are NaN get NaN.
-        scope: which rows to score on, and the layer that the heads read.
-        objectives: which to score; None: all.
+        paths: (a, k, m) heads; NaN gives NaN.
+        scope: rows to score on, and the layer that the heads read.
+        objectives: indices of the objectives to score; None: all.
 
     Returns:
         Two arrays (a, k), NaN where there are no rows or nothing varies.
@@ -95,8 +99,8 @@ def validation_scores(
     errors = np.full(paths.shape[:2], np.nan)
     correlations = np.full(paths.shape[:2], np.nan)
     for together in statistics.sharing(scope, objectives):
-        held_out = statistics.subset(together[0], scope)
-        errors[:, together], correlations[:, together] = scores_of(held_out, paths[:, together], together)
+        validation = statistics.subset(together[0], scope)
+        errors[:, together], correlations[:, together] = scores_of(validation, paths[:, together], together)
     return errors, correlations
 
 
@@ -109,7 +113,7 @@ def _uncertainty(
 ) -> Uncertainty | None:
     factor_of = {number: at for at, (together, _) in enumerate(factors) for number in together}
     if any(number not in factor_of for number in numbers):
-        log.warning("no standard errors: a penalty is too small for the precision of the sums")
+        log.warning("no standard errors: an alpha is too small for the precision of the sums")
         return None
     return Uncertainty(
         factors=np.stack([factor for _, factor in factors]),
@@ -129,10 +133,10 @@ def _refuse_or_skip(statistics: GramStatistics, settings: HeadSettings, skip_unf
     }
     if unfit and (not skip_unfit or len(unfit) == len(statistics.objectives)):
         name, reason = next(iter(unfit.items()))
-        held_out = " raise split.validation," if "no rated validation row" in reason else ""
+        more_rows = " raise split.validation," if "no rated validation row" in reason else ""
         raise UserError(
             f"the objective {name} cannot be fitted: it has {reason}; add a rating set that rates it,"
-            f"{held_out} or take it out of the recipe's objectives"
+            f"{more_rows} or take it out of the recipe's objectives"
         )
     return unfit
 

@@ -1,8 +1,8 @@
 """Sufficient statistics of the ridge: small additive matrices in place of all features.
 
-Rows are grouped by data set, split, share and rating pattern (which objectives are rated): for an objective,
-the rows that count are those of the groups whose pattern holds it. After one pass over the features every
-penalty, every subset of data sets, rows, layers and objectives is a solve.
+Rows are grouped by data set, split, fraction and rating pattern (the set of rated objectives). The rows of an
+objective are those of the groups whose pattern includes it. After one pass over the features, every alpha and every
+subset of data sets, rows, layers and objectives is a solve.
 """
 
 from collections.abc import Iterable
@@ -16,24 +16,24 @@ from heads.ridge.group import EXACT_WIDTH, Group, Layout, Storage
 from heads.ridge.subset import LEARNED, GroupKey, Scope, Subset
 from heads.ridge.symmetric import Scratch
 
-WAITING_BYTES = 1 << 28
-"""Of rows that wait beside a matrix to be multiplied in one block, over all groups. With many groups the fullest goes
-before its block is full, which costs less than the memory of a block for each."""
+BUFFER_BYTES = 1 << 28
+"""Largest number of buffered bytes, summed over groups. Buffered rows are multiplied a block at a time; where many
+groups buffer rows, the fullest is multiplied before its block is full, which costs less than a block of memory each."""
 
 
 class GramStatistics:
-    """The groups of a set of rated rows.
+    """Sums over rated rows, by group.
 
     Args:
-        objectives: names of the targets.
-        width: of a row of features: layers * d.
-        layers: how many layers a row holds.
-        joint: whether products between layers are summed too, so that a head can read several; else
-            those within each layer alone, which takes `layers` times less room.
-        storage: what the features are stored as; rows of small groups are kept in it, without loss.
-        product: what features are multiplied in; None: by their width, see `EXACT_WIDTH`.
-        shelf: folder for groups that do not fit into `memory_bytes`.
-        memory_bytes: most memory for rows and matrices of groups; those used longest ago go to the shelf.
+        objectives: names of the k targets.
+        width: length of a row of features: layers * d.
+        layers: number of layers in a row.
+        joint: whether products between layers are summed too, so that a head can read several layers; without them
+            the sums take `layers` times less memory.
+        storage: dtype of the stored features; rows of small groups are kept in it, without loss.
+        product: dtype in which features are multiplied; None: chosen by their width, see `EXACT_WIDTH`.
+        spill: folder for groups that do not fit into `memory_bytes`.
+        memory_bytes: limit on the memory of rows and matrices; the least recently used groups spill to disk.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class GramStatistics:
         joint: bool = True,
         storage: Storage = "float64",
         product: Literal["float32", "float64"] | None = None,
-        shelf: Path | None = None,
+        spill: Path | None = None,
         memory_bytes: int = 3 << 29,
     ) -> None:
         hidden = width // layers
@@ -56,14 +56,14 @@ class GramStatistics:
         self.objectives = objectives
         self.layers = layers
         self.layout = Layout(width, len(objectives), blocks, storage, product)
-        self.groups: dict[GroupKey, Group] = {}  # the one used last stands last
+        self.groups: dict[GroupKey, Group] = {}  # the most recently used is last
         self._scratch = Scratch()
-        self._shelf = shelf
+        self._spill = spill
         self._memory_bytes = memory_bytes
 
     @property
     def width(self) -> int:
-        """Columns of a row of features: layers * d."""
+        """Length of a row of features: layers * d."""
         return self.layout.width
 
     def add(
@@ -80,8 +80,8 @@ class GramStatistics:
             dataset: name of the data set.
             split: train or validation.
             features: (n, width), finite.
-            targets: (n, k), NaN where not rated. A row without any rating counts nowhere.
-            buckets: (n,) place in `SHARES` of the smallest share a row is in; all 0 where left out.
+            targets: (n, k), NaN where not rated. A row without any rating is ignored.
+            buckets: (n,) index into `FRACTIONS` of the smallest fraction that contains each row; None: all 0.
 
         Raises:
             ValueError: the shapes do not fit, or a value is not finite.
@@ -99,36 +99,24 @@ class GramStatistics:
                 members = membership.reshape(-1) == number
                 group = self._group(GroupKey(dataset, split, int(bucket), tuple(map(bool, pattern))))
                 group.add(features[members], np.nan_to_num(targets[members]), self._scratch)
-        while sum(waiting := [group.waiting_bytes for group in self.groups.values()]) > WAITING_BYTES:
-            list(self.groups.values())[int(np.argmax(waiting))].multiply(self._scratch)
+        while sum(buffered := [group.buffered_bytes for group in self.groups.values()]) > BUFFER_BYTES:
+            list(self.groups.values())[int(np.argmax(buffered))].multiply(self._scratch)
         self._make_room()
 
-    def merge(self, other: "GramStatistics") -> None:
-        """Add the rows that `other` has seen, which this has not.
-
-        Raises:
-            ValueError: the two have other objectives, or features of another kind.
-        """
-        if (other.objectives, other.layout) != (self.objectives, self.layout):
-            raise ValueError("statistics of other objectives, or of features of another kind, cannot be merged")
-        for key, group in other.groups.items():
-            self._group(key).merge(group, self._scratch)
-            self._make_room()
-
-    def settle(self) -> None:
-        """Multiply the rows that wait for more to come; to be called when there are no more."""
+    def flush(self) -> None:
+        """Multiply all buffered rows; to be called after the last `add`."""
         for group in self.groups.values():
-            group.settle(self._scratch)
+            group.flush(self._scratch)
             self._make_room()
 
     def subset(self, objective: int | None = None, scope: Scope = LEARNED) -> Subset:
-        """The sums over the selected rows that rate an objective, or over all of them."""
+        """The sums over the rows in scope that rate an objective; None: over all rows in scope."""
         return self.of_groups(self.keys(objective, scope), scope)
 
     def keys(self, objective: int | None, scope: Scope) -> frozenset[GroupKey]:
-        """The groups that `subset` sums."""
+        """Keys of the groups that `subset` sums."""
         return frozenset(
-            key for key in self.groups if scope.holds(key) and (objective is None or key.pattern[objective])
+            key for key in self.groups if scope.contains(key) and (objective is None or key.pattern[objective])
         )
 
     def rows_rating(self, objective: int | None, scope: Scope) -> int:
@@ -136,7 +124,11 @@ class GramStatistics:
         return sum(self.groups[key].n for key in self.keys(objective, scope))
 
     def of_groups(self, keys: Iterable[GroupKey], scope: Scope) -> Subset:
-        """The sums over some groups."""
+        """The sums over the groups of some keys.
+
+        Raises:
+            ValueError: the scope names a layer that is not there, or needs sums between layers that were not made.
+        """
         if scope.layer is not None and not 0 <= scope.layer < self.layers:
             raise ValueError(f"there is no layer {scope.layer}: the features have {self.layers}")
         first = (scope.layer or 0) * self.width_in(scope)
@@ -147,11 +139,11 @@ class GramStatistics:
         return Subset(groups, self.layout, scope, columns, self._scratch)
 
     def width_in(self, scope: Scope) -> int:
-        """Columns of the features in scope."""
+        """Number of feature columns in scope."""
         return self.width if scope.layer is None else self.width // self.layers
 
     def sharing(self, scope: Scope, objectives: Iterable[int] | None = None) -> list[list[int]]:
-        """Objectives in lists of those that the same rows rate; those that no row rates are in none."""
+        """Lists of objectives that are rated by the same rows; objectives without rows are in no list."""
         lists: dict[frozenset[GroupKey], list[int]] = {}
         for objective in range(len(self.objectives)) if objectives is None else objectives:
             if keys := self.keys(objective, scope):
@@ -164,17 +156,17 @@ class GramStatistics:
         return group
 
     def _make_room(self) -> None:
-        if self._shelf is None:
+        if self._spill is None:
             return
-        held = sum(group.bytes for group in self.groups.values())
+        used = sum(group.bytes for group in self.groups.values())
         for number, (key, group) in enumerate(self.groups.items()):
-            if held <= self._memory_bytes or number == len(self.groups) - 1:
+            if used <= self._memory_bytes or number == len(self.groups) - 1:
                 return
-            held -= group.bytes
-            group.shelve(self._shelf / f"{file_name(key)}.safetensors", durable=False)
+            used -= group.bytes
+            group.save(self._spill / f"{file_name(key)}.safetensors", durable=False)
 
 
 def file_name(key: GroupKey) -> str:
-    """A name for a group's file: readable, and another one for every group."""
+    """A readable file name that is unique to a group."""
     pattern = sum(rated << place for place, rated in enumerate(key.pattern))
     return f"{key.dataset}-{key.split}-{key.bucket}-{pattern:x}"

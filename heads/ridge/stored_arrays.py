@@ -15,16 +15,16 @@ from cache.durable import TEMPORARY, sync_folder
 
 
 class StatisticsDamageError(UserError):
-    """A file of saved statistics is not what was written."""
+    """A file of saved statistics is missing or damaged."""
 
     def __init__(self, problem: str) -> None:
-        super().__init__(f"{problem}: run `armorm fit-heads` again, which computes again what is lost")
+        super().__init__(f"{problem}: run `armorm fit-heads` again, which makes them anew")
         self.problem = problem
         """The message without the remedy."""
 
 
 class StoredArrays:
-    """Named arrays of one file."""
+    """The named arrays of one safetensors file, read on demand."""
 
     def __init__(self, path: Path, about: dict[str, Any]) -> None:
         self.path = path
@@ -33,7 +33,7 @@ class StoredArrays:
 
     @classmethod
     def write(cls, path: Path, arrays: dict[str, NDArray[Any]], durable: bool = True) -> "StoredArrays":
-        """Write arrays to a new file; without `durable` it may be lost when the machine stops."""
+        """Write arrays to a new file; without `durable` the file may be lost in a crash of the machine."""
         whole = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
         about = {name: {"rows": len(array), "crc32": _crc32(array)} for name, array in whole.items()}
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ class StoredArrays:
         return cls(path, about)
 
     def rename(self, path: Path, durable: bool = True) -> None:
-        """Have the file under another name in the same folder."""
+        """Rename the file within its folder."""
         if durable:
             _sync(self.path)
         if path != self.path:
@@ -60,23 +60,23 @@ class StoredArrays:
 
     @property
     def names(self) -> list[str]:
-        """In the order of writing."""
+        """Names of the arrays, in the order of writing."""
         return list(self._about)
 
     @property
     def about(self) -> dict[str, Any]:
-        """Length and checksum of each array: what another process needs to read them."""
+        """Length and checksum of each array, from which another process can open the file."""
         return self._about
 
     def length(self, name: str) -> int:
-        """First dimension of an array."""
+        """Length of an array's first dimension."""
         return int(self._about[name]["rows"])
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Read one array.
 
         Raises:
-            StatisticsDamageError: the file is gone, or the array is not what was written.
+            StatisticsDamageError: the file is missing, or the array does not match its checksum.
         """
         try:
             with safe_open(self.path, framework="numpy") as file:

@@ -1,4 +1,4 @@
-"""Which rows count, and the sums over them that every solve and score is made of."""
+"""The rows in scope, and the sums over them from which every solve and score follows."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -9,72 +9,80 @@ from numpy.typing import NDArray
 
 from heads.ridge.group import BLOCK_ROWS, Group, Layout
 from heads.ridge.symmetric import Real, Scratch, add_packed, mirror
+from heads.settings import HeadSettings
 
 TRAIN, VALIDATION = "train", "validation"
 
-SHARES = (0.125, 0.25, 0.5, 1.0)
-"""Nested shares of a split's prompts that statistics can be restricted to."""
+FRACTIONS = (0.125, 0.25, 0.5, 1.0)
+"""Nested fractions of a split's prompts to which statistics can be restricted."""
 
 
 class GroupKey(NamedTuple):
-    """Rows that are counted together."""
+    """Identifies the rows that are summed together."""
 
     dataset: str
     split: str
     bucket: int
-    """Place in `SHARES` of the smallest share that holds the rows."""
+    """Index into `FRACTIONS` of the smallest fraction that contains the rows."""
     pattern: tuple[bool, ...]
-    """Which objectives are rated."""
+    """(k,) whether the rows rate each objective."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Which of the rows count, with which weight, and which columns of their features."""
+    """A selection of rows, with weights, and of the columns of their features."""
 
     splits: tuple[str, ...] = (TRAIN,)
     datasets: frozenset[str] | None = None
     """None: all."""
-    share: float = 1.0
-    """One of `SHARES`: of each data set and split, by prompt; a larger share holds every smaller one."""
+    fraction: float = 1.0
+    """Fraction of each data set's prompts, one of `FRACTIONS`; a larger fraction contains every smaller one."""
     layer: int | None = None
-    """Place of one layer among the store's; None: all of them, one after the other."""
+    """Index of one of the store's layers; None: all of them, concatenated."""
     weights: Mapping[str, float] = field(default_factory=dict)
-    """Data set -> how many times its rows count; 1 where not named."""
+    """Data set -> weight of its rows; 1 where not named."""
 
     def __post_init__(self) -> None:
-        if self.share not in SHARES:
-            raise ValueError(f"a share of {self.share:g} was not counted: only {', '.join(map(str, SHARES))} were")
+        if self.fraction not in FRACTIONS:
+            raise ValueError(
+                f"a fraction of {self.fraction:g} was not counted: only {', '.join(map(str, FRACTIONS))} were"
+            )
 
-    def holds(self, key: GroupKey) -> bool:
-        """Whether the rows of a group count."""
+    def contains(self, key: GroupKey) -> bool:
+        """Whether a group's rows are selected."""
         return (
             key.split in self.splits
             and (self.datasets is None or key.dataset in self.datasets)
-            and key.bucket <= SHARES.index(self.share)
+            and key.bucket <= FRACTIONS.index(self.fraction)
             and self.weight(key) > 0
         )
 
     def weight(self, key: GroupKey) -> float:
-        """How many times the rows of a group count."""
+        """Weight of a group's rows."""
         return self.weights.get(key.dataset, 1.0)
 
 
-LEARNED, HELD_OUT, BOTH = Scope((TRAIN,)), Scope((VALIDATION,)), Scope((TRAIN, VALIDATION))
-"""Training rows, validation rows, and all of them."""
+def scope_of(settings: HeadSettings, *splits: str) -> Scope:
+    """The rows of some splits with the weights, and the columns, that the settings ask for."""
+    return Scope(tuple(splits), layer=settings.layer, weights=settings.dataset_weights)
+
+
+LEARNED, HELD_OUT = Scope((TRAIN,)), Scope((VALIDATION,))
+"""Training rows, and validation rows."""
 
 
 class Subset:
-    """Some groups together.
+    """The weighted sums over some groups.
 
     Attributes:
-        keys: of the groups, sorted, so that sums are the same to the bit in every process.
-        n: rows, each counted once.
-        mass: rows, each counted by its weight, as in the sums below.
+        keys: keys of the groups, sorted, so that sums are the same to the bit in every process.
+        n: number of rows.
+        weight_sum: sum of the rows' weights.
         xy: (m, k) float64, for m columns.
         x: (m,) float64
         y: (k,) float64
         yy: (k,) float64
-        scratch: that sums of these statistics are made with.
+        scratch: matrix shared by all products and factors of these statistics.
     """
 
     def __init__(
@@ -91,7 +99,7 @@ class Subset:
         self._columns = slice(*columns)
         self.scratch = scratch
         self.n = sum(group.n for group, _ in self._groups)
-        self.mass = sum(weight * group.n for group, weight in self._groups)
+        self.weight_sum = sum(weight * group.n for group, weight in self._groups)
         self.xy = np.zeros((columns[1] - columns[0], layout.targets))
         self.x = np.zeros(columns[1] - columns[0])
         self.y, self.yy = np.zeros(layout.targets), np.zeros(layout.targets)
@@ -103,24 +111,24 @@ class Subset:
 
     @property
     def width(self) -> int:
-        """Columns: the m of these sums."""
+        """Number m of columns."""
         return len(self.x)
 
     @property
     def is_rows(self) -> bool:
-        """Whether every row is there, so that `rows` can give them."""
+        """Whether the rows themselves are stored, so that `rows` can return them."""
         return all(group.is_rows for group, _ in self._groups)
 
     @property
     def is_small(self) -> bool:
-        """Whether every row is there and there are fewer of them than columns."""
+        """Whether the rows themselves are stored and there are fewer of them than columns."""
         return self.n < self.width and self.is_rows
 
     def rows(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """All rows: features (n, m), targets (n, k) with 0 where not rated, weights (n,), float64.
 
         Raises:
-            ValueError: only sums are left of some.
+            ValueError: some groups hold only sums.
         """
         if not self.is_rows:
             raise ValueError("only sums are left of some of these rows")
@@ -136,7 +144,7 @@ class Subset:
         """The sum of x x', (m, m) float64, both halves.
 
         Args:
-            add_to: a matrix of another subset that takes the sum in.
+            add_to: matrix of another subset to which the sum is added in place.
         """
         total = np.zeros((self.width, self.width), order="F") if add_to is None else add_to
         for group, weight in self._groups:
@@ -155,9 +163,9 @@ class Subset:
         return mirror(total)
 
     def squares(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The sum of (x · w)² for each of some heads (c, m). Shape (c,).
+        """The sum of (x · w)² for each head in `weights` (c, m). Shape (c,).
 
-        Group after group, so that no matrix in double precision is made.
+        Computed group by group, so that no (m, m) matrix in float64 is allocated.
         """
         total = np.zeros(len(weights))
         heads = weights.T  # (m, c)
@@ -175,13 +183,13 @@ class Subset:
         return total
 
     def _rows_of_weight(self, weight: float) -> Iterator[Real]:
-        """Rows of that weight not multiplied yet, in blocks (b, m) of `BLOCK_ROWS` and more."""
-        waiting: list[Real] = []
+        """Rows of one weight that are stored unmultiplied, in blocks (b, m) of at least `BLOCK_ROWS`."""
+        buffer: list[Real] = []
         for group, other in self._groups:
             for features, _ in group.rows() if other == weight else ():
-                waiting.append(features[:, self._columns])
-                if sum(map(len, waiting)) >= BLOCK_ROWS:
-                    yield np.concatenate(waiting)
-                    waiting = []
-        if waiting:
-            yield np.concatenate(waiting)
+                buffer.append(features[:, self._columns])
+                if sum(map(len, buffer)) >= BLOCK_ROWS:
+                    yield np.concatenate(buffer)
+                    buffer = []
+        if buffer:
+            yield np.concatenate(buffer)

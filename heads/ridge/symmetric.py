@@ -8,32 +8,36 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from scipy.linalg import cython_blas
+from scipy.linalg import blas
 
 Real = NDArray[np.floating[Any]]
 
 
 def packed_length(d: int) -> int:
-    """Values of a packed d × d matrix."""
+    """Number of values of a packed (d, d) matrix."""
     return d * (d + 1) // 2
 
 
 def packed_width(length: int) -> int:
-    """The d of a packed matrix of so many values."""
+    """The d of a packed matrix with this number of values."""
     return int(np.sqrt(2 * length))
 
 
 def lower_product(x: Real, out: Real, add: bool = False) -> None:
-    """The lower triangle of x' x; what lies above it is left as it was.
+    """Write the lower triangle of x' x; values above it do not change.
 
     Args:
         x: (n, d) float32 or float64, C-contiguous.
         out: (d, d) of the same dtype, Fortran-contiguous.
-        add: whether the product is added to what is there.
+        add: whether to add the product to the values in `out`.
     """
     n, d = x.shape
     if x.dtype != out.dtype or out.shape != (d, d) or not (x.flags.c_contiguous and out.flags.f_contiguous):
         raise ValueError(f"the product of a {x.dtype} {x.shape} does not go into a {out.dtype} {out.shape}")
+    if _SYRK is None:
+        syrk = blas.ssyrk if x.dtype == np.float32 else blas.dsyrk
+        syrk(1.0, x.T, beta=float(add), c=out, lower=1, overwrite_c=1)
+        return
     kind = ctypes.c_float if x.dtype == np.float32 else ctypes.c_double
     # Rows of a C-contiguous x are columns of the Fortran matrix x', of which x' (x')' is taken.
     width, rows, one, beta = ctypes.c_int(d), ctypes.c_int(n), kind(1.0), kind(float(add))
@@ -54,16 +58,16 @@ def add_packed(packed: Real, lower: Real, weight: float = 1.0, columns: slice = 
     """Add a packed matrix, or the square of some of its columns, to a lower triangle.
 
     Args:
-        packed: the matrix.
+        packed: a packed (d, d) matrix.
         lower: (m, m), Fortran-contiguous, for m columns.
-        weight: factor of what is added.
-        columns: which columns, in one piece.
+        weight: factor of the addend.
+        columns: contiguous columns.
     """
     d = packed_width(len(packed))
     first, last, _ = columns.indices(d)
     target = lower.T
     for column in range(first, last):
-        start = column * d - column * (column - 1) // 2  # of the diagonal's value in this column
+        start = column * d - column * (column - 1) // 2  # index of this column's diagonal value
         piece = packed[start : start + last - column]
         target[column - first, column - first :] += piece if weight == 1.0 else weight * piece
 
@@ -82,29 +86,28 @@ def mirror(lower: Real) -> Real:
 
 
 class Scratch:
-    """A matrix that products are written to and factors are made in: a new one costs as much as half a factor."""
+    """Memory for products and factors, reused because a new matrix costs as much as half a factor."""
 
     def __init__(self) -> None:
         self._matrix: Real = np.empty((0, 0), order="F")
 
     def product(self, x: Real, add: bool = False) -> Real:
-        """The lower triangle of x' x, for x (n, m), on top of the last one if `add`; valid until the next call."""
+        """The lower triangle of x' x, for x (n, m), added to the last product if `add`; valid until the next call."""
         matrix = self.matrix(x.shape[-1], x.dtype)
         lower_product(np.ascontiguousarray(x), matrix, add)
         return matrix
 
     def matrix(self, width: int, dtype: DTypeLike) -> Real:
-        """The matrix itself (width, width), with whatever was written last; the next call writes over it."""
+        """The matrix (width, width) with undefined values; valid until the next call."""
         if self._matrix.shape != (width, width) or self._matrix.dtype != dtype:
             self._matrix = np.empty((width, width), dtype, order="F")
         return self._matrix
 
 
 def _routine(name: str, kind: Any) -> Any:
-    """A BLAS routine as scipy offers it to Cython, called without Python's lock.
+    """A BLAS routine as scipy offers it to Cython, called without Python's lock."""
+    from scipy.linalg import cython_blas
 
-    `scipy.linalg.blas` is the same library but holds the lock, so that no other thread could read meanwhile.
-    """
     api = ctypes.pythonapi
     api.PyCapsule_GetName.restype, api.PyCapsule_GetName.argtypes = ctypes.c_char_p, [ctypes.py_object]
     api.PyCapsule_GetPointer.restype = ctypes.c_void_p
@@ -117,4 +120,15 @@ def _routine(name: str, kind: Any) -> Any:
     return ctypes.CFUNCTYPE(None, *signature)(address)
 
 
-_SYRK = {"f": _routine("ssyrk", ctypes.c_float), "d": _routine("dsyrk", ctypes.c_double)}
+def _routines() -> dict[str, Any] | None:
+    """Symmetric rank-k updates without Python's lock, or None if this scipy does not offer them.
+
+    `scipy.linalg.blas` calls the same library, but holds the lock: no other thread could read features meanwhile.
+    """
+    try:
+        return {"f": _routine("ssyrk", ctypes.c_float), "d": _routine("dsyrk", ctypes.c_double)}
+    except (ImportError, AttributeError, KeyError, ValueError):
+        return None
+
+
+_SYRK = _routines()

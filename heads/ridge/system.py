@@ -8,17 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from heads.ridge.cholesky import Factor
-from heads.ridge.path import EIGEN_WIDTH, penalty_path
+from heads.ridge.path import EIGEN_WIDTH, alpha_path
 from heads.ridge.subset import Subset
 from heads.ridge.symmetric import Real
 
 
 @dataclass(frozen=True, slots=True)
 class RidgeSystem:
-    """(matrix + alpha I) z = right, for objectives that the same rows rate.
+    """(matrix + alpha I) z = right, for objectives that are rated by the same rows.
 
-    Fewer rows than columns are solved in the space of the rows: w = X' (X X' + alpha I)^-1 y, which is the same
-    (Saunders, Gammerman and Vovk 1998), smaller, and free of the rounding of sums.
+    With fewer rows than columns, the system is solved in the space of the rows: w = X' (X X' + alpha I)^-1 y, which is
+    equivalent (Saunders, Gammerman and Vovk 1998), smaller, and free of the rounding of sums.
     """
 
     matrix: Real
@@ -26,29 +26,29 @@ class RidgeSystem:
     right: NDArray[np.float64]
     """(s, c) for c objectives."""
     rows: NDArray[np.float64] | None
-    """(n, m), in the space of the rows; None in that of the columns."""
+    """(n, m) in the space of the rows; None in the space of the columns."""
     centre: NDArray[np.float64]
-    """(m,) what was taken off each row; 0 without intercept."""
+    """(m,) mean that was subtracted from each row; 0 without intercept."""
     mean: NDArray[np.float64]
-    """(c,) what was taken off the targets."""
+    """(c,) mean that was subtracted from the targets; 0 without intercept."""
     memory: Real | None
-    """(s, s) float32 that factors are made in, each in the place of the last."""
+    """(s, s) float32, memory in which each factor overwrites the last."""
 
     @classmethod
     def of(
         cls, subset: Subset, objectives: Sequence[int], fit_intercept: bool = False, xx: Real | None = None
     ) -> "RidgeSystem":
-        """The equations of objectives over the rows of a subset.
+        """The system of some objectives over the rows of a subset.
 
         Args:
             subset: rows that rate all these objectives.
-            objectives: c of them.
-            fit_intercept: whether each has a constant without a penalty.
-            xx: the subset's x' x, if it is known already; it is used up.
+            objectives: indices of the c objectives.
+            fit_intercept: whether each has a constant, which is not penalised.
+            xx: the subset's x' x, if it is known already; overwritten.
         """
         wanted = list(objectives)
-        centre = subset.x / subset.mass if fit_intercept else np.zeros(subset.width)  # (m,)
-        mean = subset.y[wanted] / subset.mass if fit_intercept else np.zeros(len(wanted))
+        centre = subset.x / subset.weight_sum if fit_intercept else np.zeros(subset.width)  # (m,)
+        mean = subset.y[wanted] / subset.weight_sum if fit_intercept else np.zeros(len(wanted))
         if subset.is_small and xx is None:
             x, y, weights = subset.rows()
             root = np.sqrt(weights)[:, None]
@@ -57,26 +57,26 @@ class RidgeSystem:
         total = subset.xx() if xx is None else xx
         xy = subset.xy[:, wanted]
         if fit_intercept:
-            total -= subset.mass * np.outer(centre, centre)
-            xy = xy - subset.mass * np.outer(centre, mean)
+            total -= subset.weight_sum * np.outer(centre, centre)
+            xy = xy - subset.weight_sum * np.outer(centre, mean)
         memory = subset.scratch.matrix(len(total), np.float32) if len(total) > EIGEN_WIDTH else None
         return cls(total, xy, None, centre, mean, memory)
 
     def path(self, alphas: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Weights for every penalty: (a, c, m), NaN for a penalty too small."""
-        solutions = penalty_path(self.matrix, self.right, alphas, self.memory)  # (a, c, s)
+        """Weights for every alpha: (a, c, m), NaN for an alpha too small."""
+        solutions = alpha_path(self.matrix, self.right, alphas, self.memory)  # (a, c, s)
         return solutions if self.rows is None else solutions @ self.rows
 
     def intercepts(self, path: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Constants that belong to weights (a, c, m). Shape (a, c)."""
+        """Constants for weights (a, c, m). Shape (a, c)."""
         return self.mean - path @ self.centre
 
     def solved(self, alphas: NDArray[np.float64]) -> list["SolvedSystem"]:
-        """The solution for each penalty, with what is to be known of it.
+        """The solution for each alpha, with its degrees of freedom and condition number.
 
-        Up to `EIGEN_WIDTH` all of it comes from the eigenvalues. Beyond, from Cholesky factors: the degrees of
-        freedom are estimated with random signs, to about a quarter of their square root, and the condition is
-        LAPACK's estimate in the 1-norm.
+        Up to `EIGEN_WIDTH` they follow from the eigenvalues; beyond, from Cholesky factors: degrees of freedom are
+        estimated with random signs, to about a quarter of their square root, and the condition number is LAPACK's
+        estimate in the 1-norm.
         """
         if len(self.matrix) <= EIGEN_WIDTH:
             values = np.maximum(np.linalg.eigvalsh(self.matrix), 0.0)  # (s,)
@@ -97,20 +97,20 @@ class RidgeSystem:
         return found
 
     def factor(self, alpha: float) -> Factor | None:
-        """The Cholesky factor for a penalty, good until the next one; None where that is too small."""
+        """The Cholesky factor for alpha, valid until the next one is computed; None if alpha is too small."""
         return Factor.of(self.matrix, alpha, self.memory)
 
 
 @dataclass(frozen=True, slots=True)
 class SolvedSystem:
-    """The solution of a system for one penalty."""
+    """The solution of a system for one alpha."""
 
     weights: NDArray[np.float64]
-    """(c, m), NaN where the penalty is too small."""
+    """(c, m), NaN if alpha is too small."""
     degrees_of_freedom: float
-    """Effective ones: tr(A (A + alpha I)^-1)."""
+    """Effective degrees of freedom: tr(A (A + alpha I)^-1)."""
     condition: float
-    """Number of the equations that were solved."""
+    """Condition number of A + alpha I."""
 
 
 def degrees_of_freedom(factor: Factor) -> float:
@@ -120,29 +120,29 @@ def degrees_of_freedom(factor: Factor) -> float:
 
 
 def scores_of(
-    held_out: Subset, path: NDArray[np.float64], objectives: Sequence[int]
+    validation: Subset, path: NDArray[np.float64], objectives: Sequence[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean squared error and Pearson correlation on some rows, from statistics alone.
 
     Args:
-        held_out: the rows.
-        path: (a, c, m) weights, NaN where there are none.
-        objectives: their c objectives.
+        validation: the rows to score on.
+        path: (a, c, m) weights; NaN gives NaN.
+        objectives: indices of the c objectives.
 
     Returns:
         Two arrays (a, c), NaN where there are no rows or nothing varies.
     """
     shape = path.shape[:2]
-    if held_out.mass == 0:
+    if validation.weight_sum == 0:
         return np.full(shape, np.nan), np.full(shape, np.nan)
     wanted = list(objectives)
-    squares = held_out.squares(path.reshape(-1, held_out.width)).reshape(shape)  # of predictions
-    products = np.einsum("acm,mc->ac", path, held_out.xy[:, wanted])
-    predicted = path @ held_out.x  # (a, c)
-    y, yy, mass = held_out.y[wanted], held_out.yy[wanted], held_out.mass
-    errors = np.maximum(squares - 2.0 * products + yy, 0.0) / mass
-    covariance = products - predicted * y / mass
-    spread: NDArray[Any] = (squares - predicted**2 / mass) * (yy - y**2 / mass)
+    squares = validation.squares(path.reshape(-1, validation.width)).reshape(shape)  # of predictions
+    products = np.einsum("acm,mc->ac", path, validation.xy[:, wanted])
+    predicted = path @ validation.x  # (a, c)
+    y, yy, total = validation.y[wanted], validation.yy[wanted], validation.weight_sum
+    errors = np.maximum(squares - 2.0 * products + yy, 0.0) / total
+    covariance = products - predicted * y / total
+    spread: NDArray[Any] = (squares - predicted**2 / total) * (yy - y**2 / total)
     varies = spread > 1e-12 * np.maximum(squares * yy, 1e-300)
     correlations = np.full(shape, np.nan)
     correlations[varies] = covariance[varies] / np.sqrt(spread[varies])

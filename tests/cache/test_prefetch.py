@@ -63,3 +63,8 @@ def test_a_caller_that_stops_early_leaves_no_thread_behind() -> None:
     assert threading.active_count() == before + 1
     stream.close()
     assert threading.active_count() == before
+
+
+def test_work_on_the_items_is_done_by_the_other_thread() -> None:
+    threads = list(prefetched(threading.current_thread().name for _ in range(3)))
+    assert threads == ["prefetch"] * 3

@@ -88,13 +88,13 @@ def responses(objectives: list[str], sections: list[str], text: str, rows: int =
 
 def extract(text: str) -> dict[str, Any]:
     """What `extract.json` holds."""
-    count = {"kind": "ratings", "rows": 9, "used": 8, "put_aside": 1, "ratings_left_out": 0, "reasons": {text: 1}}
+    count = {"kind": "ratings", "rows": 9, "used": 8, "skipped": 1, "ratings_skipped": 0, "reasons": {text: 1}}
     return {
         "rows": 9,
-        "quarantined": 1,
+        "skipped": 1,
         "limit": None,
         "datasets": {text: count},
-        "absent": {f"{text} absent": text},
+        "missing": {f"{text} missing": text},
         "tokens_computed": 100,
         "features_new": 10,
         "features_reused": 0,
@@ -154,7 +154,11 @@ def gating(objectives: list[str], text: str) -> dict[str, Any]:
         "other_heads": {
             "objectives": {
                 "ordinal": {
-                    objectives[0]: {"levels": 5, "alpha": 1.0, "validation_mse": 0.2, "ridge_validation_mse": 0.3}
+                    objectives[0]: {
+                        "details": {"levels": 5, "alpha": 1.0},
+                        "validation_mse": 0.2,
+                        "ridge_validation_mse": 0.3,
+                    }
                     | {"pearson": 0.5, "ridge_pearson": None}
                 }
             }
@@ -170,9 +174,9 @@ def ablations(objectives: list[str], text: str) -> dict[str, Any]:
     return {
         "baseline": dict.fromkeys(objectives, head),
         "train_rows": dict.fromkeys(objectives, 8),
-        "datasets": {text: {"lost": {objectives[0]: 0}, "objectives": {objectives[1]: score}}},
+        "datasets": {text: {"skipped": {objectives[0]: 0}, "objectives": {objectives[1]: score}}},
         "objectives": {objectives[0]: {"pearson": 0.3}},
-        "rows": {name: [{"share": 0.5, **score}] for name in objectives},
+        "rows": {name: [{"fraction": 0.5, **score}] for name in objectives},
         "layers": {"4": dict.fromkeys(objectives, score), "-1": {objectives[0]: score}},
         "heads": {"pairs": {"gate": 0.9, text: 0.8}, "ratings": {"ridge": dict.fromkeys(objectives, head)}},
         "seconds_by_variant": {text: 0.1},

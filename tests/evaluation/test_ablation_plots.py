@@ -22,12 +22,12 @@ def report() -> dict[str, Any]:
         "baseline": dict.fromkeys(NAMES[:3], head) | {"rare": head | {"pearson": None}},
         "train_rows": dict.fromkeys(NAMES, 100),
         "datasets": {
-            "one": {"lost": {"rare": 0}, "objectives": {"clear": score}},
-            "two": {"lost": {}, "objectives": {"rare": nothing}},
+            "one": {"skipped": {"rare": 0}, "objectives": {"clear": score}},
+            "two": {"skipped": {}, "objectives": {"rare": nothing}},
         },
         "objectives": {name: {"mse": 0.4, "pearson": 0.5, "weights": {}} for name in NAMES},
         "alphas": {"alphas": [0.1, 1.0, 10.0], "validation_mse": {name: [0.3, 0.2, None] for name in NAMES}},
-        "rows": {name: [{"share": 0.5, **score}] for name in NAMES[:3]} | {"rare": []},
+        "rows": {name: [{"fraction": 0.5, **score}] for name in NAMES[:3]} | {"rare": []},
         "layers": {"4": dict.fromkeys(NAMES, score), "-1": {"clear": nothing}},
         "heads": {
             "pairs": {"gate": 0.9, "slic": 0.8},

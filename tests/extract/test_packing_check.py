@@ -9,7 +9,8 @@ import torch
 
 from cache import UserError
 from extract.backbone import Backbone, find_backbone
-from extract.engines import ENGINES, choose_engine, packed_attention, packing_check
+from extract.engines import ENGINES, packed_attention, packing_check
+from extract.engines.choice import choose_engine
 from extract.engines.packed import PackedEngine
 from extract.engines.packed_attention import NAME, SegmentPlan
 from extract.packing import Request, Segment

@@ -7,7 +7,7 @@ import numpy as np
 
 from cache import FeatureStore
 from cache.progress import silent
-from cache.share import WHOLE, Share
+from cache.worker import ALONE, Worker
 from pipelines.extract_features import extract
 from pipelines.recipe import read_recipe
 from tests.conftest import TINY, WORDS
@@ -51,9 +51,9 @@ def small_run(folder: Path, prompts: int = 60) -> Path:
     return path
 
 
-def run_here(recipe: Path, share: Share = WHOLE) -> int:
+def run_here(recipe: Path, worker: Worker = ALONE) -> int:
     """Extract in this process; the number of features computed."""
-    result = extract(read_recipe(recipe), data_root=None, limit=None, engine=None, share=share, progress=silent)
+    result = extract(read_recipe(recipe), data_root=None, limit=None, engine=None, worker=worker, progress=silent)
     return int(result["features_new"])
 
 

@@ -34,7 +34,9 @@ def test_it_opens_no_feature_and_says_what_each_data_set_is_worth(folder: Path) 
     assert {key: value for key, value in result.items() if key != "plots"} == written
     heads = json.loads((folder / "runs" / "demo" / "heads.json").read_text())
     assert result["baseline"].keys() == heads["objectives"].keys()
-    assert set(result["datasets"]["helpsteer"]["lost"]) == {name for name in heads["objectives"] if "helpsteer" in name}
+    assert set(result["datasets"]["helpsteer"]["skipped"]) == {
+        name for name in heads["objectives"] if "helpsteer" in name
+    }
     shared = "ultrafeedback-instruction_following"
     without = result["datasets"]["ultrafeedback"]["objectives"][shared]
     assert without["mse"] > result["baseline"][shared]["validation_mse"]
@@ -50,11 +52,11 @@ def test_it_opens_no_feature_and_says_what_each_data_set_is_worth(folder: Path) 
     assert result["heads"]["suites"]["rewardbench"].keys() >= {"gate", "uniform", "bradley_terry", "length"}
 
 
-def test_the_tables_name_what_is_lost(folder: Path) -> None:
+def test_the_tables_name_what_is_skipped(folder: Path) -> None:
     done = armorm("ablate", "--recipe", "demo.toml", "--no-plots", folder=folder)
     assert done.returncode == 0, done.stderr
     assert not (folder / "runs" / "demo" / "plots").exists()
-    assert "without beavertails: 1 objective lost (beavertails-is_safe)" in done.stdout
+    assert "without beavertails: 1 objective skipped (beavertails-is_safe)" in done.stdout
     assert "variants in" in done.stdout
     assert "self-made" in done.stdout.splitlines()[0]
 

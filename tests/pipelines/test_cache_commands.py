@@ -12,7 +12,7 @@ import pytest
 import safetensors.numpy
 
 from cache import FeatureStore
-from extract.tables import key_column
+from cache.keys import key_column
 from tests.cache.rows import flip
 from tests.pipelines.conftest import ROOT, Demo, armorm, small_recipe
 
@@ -55,7 +55,7 @@ def test_status_counts_every_data_set_of_the_run(demo: Demo, copy: Path) -> None
     assert set(status["datasets"]) == set(extracted["datasets"])
     for name, dataset in status["datasets"].items():
         assert dataset["rows"] == extracted["datasets"][name]["used"] or dataset["kind"] == "suite"
-        assert dataset["quarantined"] == extracted["datasets"][name]["put_aside"]
+        assert dataset["skipped"] == extracted["datasets"][name]["skipped"]
         assert (dataset["missing"], dataset["engine"], dataset["fingerprint"]) == (
             0,
             "packed",

@@ -78,7 +78,7 @@ def test_a_missing_data_set_is_skipped_by_name_where_the_recipe_says_so(demo: De
     (tmp_path / "local.toml").write_text(recipe)
     done = armorm("extract", "--recipe", "local.toml", "--data-root", "mirror", "--limit", "20", folder=tmp_path)
     assert done.returncode == 0, done.stderr
-    assert "absent: helpsteer" in done.stdout
+    assert "missing: helpsteer" in done.stdout
     assert "beavertails" in done.stdout
 
 

@@ -13,7 +13,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extract.tables import key_column
+from cache.keys import key_column
 from gating.gate import Gate
 from gating.rules import RULES
 from gating.rules.rule import Responses

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from extract.tables import read_table, unique_keys
+from cache.keys import unique_keys
+from extract.tables import read_table
+from heads.stored import feature_differences
 from pipelines.artefacts import open_run
-from pipelines.feature_differences import feature_differences
 from pipelines.recipe import read_recipe
 from tests.pipelines.conftest import Demo
 

@@ -10,12 +10,13 @@ from safetensors.numpy import load_file
 from scipy.special import expit
 
 from cache import FeatureStore, UserError
+from cache.keys import key_column
 from cache.progress import silent
-from extract.tables import key_column, read_table
+from extract.tables import read_table
 from heads.kinds.ordinal import level_probabilities
 from pipelines.artefacts import open_run
 from pipelines.fit_heads import fit_heads
-from pipelines.other_heads import OtherHeads
+from pipelines.other_heads import read_other_heads
 from pipelines.recipe import Recipe
 from pipelines.show import show_gating
 from pipelines.train_gating import train_gating
@@ -55,14 +56,14 @@ def features_of(recipe: Recipe) -> tuple[FeatureStore, np.ndarray, np.ndarray]:
 def test_what_is_stored_is_what_is_reported_and_scored(recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
     result = train_gating(recipe, progress=silent)["other_heads"]
     assert json.loads((recipe.folder / "other_heads.json").read_text()) == json.loads(json.dumps(result))
-    assert result["layers"] == [2]
+    assert result["layers"] == (2,)
     arrays = load_file(recipe.folder / "other_heads.safetensors")
     store, keys, features = features_of(recipe)
     hidden = features.shape[1] // 2
     for name in ("slic.weight", "mlp.hidden_weight", "ordinal.clear.weight"):
         assert not arrays[name][..., :hidden].any()  # layer -1 comes first, and is not read
         assert arrays[name][..., hidden:].any()
-    scores = OtherHeads.read(recipe).scores(store, keys)
+    scores = read_other_heads(recipe).scores(store, keys)
     np.testing.assert_allclose(scores["slic"], features @ arrays["slic.weight"], rtol=1e-4, atol=1e-5)
     inside = features @ arrays["mlp.hidden_weight"].T + arrays["mlp.hidden_bias"]
     expected = (inside * expit(inside)) @ arrays["mlp.output_weight"]
@@ -70,7 +71,7 @@ def test_what_is_stored_is_what_is_reported_and_scored(recipe: Recipe, capsys: p
     pairs = read_table(recipe.folder / "tables", "pairs").filter(split="validation")
     right = np.greater(
         *(
-            OtherHeads.read(recipe).scores(store, key_column(pairs[side]))["slic"]
+            read_other_heads(recipe).scores(store, key_column(pairs[side]))["slic"]
             for side in ("chosen_key", "rejected_key")
         )
     )
@@ -91,9 +92,9 @@ def test_ordinal_heads_stand_beside_the_ridge(recipe: Recipe) -> None:
     for name, head in result["objectives"]["ordinal"].items():
         assert head["ridge_pearson"] == ridge[name]["pearson"]
         assert head["rows"] == ridge[name]["rows"]
-        assert head["alpha"] in (1.0, 10.0)
+        assert head["details"]["alpha"] in (1.0, 10.0)
         levels = arrays[f"ordinal.{name}.levels"]
-        assert len(levels) == head["levels"]
+        assert len(levels) == head["details"]["levels"]
         _, _, features = features_of(recipe)
         scores = (features @ arrays[f"ordinal.{name}.weight"]).astype(np.float64)
         expected = level_probabilities(scores, arrays[f"ordinal.{name}.thresholds"]) @ levels
@@ -124,16 +125,16 @@ def test_none_are_fitted_by_default(text: str, tmp_path: Path) -> None:
     fit_heads(recipe, progress=silent)
     assert train_gating(recipe, progress=silent)["other_heads"] == {}
     assert not (recipe.folder / "other_heads.json").exists()
-    assert OtherHeads.read(recipe).weights == {}
+    assert read_other_heads(recipe).weights == {}
 
 
 def test_heads_of_other_settings_are_not_used(recipe: Recipe) -> None:
     with pytest.raises(UserError, match="run `armorm train-gating` first"):
-        OtherHeads.read(recipe)
+        read_other_heads(recipe)
     train_gating(recipe, progress=silent)
     other = recipe.other_heads.model_copy(update={"layers": ()})
     with pytest.raises(UserError, match=r"other_heads\.json is of other features, rows or settings"):
-        OtherHeads.read(recipe.model_copy(update={"other_heads": other}))
+        read_other_heads(recipe.model_copy(update={"other_heads": other}))
 
 
 @pytest.mark.parametrize(
@@ -143,7 +144,7 @@ def test_heads_of_other_settings_are_not_used(recipe: Recipe) -> None:
         ('fit = ["slic", "slic"]', "fit names one of its values twice"),
         ('fit = ["slic"]\nlayers = [3]', "other_heads.layers names '3', which is not one of -1"),
         ('fit = ["mlp"]\nmlp = { hidden_size = 0 }', "other_heads.mlp.hidden_size"),
-        ('fit = ["slic"]\nslic = { strengths = [] }', "other_heads.slic.strengths"),
+        ('fit = ["slic"]\nslic = { C = [] }', "other_heads.slic.C"),
     ],
 )
 def test_impossible_settings_are_refused_by_key(text: str, tmp_path: Path, changed: str, sentence: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from cache import UserError
 from cache.progress import silent
-from cache.share import WHOLE
+from cache.worker import ALONE
 from pipelines.evaluate import evaluate
 from pipelines.extract_features import extract
 from pipelines.fit_heads import fit_heads
@@ -57,14 +57,14 @@ def recipe_of(text: str, folder: Path) -> Recipe:
 
 
 def run_extract(recipe: Recipe, limit: int | None = None) -> None:
-    extract(recipe, data_root=None, limit=limit, engine=None, share=WHOLE, progress=silent)
+    extract(recipe, data_root=None, limit=limit, engine=None, worker=ALONE, progress=silent)
 
 
 def test_names_that_look_like_markup_are_printed_as_they_are(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = recipe_of(text, tmp_path)
-    show_extract(extract(recipe, data_root=None, limit=None, engine=None, share=WHOLE, progress=silent), recipe)
+    show_extract(extract(recipe, data_root=None, limit=None, engine=None, worker=ALONE, progress=silent), recipe)
     show_heads(fit_heads(recipe, progress=silent), recipe)
     show_gating(train_gating(recipe, progress=silent), recipe)
     out = capsys.readouterr().out

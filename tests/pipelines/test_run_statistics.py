@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from cache import UserError
 from cache.progress import silent
 from heads.ridge.files import FOLDER, INDEX
-from heads.ridge.subset import BOTH, LEARNED, SHARES, Scope
+from heads.ridge.subset import FRACTIONS, LEARNED, Scope
 from pipelines.extract_features import extract
 from pipelines.fit_heads import fit_heads
 from pipelines.fitted_model import Heads
@@ -20,6 +20,8 @@ from pipelines.recipe import Recipe, read_recipe
 from pipelines.run_statistics import read_statistics
 from pipelines.run_uncertainty import FILE, read_uncertainty
 from tests.conftest import TINY
+
+BOTH = Scope(("train", "validation"))
 
 RECIPE = """
 name = "own"
@@ -71,7 +73,7 @@ def same_sums(one: Recipe, other: Recipe) -> None:
     a, b = read_statistics(one), read_statistics(other)
     assert a.groups.keys() == b.groups.keys()
     for objective in range(2):
-        for scope in (LEARNED, BOTH, Scope(share=0.5)):
+        for scope in (LEARNED, BOTH, Scope(fraction=0.5)):
             assert a.subset(objective, scope).xx().tobytes() == b.subset(objective, scope).xx().tobytes()
             assert a.subset(objective, scope).xy.tobytes() == b.subset(objective, scope).xy.tobytes()
 
@@ -140,16 +142,16 @@ def test_statistics_are_read_without_the_feature_store(folder: Path) -> None:
     assert read_statistics(recipe).subset(0, BOTH).n == 120
 
 
-def test_shares_are_of_prompts_and_hold_one_another(folder: Path) -> None:
+def test_fractions_are_of_prompts_and_hold_one_another(folder: Path) -> None:
     recipe = make_recipe(folder, ("first", "second"))
     fit_heads(recipe, progress=silent)
     statistics = read_statistics(recipe)
-    rows = [statistics.subset(0, Scope(share=share)).n for share in SHARES]
+    rows = [statistics.subset(0, Scope(fraction=fraction)).n for fraction in FRACTIONS]
     assert rows == sorted(rows)
     assert 0 < rows[0] < 0.3 * rows[-1]
     assert all(number % 2 == 0 for number in rows)  # both responses of a prompt, or none
     assert (
-        statistics.subset(0, Scope(("validation",), share=SHARES[0])).n
+        statistics.subset(0, Scope(("validation",), fraction=FRACTIONS[0])).n
         == statistics.subset(0, Scope(("validation",))).n
     )
 
@@ -171,7 +173,7 @@ def test_the_uncertainty_belongs_to_its_heads(folder: Path) -> None:
     recipe = make_recipe(folder, ("first",))
     result = fit_heads(recipe, progress=silent)
     uncertainty = read_uncertainty(recipe)
-    assert uncertainty.thresholds.tolist() == result["uncertainty"]["thresholds"]
+    assert tuple(uncertainty.thresholds) == result["uncertainty"]["thresholds"]
     assert np.isfinite(uncertainty.thresholds[0])  # few validation rows rate the second objective
     other = make_recipe(folder, ("first",), heads="minimum_rows = 3")
     with pytest.raises(UserError, match=r"uncertainty.safetensors is of other rows or settings"):

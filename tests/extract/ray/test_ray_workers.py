@@ -33,7 +33,7 @@ from functools import partial
 from pathlib import Path
 from cache import FeatureStore, UserError
 from extract.backbone import find_backbone
-from extract.engines.elsewhere import EngineElsewhere
+from extract.engines.loader import EngineLoader
 from extract.packing import Request
 from extract.ray.workers import Workers, fill_with_workers
 from extract.settings import BackboneSettings, ExtractSettings
@@ -50,7 +50,7 @@ encoder = ConversationEncoder(tiny.tokenizer, settings, tiny.vocabulary)
 for encoded in encoder.encode(conversations(SEED, PROMPTS)):
     request.add(encoded)
 store = FeatureStore.create(Path(sys.argv[1]), tiny.fingerprint(settings, "float16", "packed"), 256)
-packed = EngineElsewhere.of("packed", tiny, settings, ExtractSettings())
+packed = EngineLoader.of("packed", tiny, settings, ExtractSettings())
 load = packed.on if sys.argv[3] == "packed" else lambda device: partial(ENGINES[sys.argv[3]], packed.on(device))
 out = sys.stdout
 told = lambda what, done, total, unit: print("told", done, total, file=out, flush=True)
@@ -248,12 +248,12 @@ def test_a_feature_that_cannot_be_stored_is_refused_once(tmp_path: Path, expecte
     with running(root, workers=2, engine="not_a_number") as driver:
         printed, errors = finish(driver)
     store = the_store(root)
-    assert len(store.refused) > 0
-    assert [line.split()[1] for line in printed] == [str(len(expected) - len(store.refused))]
-    assert len((store.folder / "refused.jsonl").read_text().splitlines()) == len(store.refused)
-    assert "cannot be stored and are quarantined" in errors
+    assert len(store.skipped) > 0
+    assert [line.split()[1] for line in printed] == [str(len(expected) - len(store.skipped))]
+    assert len((store.folder / "refused.jsonl").read_text().splitlines()) == len(store.skipped)
+    assert "cannot be stored and are skipped" in errors
     found = stored_bytes(store)
-    assert found == {key: value for key, value in expected.items() if key not in store.refused}
+    assert found == {key: value for key, value in expected.items() if key not in store.skipped}
     with running(root, workers=2, engine="not_a_number") as driver:
         printed, _ = finish(driver)
     assert [line.split()[1] for line in printed] == ["0"]

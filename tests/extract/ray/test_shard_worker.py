@@ -93,7 +93,7 @@ def test_what_a_user_can_mend_and_what_the_system_says_come_back_as_text(store: 
 def test_warnings_come_back_with_the_shard_they_belong_to(store: FeatureStore, rows: pa.Table) -> None:
     reports = worker(store, UnusableEngine())(rows).to_pylist()
     assert all(len(report["notes"]) == 1 for report in reports)
-    assert all("cannot be stored and are quarantined" in report["notes"][0] for report in reports)
+    assert all("cannot be stored and are skipped" in report["notes"][0] for report in reports)
 
 
 def test_a_folder_that_is_not_the_planners_is_refused(store: FeatureStore, rows: pa.Table) -> None:

@@ -7,7 +7,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
-from heads.kinds.bradley_terry import BradleyTerryHead, choose_strength
+from heads.kinds.bradley_terry import BradleyTerryHead, select_c
 
 
 def planted(seed: int, n: int, d: int, scale: float = 1.0) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
@@ -30,20 +30,20 @@ def unit(a: NDArray[np.floating]) -> NDArray[np.floating]:
 
 def test_it_recovers_a_planted_direction() -> None:
     differences, direction = planted(0, n=20_000, d=8)
-    head = BradleyTerryHead(strength=10.0).fit(differences)
+    head = BradleyTerryHead(C=10.0).fit(differences)
     assert cosine(head.coef_, direction) > 0.998
     np.testing.assert_allclose(head.coef_, 3 * direction, atol=0.15)
 
 
-@pytest.mark.parametrize("strength", [1e-3, 0.1, 10.0])
+@pytest.mark.parametrize("C", [1e-3, 0.1, 10.0])
 @pytest.mark.parametrize("scale", [0.01, 1.0, 50.0])
-def test_it_equals_scikit_learn_on_the_antisymmetric_data(strength: float, scale: float) -> None:
+def test_it_equals_scikit_learn_on_the_antisymmetric_data(C: float, scale: float) -> None:
     differences, _ = planted(1, n=600, d=6, scale=scale)
     rms = np.sqrt(np.mean(differences.astype(np.float64) ** 2))
-    doubled = np.concatenate([differences, -differences]) / rms  # each pair counts twice, so half the strength
+    doubled = np.concatenate([differences, -differences]) / rms  # each pair counts twice, so half of C
     labels = np.repeat([1, 0], len(differences))
-    model = LogisticRegression(C=strength / 2, fit_intercept=False, tol=1e-10, max_iter=2000).fit(doubled, labels)
-    head = BradleyTerryHead(strength).fit(differences)
+    model = LogisticRegression(C=C / 2, fit_intercept=False, tol=1e-10, max_iter=2000).fit(doubled, labels)
+    head = BradleyTerryHead(C).fit(differences)
     np.testing.assert_allclose(unit(head.coef_), unit(model.coef_[0]), atol=1e-3)
     assert np.linalg.norm(head.coef_) == pytest.approx(np.linalg.norm(model.coef_[0]) / rms, rel=2e-2)
 
@@ -72,35 +72,35 @@ def test_pairs_that_do_not_differ_leave_the_head_at_zero() -> None:
     assert BradleyTerryHead().fit(np.zeros((4, 3), dtype=np.float32)).coef_.tolist() == [0.0, 0.0, 0.0]
 
 
-def test_the_strength_is_chosen_by_accuracy_on_validation_pairs() -> None:
+def test_c_is_selected_by_accuracy_on_validation_pairs() -> None:
     pairs, _ = planted(5, n=460, d=40)
     train, held_out = pairs[:60], pairs[60:]
-    strengths = (10.0, 1e-4, 0.01, 1.0)
-    heads = {strength: BradleyTerryHead(strength).fit(train) for strength in strengths}
-    accuracies = {strength: float(np.mean(head.decision_function(held_out) > 0)) for strength, head in heads.items()}
+    values = (10.0, 1e-4, 0.01, 1.0)
+    heads = {C: BradleyTerryHead(C).fit(train) for C in values}
+    accuracies = {C: float(np.mean(head.decision_function(held_out) > 0)) for C, head in heads.items()}
     assert len(set(accuracies.values())) > 1
-    head, accuracy = choose_strength(train, held_out, strengths)
+    head, accuracy = select_c(train, held_out, values)
     assert accuracy == max(accuracies.values())
-    assert head.strength == min(strength for strength, value in accuracies.items() if value == accuracy)
-    assert head.coef_.tobytes() == heads[head.strength].coef_.tobytes()
+    assert min(C for C, value in accuracies.items() if value == accuracy) == head.C
+    assert head.coef_.tobytes() == heads[head.C].coef_.tobytes()
 
 
-def test_equally_good_strengths_give_way_to_the_stronger_penalty() -> None:
+def test_equally_good_values_give_way_to_the_smallest() -> None:
     train = np.ones((10, 1), dtype=np.float32)
-    head, accuracy = choose_strength(train, train, (100.0, 1e-3, 1.0))
-    assert (head.strength, accuracy) == (1e-3, 1.0)
+    head, accuracy = select_c(train, train, (100.0, 1e-3, 1.0))
+    assert (head.C, accuracy) == (1e-3, 1.0)
 
 
 def test_a_tie_counts_as_wrong() -> None:
     train = np.tile(np.array([[1.0, 0.0]], dtype=np.float32), (10, 1))
     validation = np.array([[1.0, 0.0], [0.0, 5.0], [0.0, 0.0], [-1.0, 0.0]], dtype=np.float32)
-    _, accuracy = choose_strength(train, validation, (1.0,))
+    _, accuracy = select_c(train, validation, (1.0,))
     assert accuracy == 0.25
 
 
 def test_it_follows_scikit_learns_conventions() -> None:
-    head = BradleyTerryHead(strength=0.5, max_iter=7)
-    assert clone(head).get_params() == {"strength": 0.5, "max_iter": 7}
+    head = BradleyTerryHead(C=0.5, max_iter=7)
+    assert clone(head).get_params() == {"C": 0.5, "max_iter": 7}
     with pytest.raises(NotFittedError):
         head.decision_function(np.zeros((1, 2)))
     assert head.fit(planted(7, n=50, d=2)[0]) is head

@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import LogisticRegression
 
 from heads.kinds import ordinal
-from heads.kinds.ordinal import OrdinalHead, choose_penalty, level_probabilities, log_loss, nearest_levels
+from heads.kinds.ordinal import OrdinalHead, level_probabilities, log_loss, nearest_levels, select_alpha
 
 LEVELS = np.array([0.1, 0.3, 0.5, 0.7, 0.9])
 
@@ -133,7 +133,7 @@ def test_the_penalty_is_chosen_by_the_likelihood_of_validation_ratings() -> None
     features, ratings, _ = planted(7, 900, 60)
     train, validation = (features[:150], ratings[:150]), (features[150:], ratings[150:])
     alphas = (1e-2, 1.0, 10.0, 1e5)
-    head, loss = choose_penalty(train, validation, alphas)
+    head, loss = select_alpha(train, validation, alphas)
     losses = {alpha: log_loss(OrdinalHead(alpha).fit(*train), *validation) for alpha in alphas}
     assert losses[head.alpha] == loss == min(losses.values())
     assert head.alpha not in (1e-2, 1e5)

@@ -7,10 +7,10 @@ import pytest
 from numpy.typing import NDArray
 from sklearn.linear_model import Ridge
 
-from heads.ridge.ablations import RECOMBINATION_PENALTIES, RidgeAblations
-from heads.ridge.selection import fit_objectives
+from heads.ridge.ablations import RECOMBINATION_ALPHAS, RidgeAblations
+from heads.ridge.selection import fit_heads
 from heads.ridge.statistics import GramStatistics
-from heads.ridge.subset import LEARNED, SHARES
+from heads.ridge.subset import FRACTIONS, LEARNED
 from heads.settings import HeadSettings
 
 ALPHAS = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
@@ -41,7 +41,7 @@ def planted(seed: int = 0, n: int = 900) -> Rows:
     rated = np.array([[True, True, True, False], [True, False, False, False], [False, False, False, True]])
     targets[~rated[np.unique(dataset, return_inverse=True)[1]]] = np.nan
     split = np.where(rng.random(n) < 0.25, "validation", "train")
-    bucket = np.where(split == "train", np.searchsorted(SHARES, rng.random(n), side="right"), 0)
+    bucket = np.where(split == "train", np.searchsorted(FRACTIONS, rng.random(n), side="right"), 0)
     return Rows(dataset, split, bucket, features, targets)
 
 
@@ -62,7 +62,7 @@ def statistics(rows: Rows) -> GramStatistics:
 
 @pytest.fixture(scope="module")
 def chosen(statistics: GramStatistics) -> dict[str, float]:
-    fitted, _ = fit_objectives(statistics, SETTINGS, skip_unfit=False)
+    fitted = fit_heads(statistics, SETTINGS, skip_unfit=False).objectives
     return {head.name: head.alpha for head in fitted}
 
 
@@ -96,7 +96,7 @@ def near(chosen: dict[str, float], *names: str) -> list[float]:
 def test_fitting_on_everything_gives_the_run_s_own_scores(
     statistics: GramStatistics, ablations: RidgeAblations
 ) -> None:
-    fitted, _ = fit_objectives(statistics, SETTINGS, skip_unfit=False)
+    fitted = fit_heads(statistics, SETTINGS, skip_unfit=False).objectives
     for head in fitted:
         score = ablations.fit(LEARNED, [head.name])[head.name]
         assert score.alpha == head.alpha
@@ -107,9 +107,9 @@ def test_without_a_data_set_objectives_are_lost_changed_or_left_alone(
     rows: Rows, chosen: dict[str, float], ablations: RidgeAblations
 ) -> None:
     left = ablations.without_dataset("all")
-    assert left.lost == {"kind": 0, "copy of kind": 0}
-    assert list(left.scores) == ["clear"]  # 'rare' has the rows it had
-    score = left.scores["clear"]
+    assert left.skipped == {"kind": 0, "copy of kind": 0}
+    assert list(left.objectives) == ["clear"]  # 'rare' has the rows it had
+    score = left.objectives["clear"]
     expected = again(rows, "clear", near(chosen, "clear"), rows.dataset != "all")
     assert (score.rows, score.alpha) == expected[:2]
     assert (score.mse, score.pearson) == pytest.approx(expected[2:])
@@ -122,17 +122,17 @@ def test_an_objective_with_too_few_rows_left_is_lost(
     strict = RidgeAblations(
         statistics, chosen, SETTINGS.model_copy(update={"minimum_rows": clear_only + 1})
     ).without_dataset("all")
-    assert strict.lost == {"clear": clear_only, "kind": 0, "copy of kind": 0}
-    assert strict.scores == {}
+    assert strict.skipped == {"clear": clear_only, "kind": 0, "copy of kind": 0}
+    assert strict.objectives == {}
 
 
-@pytest.mark.parametrize("share", SHARES[:-1])
-def test_a_share_of_the_rows_is_fitted_as_those_rows_are(
-    rows: Rows, chosen: dict[str, float], ablations: RidgeAblations, share: float
+@pytest.mark.parametrize("fraction", FRACTIONS[:-1])
+def test_a_fraction_of_the_rows_is_fitted_as_those_rows_are(
+    rows: Rows, chosen: dict[str, float], ablations: RidgeAblations, fraction: float
 ) -> None:
     names = ["kind", "copy of kind"]
-    learn = rows.bucket <= SHARES.index(share)
-    for name, score in ablations.at_share(share, names).items():
+    learn = rows.bucket <= FRACTIONS.index(fraction)
+    for name, score in ablations.at_fraction(fraction, names).items():
         expected = again(rows, name, near(chosen, *names), learn)
         assert score.rows == expected[0]
         assert (score.mse, score.pearson) == pytest.approx(expected[2:])
@@ -172,7 +172,7 @@ def test_what_others_know_is_their_best_combination(
         others = np.delete(rewards, number, axis=1)
         others = others / others[train].std(axis=0)
         errors = []
-        for penalty in RECOMBINATION_PENALTIES:
+        for penalty in RECOMBINATION_ALPHAS:
             model = Ridge(alpha=penalty * train.sum()).fit(others[train], target[train])
             errors.append(np.mean((model.predict(others[held_out]) - target[held_out]) ** 2))
         assert ablations.from_others(name).mse == pytest.approx(min(errors), rel=1e-6)
@@ -187,7 +187,7 @@ def test_a_copy_is_known_by_its_original_and_a_loner_by_nobody(ablations: RidgeA
 
 
 def test_an_objective_alone_has_no_others(statistics: GramStatistics) -> None:
-    with pytest.raises(ValueError, match="no objective beside kind"):
+    with pytest.raises(ValueError, match="kind is the only objective"):
         RidgeAblations(statistics, {"kind": 1.0}, SETTINGS).from_others("kind")
 
 
@@ -195,7 +195,7 @@ def test_objectives_that_were_not_fitted_are_nowhere(statistics: GramStatistics,
     fitted = {name: alpha for name, alpha in chosen.items() if name != "clear"}
     ablations = RidgeAblations(statistics, fitted, SETTINGS)
     assert sorted(name for group in ablations.groups for name in group) == sorted(fitted)
-    assert ablations.without_dataset("clear only").scores == {}
+    assert ablations.without_dataset("clear only").objectives == {}
     assert set(ablations.from_others("kind").weights) == {"copy of kind", "rare"}
 
 
@@ -208,7 +208,7 @@ def test_weights_layer_and_penalties_off_the_grid_are_those_of_the_run(rows: Row
             "continuous": True,
         }
     )
-    fitted, _ = fit_objectives(statistics, settings, skip_unfit=False)
+    fitted = fit_heads(statistics, settings, skip_unfit=False).objectives
     ablations = RidgeAblations(statistics, {head.name: head.alpha for head in fitted}, settings)
     for head in fitted:
         score = ablations.fit(ablations.learned, [head.name])[head.name]
@@ -218,14 +218,14 @@ def test_weights_layer_and_penalties_off_the_grid_are_those_of_the_run(rows: Row
     target = rows.targets[:, 0]
     train = (rows.split == "train") & ~np.isnan(target)
     weights = np.where(rows.dataset == "clear only", 3.0, 1.0)[train]
-    model = Ridge(alpha=ablations.chosen["clear"] / 2.0, fit_intercept=False)
+    model = Ridge(alpha=ablations.alphas["clear"] / 2.0, fit_intercept=False)
     model.fit(rows.features[train][:, D:], target[train], sample_weight=weights)
     np.testing.assert_allclose(ablations.weight[0], model.coef_, rtol=1e-6)
 
 
 def test_penalties_chosen_without_validation_rows_stay(statistics: GramStatistics) -> None:
     settings = SETTINGS.model_copy(update={"choose": "gcv"})
-    fitted, _ = fit_objectives(statistics, settings, skip_unfit=False)
+    fitted = fit_heads(statistics, settings, skip_unfit=False).objectives
     ablations = RidgeAblations(statistics, {head.name: head.alpha for head in fitted}, settings)
-    for name, score in ablations.at_share(0.25, ["kind"]).items():
-        assert score.alpha == ablations.chosen[name]
+    for name, score in ablations.at_fraction(0.25, ["kind"]).items():
+        assert score.alpha == ablations.alphas[name]

@@ -8,7 +8,10 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
 
+import heads.ridge.path
+import heads.ridge.system
 from heads.ridge.estimator import MaskedRidge, ridge_paths
+from heads.ridge.plain import ridge_path
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.subset import Scope
 from heads.settings import HeadSettings
@@ -58,6 +61,21 @@ def test_it_equals_scikit_learn_whatever_is_missing(
         else:
             expected = by_scikit_learn(features, targets[:, objective], alpha)
             np.testing.assert_allclose(heads[objective], expected, rtol=1e-6, atol=1e-8)
+
+
+@pytest.mark.parametrize("eigen_width", [heads.ridge.path.EIGEN_WIDTH, 10])
+@pytest.mark.parametrize("n", [25, 400])
+def test_the_fast_numerics_give_what_the_plain_version_does(
+    n: int, eigen_width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(heads.ridge.path, "EIGEN_WIDTH", eigen_width)
+    monkeypatch.setattr(heads.ridge.system, "EIGEN_WIDTH", eigen_width)
+    features, targets = rows_with_gaps(8, n=n, d=40, k=3)
+    alphas = np.array([0.1, 1.0, 100.0])
+    plain = ridge_path(features, targets, alphas)
+    for number, alpha in enumerate(alphas):
+        fast = MaskedRidge(alpha).fit(features, targets).coef_
+        np.testing.assert_allclose(fast, plain[number], rtol=1e-6, atol=1e-9)
 
 
 def test_each_target_may_have_its_own_penalty_in_any_order() -> None:

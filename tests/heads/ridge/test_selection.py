@@ -16,7 +16,7 @@ import heads.ridge.system
 from cache import UserError
 from heads.ridge.estimator import ridge_paths
 from heads.ridge.objective_fit import FittedObjective
-from heads.ridge.selection import fit_heads, fit_objectives, validation_scores
+from heads.ridge.selection import fit_heads, validation_scores
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.subset import Scope
 from heads.settings import HeadSettings
@@ -55,8 +55,9 @@ def statistics_of(train: Side, validation: Side, **others: Side) -> GramStatisti
     return statistics
 
 
-def fit(train: Side, validation: Side, alphas: tuple[float, ...] = ALPHAS) -> list[FittedObjective]:
-    fitted, unfit = fit_objectives(statistics_of(train, validation), HeadSettings(alphas=alphas), skip_unfit=False)
+def fit(train: Side, validation: Side, alphas: tuple[float, ...] = ALPHAS) -> tuple[FittedObjective, ...]:
+    heads = fit_heads(statistics_of(train, validation), HeadSettings(alphas=alphas), skip_unfit=False)
+    fitted, unfit = heads.objectives, heads.skipped
     assert unfit == {}
     return fitted
 
@@ -113,8 +114,8 @@ def test_rows_of_another_split_are_never_learned_from() -> None:
     train, validation = planted(2, n=60)
     poison = Side(train.features, train.targets + 1000)
     settings_ = HeadSettings(alphas=ALPHAS)
-    clean, _ = fit_objectives(statistics_of(train, validation), settings_, skip_unfit=False)
-    other, _ = fit_objectives(statistics_of(train, validation, test=poison), settings_, skip_unfit=False)
+    clean = fit_heads(statistics_of(train, validation), settings_, skip_unfit=False).objectives
+    other = fit_heads(statistics_of(train, validation, test=poison), settings_, skip_unfit=False).objectives
     for head, same in zip(clean, other, strict=True):
         assert head.weight.tobytes() == same.weight.tobytes()
         assert head.validation_path == same.validation_path
@@ -184,18 +185,20 @@ def test_an_objective_with_too_few_training_rows_is_refused_by_name() -> None:
         r" heads\.minimum_rows = 20; add a rating set .*"
     )
     with pytest.raises(UserError, match=sentence):
-        fit_objectives(statistics_of(*few_rated(19)), HeadSettings(), skip_unfit=False)
+        fit_heads(statistics_of(*few_rated(19)), HeadSettings(), skip_unfit=False)
 
 
 def test_as_many_rows_as_the_minimum_are_enough() -> None:
-    fitted, unfit = fit_objectives(statistics_of(*few_rated(20)), HeadSettings(), skip_unfit=False)
+    heads = fit_heads(statistics_of(*few_rated(20)), HeadSettings(), skip_unfit=False)
+    fitted, unfit = heads.objectives, heads.skipped
     assert [head.name for head in fitted] == ["objective-0", "objective-1", "objective-2"]
     assert unfit == {}
 
 
 def test_an_objective_with_too_few_rows_can_be_skipped_without_changing_the_others() -> None:
     sides = few_rated(19)
-    fitted, unfit = fit_objectives(statistics_of(*sides), HeadSettings(alphas=ALPHAS), skip_unfit=True)
+    heads = fit_heads(statistics_of(*sides), HeadSettings(alphas=ALPHAS), skip_unfit=True)
+    fitted, unfit = heads.objectives, heads.skipped
     assert [head.name for head in fitted] == ["objective-0", "objective-2"]
     assert unfit == {"objective-1": "19 rated training rows, fewer than heads.minimum_rows = 20"}
     for head, objective in zip(fitted, (0, 2), strict=True):
@@ -212,21 +215,21 @@ def test_an_objective_without_validation_rows_is_named_too() -> None:
     targets[:, 2] = np.nan
     statistics = statistics_of(train, Side(validation.features, targets))
     with pytest.raises(UserError, match="objective-2 cannot be fitted: it has no rated validation row"):
-        fit_objectives(statistics, HeadSettings(), skip_unfit=False)
-    _, unfit = fit_objectives(statistics, HeadSettings(), skip_unfit=True)
+        fit_heads(statistics, HeadSettings(), skip_unfit=False)
+    unfit = fit_heads(statistics, HeadSettings(), skip_unfit=True).skipped
     assert list(unfit) == ["objective-2"]
 
 
 def test_when_every_objective_has_too_few_rows_skipping_does_not_help() -> None:
     with pytest.raises(UserError, match="objective-0 cannot be fitted"):
-        fit_objectives(statistics_of(*planted(7, n=10)), HeadSettings(), skip_unfit=True)
+        fit_heads(statistics_of(*planted(7, n=10)), HeadSettings(), skip_unfit=True)
 
 
 def test_the_continuous_optimum_is_at_least_as_good_as_the_grids_and_near_the_true_one() -> None:
     train, validation = planted(8, n=60)
     statistics = statistics_of(train, validation)
-    grid, _ = fit_objectives(statistics, HeadSettings(alphas=ALPHAS), skip_unfit=False)
-    between, _ = fit_objectives(statistics, HeadSettings(alphas=ALPHAS, continuous=True), skip_unfit=False)
+    grid = fit_heads(statistics, HeadSettings(alphas=ALPHAS), skip_unfit=False).objectives
+    between = fit_heads(statistics, HeadSettings(alphas=ALPHAS, continuous=True), skip_unfit=False).objectives
     fine = tuple(float(alpha) for alpha in np.geomspace(ALPHAS[0], ALPHAS[-1], 2000))
     for objective, (one, other) in enumerate(zip(grid, between, strict=True)):
         assert other.validation_mse <= one.validation_mse * (1 + 1e-12)
@@ -240,8 +243,8 @@ def test_generalised_cross_validation_looks_at_training_rows_alone() -> None:
     train, validation = planted(9, n=60)
     spoiled = Side(validation.features, -validation.targets)
     chosen = HeadSettings(alphas=ALPHAS, choose="gcv")
-    honest, _ = fit_objectives(statistics_of(train, validation), chosen, skip_unfit=False)
-    other, _ = fit_objectives(statistics_of(train, spoiled), chosen, skip_unfit=False)
+    honest = fit_heads(statistics_of(train, validation), chosen, skip_unfit=False).objectives
+    other = fit_heads(statistics_of(train, spoiled), chosen, skip_unfit=False).objectives
     assert [head.alpha for head in honest] == [head.alpha for head in other]
     for objective, head in enumerate(honest):
         learned = train.rated(objective)
@@ -258,8 +261,8 @@ def test_an_objectives_weight_divides_its_penalty() -> None:
     train, validation = planted(10, n=60)
     statistics = statistics_of(train, validation)
     weighted = HeadSettings(alphas=(30.0,), objective_weights={"objective-1": 10.0})
-    plain, _ = fit_objectives(statistics, HeadSettings(alphas=(30.0,)), skip_unfit=False)
-    heads, _ = fit_objectives(statistics, weighted, skip_unfit=False)
+    plain = fit_heads(statistics, HeadSettings(alphas=(30.0,)), skip_unfit=False).objectives
+    heads = fit_heads(statistics, weighted, skip_unfit=False).objectives
     both = Side(*(np.concatenate(parts) for parts in zip(train, validation, strict=True)))
     assert heads[0].weight.tobytes() == plain[0].weight.tobytes()
     expected = Ridge(alpha=3.0, fit_intercept=False).fit(*both.rated(1)).coef_
@@ -270,7 +273,7 @@ def test_an_objectives_weight_divides_its_penalty() -> None:
 def test_a_data_sets_weight_is_that_of_its_rows_in_training_and_validation() -> None:
     train, validation = planted(11, n=60)
     settings_ = HeadSettings(alphas=ALPHAS, dataset_weights={"two": 3.0})
-    heads, _ = fit_objectives(statistics_of(train, validation), settings_, skip_unfit=False)
+    heads = fit_heads(statistics_of(train, validation), settings_, skip_unfit=False).objectives
     weights = np.where(np.arange(60) < 30, 1.0, 3.0)  # the second half is the second set
     for objective, head in enumerate(heads):
         rated, judged = ~np.isnan(train.targets[:, objective]), ~np.isnan(validation.targets[:, objective])
@@ -287,7 +290,7 @@ def test_a_data_sets_weight_is_that_of_its_rows_in_training_and_validation() -> 
 def test_a_set_of_weight_zero_is_left_out() -> None:
     train, validation = planted(12, n=60)
     settings_ = HeadSettings(alphas=ALPHAS, dataset_weights={"two": 0.0})
-    heads, _ = fit_objectives(statistics_of(train, validation), settings_, skip_unfit=False)
+    heads = fit_heads(statistics_of(train, validation), settings_, skip_unfit=False).objectives
     first, other = (Side(side.features[:30], side.targets[:30]) for side in (train, validation))
     for objective, head in enumerate(heads):
         assert head.validation_path == pytest.approx(errors_by_scikit_learn(first, other, objective), rel=1e-6)
@@ -305,7 +308,7 @@ def test_degrees_of_freedom_and_condition_are_those_of_the_final_fit(n: int) -> 
     train, validation = planted(14, n=60, noise=(1.0,))
     train, validation = (Side(*(array[:n] for array in side)) for side in (train, validation))
     settings_ = HeadSettings(alphas=(2.0,), minimum_rows=2)
-    (head,), _ = fit_objectives(statistics_of(train, validation), settings_, skip_unfit=False)
+    (head,) = fit_heads(statistics_of(train, validation), settings_, skip_unfit=False).objectives
     x = np.concatenate([train.rated(0).features, validation.rated(0).features])
     values = np.linalg.svd(x, compute_uv=False) ** 2
     assert head.degrees_of_freedom == pytest.approx((values / (values + 2.0)).sum(), rel=1e-9)
@@ -321,7 +324,7 @@ def test_one_layer_of_two_is_fitted_as_if_it_were_alone() -> None:
     statistics = GramStatistics(("a", "b", "c"), 30, layers=2)
     for split, side in zip(("train", "validation"), wide, strict=True):
         statistics.add("set", split, side.features, side.targets)
-    heads, _ = fit_objectives(statistics, HeadSettings(alphas=ALPHAS, layer=1), skip_unfit=False)
+    heads = fit_heads(statistics, HeadSettings(alphas=ALPHAS, layer=1), skip_unfit=False).objectives
     for head, alone in zip(heads, fit(train, validation), strict=True):
         assert head.alpha == alone.alpha
         np.testing.assert_allclose(head.weight, alone.weight, rtol=1e-9, atol=1e-12)

@@ -1,6 +1,5 @@
 """The ridge's statistics: against float64 products, whole against parts, grouped by who rated what."""
 
-import copy
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from heads.ridge.group import BLOCK_ROWS
 from heads.ridge.statistics import GramStatistics
-from heads.ridge.subset import BOTH, HELD_OUT, LEARNED, SHARES, GroupKey, Scope, Subset
+from heads.ridge.subset import FRACTIONS, HELD_OUT, LEARNED, GroupKey, Scope, Subset
 
 Masked = tuple[NDArray[np.float64], NDArray[np.float64]]
 Product = Literal["float32", "float64"]
@@ -41,7 +40,7 @@ def statistics_of(features: NDArray[np.floating], targets: NDArray[np.float64], 
 def only_sums(statistics: GramStatistics) -> GramStatistics:
     """The same statistics with all rows multiplied."""
     for group in statistics.groups.values():
-        group.recall()
+        group.load()
         group.multiply(statistics._scratch)
         assert not group.is_rows or group.n == 0
     return statistics
@@ -77,30 +76,12 @@ def test_sums_of_an_objective_are_those_of_the_rows_that_rate_it(rows: Masked, m
             assert statistics.subset(objective).n == 0
 
 
-@settings(deadline=None)
-@given(masked_rows(), st.data())
-def test_merged_parts_equal_the_whole(rows: Masked, data: st.DataObject) -> None:
-    features, targets = rows
-    part = np.asarray(data.draw(st.lists(st.integers(0, 2), min_size=len(features), max_size=len(features))), dtype=int)
-    merged = empty(features, targets)
-    for number in range(3):
-        some = statistics_of(features[part == number], targets[part == number])
-        merged.merge(only_sums(some) if data.draw(st.booleans()) else some)
-    whole = statistics_of(features, targets)
-    assert merged.groups.keys() == whole.groups.keys()
-    for objective in range(targets.shape[1]):
-        a, b = merged.subset(objective), whole.subset(objective)
-        assert a.n == b.n
-        for one, other in ((a.xx(), b.xx()), (a.xy, b.xy), (a.x, b.x), (a.y, b.y), (a.yy, b.yy)):
-            np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-12)
-
-
 def test_float16_features_in_many_blocks_are_summed_within_a_hundred_thousandth_of_float64() -> None:
     rng = np.random.default_rng(1)
     features = (rng.standard_normal((4 * BLOCK_ROWS + 17, 96)) + 2.0).astype(np.float16)
     targets = rng.random((len(features), 3))
     statistics = only_sums(statistics_of(features.astype(np.float32), targets, storage="float16", product="float32"))
-    statistics.settle()
+    statistics.flush()
     assert next(iter(statistics.groups.values())).packed()[0].dtype == np.float32
     x = features.astype(np.float64)
     np.testing.assert_allclose(statistics.subset(0).xx(), x.T @ x, rtol=1e-5)
@@ -145,7 +126,7 @@ def test_rows_are_kept_while_they_are_smaller_than_the_matrix_and_no_longer() ->
         (group,) = statistics.groups.values()
         assert group.is_rows == (group.n <= most)
         sizes.append(group.bytes)
-    statistics.settle()
+    statistics.flush()
     assert max(sizes[:-1]) <= width * (width + 1) // 2 * 4 + 2100 * 8
     assert group.bytes == width * (width + 1) // 2 * 4
 
@@ -164,7 +145,7 @@ def test_multiplied_rows_cannot_be_asked_for() -> None:
         only_sums(statistics_of(np.ones((3, 2)), np.ones((3, 1)))).subset(0).rows()
 
 
-def test_rows_are_grouped_by_data_set_split_share_and_what_is_rated() -> None:
+def test_rows_are_grouped_by_data_set_split_fraction_and_what_is_rated() -> None:
     statistics = GramStatistics(("a", "b"), 1)
     targets = np.array([[1.0, np.nan], [np.nan, 1.0], [1.0, 1.0], [np.nan, np.nan], [0.0, np.nan]])
     statistics.add("one", "train", np.ones((5, 1)), targets)
@@ -183,23 +164,23 @@ def test_rows_are_grouped_by_data_set_split_share_and_what_is_rated() -> None:
     assert statistics.subset(0, LEARNED).n == 4
     assert statistics.subset(1, LEARNED).n == 3
     assert statistics.subset(0, HELD_OUT).n == 3
-    assert statistics.subset(0, BOTH).n == 7
-    assert statistics.subset(None, BOTH).n == 10
+    assert statistics.subset(0, Scope(("train", "validation"))).n == 7
+    assert statistics.subset(None, Scope(("train", "validation"))).n == 10
     assert statistics.subset(0, Scope(("test",))).n == 0
     assert statistics.subset(1, Scope(datasets=frozenset({"one"}))).n == 2
-    assert statistics.subset(1, Scope(share=0.5)).n == 2
+    assert statistics.subset(1, Scope(fraction=0.5)).n == 2
 
 
-def test_a_larger_share_holds_every_smaller_one() -> None:
+def test_a_larger_fraction_holds_every_smaller_one() -> None:
     rng = np.random.default_rng(4)
-    features, buckets = rng.standard_normal((40, 3)), rng.integers(0, len(SHARES), 40)
+    features, buckets = rng.standard_normal((40, 3)), rng.integers(0, len(FRACTIONS), 40)
     statistics = GramStatistics(("a",), 3)
     statistics.add("set", "train", features, np.ones((40, 1)), buckets)
-    for place, share in enumerate(SHARES):
+    for place, fraction in enumerate(FRACTIONS):
         some = features[buckets <= place]
-        np.testing.assert_allclose(statistics.subset(0, Scope(share=share)).xx(), some.T @ some, rtol=1e-12)
-    with pytest.raises(ValueError, match=r"a share of 0\.3 was not counted"):
-        Scope(share=0.3)
+        np.testing.assert_allclose(statistics.subset(0, Scope(fraction=fraction)).xx(), some.T @ some, rtol=1e-12)
+    with pytest.raises(ValueError, match=r"a fraction of 0\.3 was not counted"):
+        Scope(fraction=0.3)
 
 
 @pytest.mark.parametrize("multiplied", [False, True])
@@ -213,7 +194,7 @@ def test_a_data_set_of_weight_two_counts_as_if_it_were_there_twice(multiplied: b
         only_sums(statistics)
     weighted = statistics.subset(0, Scope(weights={"two": 2.0}))
     x, targets = np.concatenate([one, two, two]), np.concatenate([y[:6], y, y])
-    assert (weighted.n, weighted.mass) == (13, 20.0)
+    assert (weighted.n, weighted.weight_sum) == (13, 20.0)
     np.testing.assert_allclose(weighted.xx(), x.T @ x, rtol=1e-12)
     np.testing.assert_allclose(weighted.xy, x.T @ targets, rtol=1e-12)
     np.testing.assert_allclose(weighted.yy, (targets**2).sum(axis=0), rtol=1e-12)
@@ -249,7 +230,7 @@ def test_one_layer_of_several_is_summed_as_if_it_were_alone(joint: bool, multipl
 
 def test_groups_that_do_not_fit_into_memory_lie_on_disk_and_give_the_same_sums(tmp_path: Path) -> None:
     rng = np.random.default_rng(7)
-    limited = GramStatistics(("a", "b"), 64, shelf=tmp_path, memory_bytes=100_000)
+    limited = GramStatistics(("a", "b"), 64, spill=tmp_path, memory_bytes=100_000)
     free = GramStatistics(("a", "b"), 64)
     for round_ in range(3):
         for name in ("one", "two", "three", "four"):
@@ -284,22 +265,6 @@ def test_the_sum_is_the_same_to_the_bit_in_every_order_of_adding_data_sets() -> 
     assert forward.subset(0).xy.tobytes() == backward.subset(0).xy.tobytes()
 
 
-@pytest.mark.parametrize("multiplied", [False, True])
-def test_merging_leaves_the_other_statistics_alone(multiplied: bool) -> None:
-    other = statistics_of(np.ones((2, 2)), np.ones((2, 1)))
-    if multiplied:
-        only_sums(other)
-    before = copy.deepcopy(other)
-    merged = GramStatistics(other.objectives, other.width)
-    merged.merge(other)
-    merged.add("set", "train", np.ones((3, 2)), np.ones((3, 1)))
-    only_sums(merged)
-    assert merged.subset(0).n == 5
-    assert other.subset(0).n == 2
-    assert other.subset(0).xx().tobytes() == before.subset(0).xx().tobytes()
-    assert other.subset(0).xy.tobytes() == before.subset(0).xy.tobytes()
-
-
 @pytest.mark.parametrize(
     ("features", "targets"),
     [((4, 2), (4, 2)), ((4, 3), (4, 1)), ((4, 3), (3, 2)), ((4, 3), (4,)), ((3, 4), (4, 2)), ((3,), (3, 2))],
@@ -328,12 +293,6 @@ def test_columns_that_are_not_layers_of_one_width_are_refused() -> None:
         GramStatistics(("a",), 7, layers=2)
 
 
-@pytest.mark.parametrize(("objectives", "width"), [(("b",), 3), (("a", "b"), 3), (("a",), 4)])
-def test_statistics_of_another_shape_are_not_merged(objectives: tuple[str, ...], width: int) -> None:
-    with pytest.raises(ValueError, match="cannot be merged"):
-        GramStatistics(("a",), 3).merge(GramStatistics(objectives, width))
-
-
 def test_rows_that_wait_in_many_groups_take_bounded_memory_and_count_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -342,12 +301,12 @@ def test_rows_that_wait_in_many_groups_take_bounded_memory_and_count_all_the_sam
     y = np.where(rng.integers(0, 5, 6000)[:, None] == np.arange(5), rng.random((6000, 5)), np.nan)
     limit = 200 * 64 * 4
     monkeypatch.setattr("heads.ridge.group.KEPT_BYTES", 100 * 64 * 4)
-    monkeypatch.setattr("heads.ridge.statistics.WAITING_BYTES", limit)
+    monkeypatch.setattr("heads.ridge.statistics.BUFFER_BYTES", limit)
     statistics = empty(x, y, storage="float32")
     most = 0
     for start in range(0, 6000, 50):
         statistics.add("set", "train", x[start : start + 50], y[start : start + 50])
-        most = max(most, sum(group.waiting_bytes for group in statistics.groups.values()))
+        most = max(most, sum(group.buffered_bytes for group in statistics.groups.values()))
     assert limit / 2 < most <= limit
     for objective in range(5):
         rated = ~np.isnan(y[:, objective])

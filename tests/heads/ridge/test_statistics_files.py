@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from heads.ridge.files import FOLDER, INDEX, load_statistics, save_statistics
+from heads.ridge.files import FOLDER, INDEX, Origin, load_statistics, save_statistics
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.stored_arrays import StatisticsDamageError
-from heads.ridge.subset import BOTH, GroupKey
+from heads.ridge.subset import GroupKey, Scope
 
-ABOUT = {"fingerprint": "f", "rows": {"small/train": "0123456789abcdef", "large/train": "a", "large/validation": "b"}}
+ORIGIN = Origin("f", {"small/train": "0123456789abcdef", "large/train": "a", "large/validation": "b"})
+BOTH = Scope(("train", "validation"))
 
 
 def made(width: int = 24) -> GramStatistics:
@@ -30,13 +31,14 @@ def made(width: int = 24) -> GramStatistics:
 
 def test_statistics_come_back_as_they_were(tmp_path: Path) -> None:
     statistics = made()
-    save_statistics(tmp_path, statistics, ABOUT)
-    again, about = load_statistics(tmp_path)
-    assert about == ABOUT
+    save_statistics(tmp_path, statistics, ORIGIN, "stamp")
+    saved = load_statistics(tmp_path)
+    assert (saved.origin, saved.stamp) == (ORIGIN, "stamp")
+    again = saved.statistics
     assert again.groups.keys() == statistics.groups.keys()
     assert (again.objectives, again.layout, again.layers) == (statistics.objectives, statistics.layout, 1)
     fresh = made()
-    fresh.settle()
+    fresh.flush()
     for objective in range(2):
         for other in (statistics, again):  # saved ones are read from their files too
             one, two = fresh.subset(objective, BOTH), other.subset(objective, BOTH)
@@ -47,32 +49,32 @@ def test_statistics_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_saved_statistics_take_no_memory_until_they_are_needed(tmp_path: Path) -> None:
-    save_statistics(tmp_path, made(), ABOUT)
-    again, _ = load_statistics(tmp_path)
+    save_statistics(tmp_path, made(), ORIGIN, "stamp")
+    again = load_statistics(tmp_path).statistics
     assert sum(group.bytes for group in again.groups.values()) == 0
 
 
 def test_rows_can_be_added_to_statistics_that_were_read_back(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     more, targets = rng.standard_normal((300, 24)).astype(np.float16).astype(np.float32), rng.random((300, 2))
-    save_statistics(tmp_path, made(), ABOUT)
-    again, _ = load_statistics(tmp_path)
+    save_statistics(tmp_path, made(), ORIGIN, "stamp")
+    again = load_statistics(tmp_path).statistics
     whole = made()
     for statistics in (again, whole):
         statistics.add("small", "train", more, targets)
     assert again.subset(0).n == whole.subset(0).n
     np.testing.assert_allclose(again.subset(0).xx(), whole.subset(0).xx(), rtol=1e-12, atol=1e-9)
-    save_statistics(tmp_path, again, ABOUT)
-    assert load_statistics(tmp_path)[0].subset(0).n == whole.subset(0).n
+    save_statistics(tmp_path, again, ORIGIN, "stamp")
+    assert load_statistics(tmp_path).statistics.subset(0).n == whole.subset(0).n
 
 
 def test_files_that_the_index_no_longer_names_are_taken_away(tmp_path: Path) -> None:
     statistics = made()
-    save_statistics(tmp_path, statistics, ABOUT)
+    save_statistics(tmp_path, statistics, ORIGIN, "stamp")
     before = {path.name for path in (tmp_path / FOLDER).iterdir()}
     assert len(before) == len(statistics.groups)
     statistics.groups = {key: group for key, group in statistics.groups.items() if key.dataset == "small"}
-    save_statistics(tmp_path, statistics, {"fingerprint": "f", "rows": {"small/train": "0123456789abcdef"}})
+    save_statistics(tmp_path, statistics, Origin("f", {"small/train": "0123456789abcdef"}), "stamp")
     assert {path.name for path in (tmp_path / FOLDER).iterdir()} == {
         name for name in before if name.startswith("small")
     }
@@ -84,7 +86,7 @@ def test_nothing_saved_is_told_from_something_damaged(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "{", "[]", "{}", '{"version": 1}', '{"version": 1, "objectives": 3, "layout": {}, "groups": {}}']
+    "text", ["", "{", "[]", "{}", '{"version": 2}', '{"version": 2, "objectives": 3, "layout": {}, "groups": {}}']
 )
 def test_a_damaged_index_is_named_with_its_remedy(tmp_path: Path, text: str) -> None:
     (tmp_path / INDEX).write_text(text)
@@ -93,7 +95,7 @@ def test_a_damaged_index_is_named_with_its_remedy(tmp_path: Path, text: str) -> 
 
 
 def test_an_index_of_another_version_is_named(tmp_path: Path) -> None:
-    save_statistics(tmp_path, made(), ABOUT)
+    save_statistics(tmp_path, made(), ORIGIN, "stamp")
     index = json.loads((tmp_path / INDEX).read_text())
     (tmp_path / INDEX).write_text(json.dumps(index | {"version": 99}))
     with pytest.raises(StatisticsDamageError, match="another version"):
@@ -113,14 +115,14 @@ def damage(path: Path, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["gone", "cut", "flipped"])
 def test_a_damaged_file_is_named_when_its_group_is_looked_at(tmp_path: Path, how: str) -> None:
-    save_statistics(tmp_path, made(), ABOUT)
+    save_statistics(tmp_path, made(), ORIGIN, "stamp")
     (path,) = (tmp_path / FOLDER).glob("large-validation-0-3-*")
     damage(path, how)
     key = GroupKey("large", "validation", 0, (True, True))
     with pytest.raises(StatisticsDamageError, match="large-validation-0-3"):
-        load_statistics(tmp_path)[0].groups[key].check()
+        load_statistics(tmp_path).statistics.groups[key].check()
 
 
 def test_no_file_is_a_pickle(tmp_path: Path) -> None:
-    save_statistics(tmp_path, made(), ABOUT)
+    save_statistics(tmp_path, made(), ORIGIN, "stamp")
     assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".json", ".safetensors"}

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import heads.ridge.symmetric
 from heads.ridge.symmetric import add_lower, add_packed, lower_product, mirror, packed_length, packed_width
 
 
@@ -24,6 +25,19 @@ def test_a_product_packed_and_unpacked_is_the_product(n: int, d: int, dtype: typ
     add_packed(packed, whole, weight=0.5)
     expected = x.astype(np.float64).T @ x.astype(np.float64)
     np.testing.assert_allclose(mirror(whole), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("add", [False, True])
+def test_without_scipys_routines_for_cython_the_product_is_the_same_to_the_bit(
+    dtype: type, add: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.random.default_rng(0).standard_normal((300, 70)).astype(dtype)
+    outs = [np.asfortranarray(np.tri(70, dtype=dtype)) for _ in range(2)]
+    lower_product(x, outs[0], add)
+    monkeypatch.setattr(heads.ridge.symmetric, "_SYRK", None)
+    lower_product(x, outs[1], add)
+    assert outs[0].tobytes() == outs[1].tobytes()
 
 
 def test_a_square_of_some_columns_can_be_unpacked() -> None:

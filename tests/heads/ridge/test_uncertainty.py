@@ -71,7 +71,7 @@ def test_the_flag_is_calibrated_on_validation_rows_and_finds_what_is_unlike_them
     uncertainty = of(fitted(features, ratings, familiar_quantile=0.95))
     assert np.isinf(uncertainty.thresholds).all()
     assert not uncertainty.unfamiliar(uncertainty.leverages(100 * features)).any()  # not calibrated yet
-    uncertainty.calibrate(features[3000:], np.ones((3000, 2), dtype=bool))
+    uncertainty.set_thresholds(features[3000:], np.ones((3000, 2), dtype=bool))
     new = np.random.default_rng(3).standard_normal((4000, D))
     assert np.mean(uncertainty.unfamiliar(uncertainty.leverages(new))) == pytest.approx(0.05, abs=0.015)
     assert uncertainty.unfamiliar(uncertainty.leverages(3 * new)).mean() > 0.99
@@ -91,7 +91,7 @@ def test_a_response_is_familiar_where_any_rating_set_knows_it() -> None:
     uncertainty = of(fit_heads(statistics, HeadSettings(alphas=(1.0,)), skip_unfit=False))
     rated = np.zeros((200, 2), dtype=bool)
     rated[:100, 0] = rated[100:, 1] = True
-    uncertainty.calibrate(np.concatenate([one[200:], two[200:]]), rated)
+    uncertainty.set_thresholds(np.concatenate([one[200:], two[200:]]), rated)
     leverages = uncertainty.leverages(two[:100])
     assert (leverages[:, 0] > uncertainty.thresholds[0]).all()  # unknown to the first set's ratings
     assert uncertainty.unfamiliar(leverages).mean() < 0.1
@@ -100,7 +100,7 @@ def test_a_response_is_familiar_where_any_rating_set_knows_it() -> None:
 def test_too_few_validation_rows_set_no_threshold() -> None:
     features, ratings, _ = planted(5)
     uncertainty = of(fitted(features, ratings))
-    uncertainty.calibrate(features[:19], np.ones((19, 2), dtype=bool))
+    uncertainty.set_thresholds(features[:19], np.ones((19, 2), dtype=bool))
     assert np.isinf(uncertainty.thresholds).all()
 
 
@@ -116,7 +116,7 @@ def test_objectives_with_other_rows_or_penalties_have_factors_of_their_own() -> 
 def test_it_comes_back_from_its_arrays() -> None:
     features, ratings, _ = planted(7)
     uncertainty = of(fitted(features, ratings))
-    uncertainty.calibrate(features[200:], np.ones((200, 2), dtype=bool))
+    uncertainty.set_thresholds(features[200:], np.ones((200, 2), dtype=bool))
     again = Uncertainty.of_arrays(uncertainty.arrays())
     leverages = uncertainty.leverages(features)
     assert leverages.tobytes() == again.leverages(features).tobytes()

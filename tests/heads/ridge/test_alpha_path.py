@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 import heads.ridge.path
 from heads.ridge.cholesky import Factor
-from heads.ridge.path import EIGEN_WIDTH, penalty_path
+from heads.ridge.path import EIGEN_WIDTH, alpha_path
 from heads.ridge.reduced_basis import TOLERANCE, reduced_basis_path
 
 ALPHAS = 10.0 ** np.arange(-3, 7)
@@ -66,9 +66,9 @@ def test_every_way_gives_the_solution(
 ) -> None:
     monkeypatch.setattr(heads.ridge.path, "EIGEN_WIDTH", eigen_width)
     xx, xy = system(0.5, 800, c=c)
-    assert error(penalty_path(xx, xy, alphas), exact(xx, xy, alphas)) < TOLERANCE
+    assert error(alpha_path(xx, xy, alphas), exact(xx, xy, alphas)) < TOLERANCE
     memory = np.full(xx.shape, np.nan, dtype=np.float32, order="F")
-    np.testing.assert_array_equal(penalty_path(xx, xy, alphas, memory), penalty_path(xx, xy, alphas))
+    np.testing.assert_array_equal(alpha_path(xx, xy, alphas, memory), alpha_path(xx, xy, alphas))
 
 
 @pytest.mark.parametrize("eigen_width", [EIGEN_WIDTH, 10])
@@ -80,10 +80,24 @@ def test_a_penalty_too_small_for_a_singular_matrix_gives_nan_and_harms_no_other(
     x = np.random.default_rng(1).standard_normal((20, 300))
     alphas = np.array([0.0, *10.0 ** np.arange(count - 1)])
     xy = x.T @ np.random.default_rng(2).standard_normal((20, 2))
-    path = penalty_path(x.T @ x, xy, alphas)
+    path = alpha_path(x.T @ x, xy, alphas)
     assert np.isnan(path[0]).all()
     if count > 1:
         assert error(path[1:], exact(x.T @ x, xy, alphas[1:])) < TOLERANCE
+
+
+@pytest.mark.parametrize("eigen_width", [EIGEN_WIDTH, 10])
+def test_where_lapack_does_not_converge_each_alpha_is_solved_by_itself(
+    eigen_width: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def diverging(*_: object) -> None:
+        raise np.linalg.LinAlgError("Eigenvalues did not converge")
+
+    monkeypatch.setattr(heads.ridge.path, "EIGEN_WIDTH", eigen_width)
+    monkeypatch.setattr(np.linalg, "eigh", diverging)
+    xx, xy = system(0.5, 800)
+    assert error(alpha_path(xx, xy, ALPHAS), exact(xx, xy, ALPHAS)) < 1e-9
+    assert "did not converge" in caplog.text
 
 
 def test_columns_of_very_different_size_are_solved_to_the_same_precision() -> None:

@@ -20,7 +20,7 @@ CPU = torch.device("cpu")
 def test_the_sentence_says_how_to_install_it(
     tiny: Backbone, tiny_settings: BackboneSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "vllm", None)  # absent, also where it is installed
+    monkeypatch.setitem(sys.modules, "vllm", None)  # missing, also where it is installed
     with pytest.raises(UserError) as refused:
         ENGINES["vllm"](tiny, tiny_settings, ExtractSettings(), CPU)
     assert str(refused.value) == (
@@ -34,7 +34,7 @@ def test_layers_that_vllm_does_not_give_are_refused_before_anything_is_loaded(
     tiny: Backbone, tiny_settings: BackboneSettings, layers: tuple[int, ...]
 ) -> None:
     settings = tiny_settings.model_copy(update={"layers": layers})
-    with pytest.raises(UserError, match=r"backbone\.layers is \[.*\], and vLLM gives the last layer's states alone"):
+    with pytest.raises(UserError, match=r"backbone\.layers is \[.*\], and vLLM gives only the last layer's states"):
         ENGINES["vllm"](tiny, settings, ExtractSettings(), CPU)
 
 

@@ -1,4 +1,4 @@
-"""Loading an engine in another process, maybe on another machine, from settings alone."""
+"""Loading of an engine in another process, perhaps on another machine, from settings alone."""
 
 import socket
 from dataclasses import dataclass
@@ -6,26 +6,27 @@ from pathlib import Path
 
 from cache import UserError
 from extract.backbone import Backbone, find_backbone
-from extract.engines import ENGINES, choose_device
+from extract.engines import ENGINES
+from extract.engines.choice import choose_device
 from extract.engines.engine import Engine
 from extract.settings import BackboneSettings, EngineName, ExtractSettings
 
 
 @dataclass(frozen=True, slots=True)
-class EngineElsewhere:
-    """Called where the engine is to run, it finds the backbone there and loads it."""
+class EngineLoader:
+    """Finds the backbone and loads the engine in the process that calls it; can be pickled."""
 
     engine: EngineName
     backbone: BackboneSettings
     extract: ExtractSettings
     identity: str
-    """`Backbone.identity` of the one that is meant."""
+    """`Backbone.identity` that the backbone must have there."""
 
     @classmethod
     def of(
         cls, engine: EngineName, backbone: Backbone, settings: BackboneSettings, extract: ExtractSettings
-    ) -> "EngineElsewhere":
-        """The engine of a backbone that was found here: its commit fixed, its paths written out."""
+    ) -> "EngineLoader":
+        """A loader for a backbone that was found here, with its commit fixed and its paths absolute."""
         model, _, commit = backbone.identity.partition("@")
         if backbone.folder.resolve() == Path(settings.model).resolve():
             fixed: dict[str, object] = {"model": str(backbone.folder.resolve())}
@@ -35,17 +36,17 @@ class EngineElsewhere:
             fixed["chat_template"] = settings.chat_template.resolve()
         return cls(engine, settings.model_copy(update=fixed), extract, backbone.identity)
 
-    def on(self, device: str) -> "EngineElsewhere":
-        """The same on a device of this kind."""
-        return EngineElsewhere(
+    def on(self, device: str) -> "EngineLoader":
+        """A copy with `extract.device` replaced."""
+        return EngineLoader(
             self.engine, self.backbone, self.extract.model_copy(update={"device": device}), self.identity
         )
 
     def __call__(self) -> Engine:
-        """Load it.
+        """Load the engine.
 
         Raises:
-            UserError: the backbone is not there, or another one is.
+            UserError: the backbone is missing there, or has another identity.
         """
         backbone = find_backbone(self.backbone)
         if backbone.identity != self.identity:

@@ -1,10 +1,10 @@
-"""Shares of a request have nothing in common, are all of it together, and do not depend on the order of rows."""
+"""The parts of a request that fall to workers are disjoint and complete, and do not depend on the order of rows."""
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache.share import Share
+from cache.worker import Worker
 from extract.packing import Request, pack_keys
 from extract.templating import Encoded
 from tests.extract.test_packing import GROUPS, request_of
@@ -28,42 +28,42 @@ def request_of_tokens(conversations: list[tuple[list[int], list[list[int]]]]) ->
     return request
 
 
-def keys_of(request: Request, share: Share) -> list[bytes]:
-    return [key.tobytes() for key in request.keys(share)]
+def keys_of(request: Request, worker: Worker) -> list[bytes]:
+    return [key.tobytes() for key in request.keys(worker)]
 
 
 @given(st.one_of(GROUPS.map(request_of), MEETING.map(request_of_tokens)), st.integers(1, 7))
-def test_shares_are_disjoint_and_complete(request: Request, of: int) -> None:
-    shares = [keys_of(request, Share(number, of)) for number in range(1, of + 1)]
-    together = [key for share in shares for key in share]
+def test_parts_are_disjoint_and_complete(request: Request, of: int) -> None:
+    parts = [keys_of(request, Worker(number, of)) for number in range(1, of + 1)]
+    together = [key for part in parts for key in part]
     assert len(together) == len(set(together))
     assert set(together) == {key.tobytes() for key in request.keys()}
 
 
 @given(MEETING, st.integers(1, 4), st.randoms(use_true_random=False))
-def test_shares_do_not_depend_on_the_order_of_rows(
+def test_parts_do_not_depend_on_the_order_of_rows(
     conversations: list[tuple[list[int], list[list[int]]]], of: int, random: object
 ) -> None:
     one = request_of_tokens(conversations)
     random.shuffle(conversations)  # type: ignore[attr-defined]
     other = request_of_tokens(conversations)
     for number in range(1, of + 1):
-        assert set(keys_of(one, Share(number, of))) == set(keys_of(other, Share(number, of)))
+        assert set(keys_of(one, Worker(number, of))) == set(keys_of(other, Worker(number, of)))
 
 
 @given(MEETING, st.integers(1, 4))
-def test_the_packs_of_a_share_read_its_keys_and_no_other(
+def test_the_packs_of_a_worker_read_its_keys_and_no_other(
     conversations: list[tuple[list[int], list[list[int]]]], of: int
 ) -> None:
     request = request_of_tokens(conversations)
     for number in range(1, of + 1):
-        own = keys_of(request, Share(number, of))
+        own = keys_of(request, Worker(number, of))
         read = [key for pack in request.plan(set(own), 20) for key in pack_keys(pack)]
         assert sorted(read) == sorted(own)
 
 
-def test_the_share_of_a_prompt_is_the_same_in_every_release() -> None:
-    """Else a share that goes on after an update would compute what another one has."""
+def test_the_worker_of_a_prompt_is_the_same_in_every_release() -> None:
+    """Else a worker that goes on after an update would compute what another one has."""
     request = request_of([(3, [2]), (4, [1, 2]), (5, [])])
-    found = [[len(keys_of(request, Share(number, of))) for number in range(1, of + 1)] for of in (2, 3)]
+    found = [[len(keys_of(request, Worker(number, of))) for number in range(1, of + 1)] for of in (2, 3)]
     assert found == [[2, 4], [0, 3, 3]]

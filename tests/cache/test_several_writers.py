@@ -1,4 +1,4 @@
-"""Writers of shares of the same number go together; every other mix of writers is refused by name."""
+"""Workers of the same number of workers write together; every other mix of writers is refused by name."""
 
 import subprocess
 import sys
@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from cache import FeatureStore, UserError
-from cache.share import WHOLE, Share
 from cache.verify import verify
+from cache.worker import ALONE, Worker
 from tests.cache.rows import new_store, seal, some_features, some_keys
 from tests.conftest import ROOT
 
@@ -19,17 +19,17 @@ HOLD = """
 import sys, time
 from pathlib import Path
 from cache import FeatureStore
-from cache.share import Share
-with FeatureStore.open(Path(sys.argv[1]), sys.argv[2]).writing(Share(int(sys.argv[3]), int(sys.argv[4]))):
+from cache.worker import Worker
+with FeatureStore.open(Path(sys.argv[1]), sys.argv[2]).writing(Worker(int(sys.argv[3]), int(sys.argv[4]))):
     print("held", flush=True)
     time.sleep(60)
 """
 
 
 @contextmanager
-def held(store: FeatureStore, share: Share) -> Iterator[int]:
-    """Another process holds this share while the block runs; its number."""
-    arguments = [str(store.folder.parent), store.fingerprint.digest, str(share.number), str(share.of)]
+def held(store: FeatureStore, worker: Worker) -> Iterator[int]:
+    """Another process holds the lease of this worker while the block runs; its number."""
+    arguments = [str(store.folder.parent), store.fingerprint.digest, str(worker.number), str(worker.of)]
     with subprocess.Popen([sys.executable, "-c", HOLD, *arguments], stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -42,18 +42,18 @@ def held(store: FeatureStore, share: Share) -> Iterator[int]:
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        (Share(1, 2), WHOLE),
-        (WHOLE, Share(1, 2)),
-        (Share(1, 2), Share(1, 3)),
-        (Share(2, 3), Share(2, 2)),
-        (Share(1, 2), Share(1, 2)),
-        (Share(1, 2), Share(1, 12)),
-        (Share(1, 12), Share(1, 2)),
-        (WHOLE, WHOLE),
+        (Worker(1, 2), ALONE),
+        (ALONE, Worker(1, 2)),
+        (Worker(1, 2), Worker(1, 3)),
+        (Worker(2, 3), Worker(2, 2)),
+        (Worker(1, 2), Worker(1, 2)),
+        (Worker(1, 2), Worker(1, 12)),
+        (Worker(1, 12), Worker(1, 2)),
+        (ALONE, ALONE),
     ],
 )
 def test_writers_that_could_meet_are_refused_with_the_process_that_holds(
-    tmp_path: Path, first: Share, second: Share
+    tmp_path: Path, first: Worker, second: Worker
 ) -> None:
     store = new_store(tmp_path)
     with held(store, first) as process:
@@ -67,47 +67,47 @@ def test_writers_that_could_meet_are_refused_with_the_process_that_holds(
     assert len(store) == 5
 
 
-def test_shares_of_the_same_number_write_at_once(tmp_path: Path) -> None:
+def test_workers_of_the_same_number_write_at_once(tmp_path: Path) -> None:
     store = new_store(tmp_path)
-    with held(store, Share(1, 3)), held(store, Share(2, 3)), store.writing(Share(3, 3)):
+    with held(store, Worker(1, 3)), held(store, Worker(2, 3)), store.writing(Worker(3, 3)):
         store.seal("c", some_keys(0, 5), np.arange(5, dtype=np.int32), some_features(0, 5))
     store.refresh()
     assert len(store) == 5
 
 
-def test_to_repair_a_store_while_a_share_is_written_is_refused(tmp_path: Path) -> None:
+def test_to_repair_a_store_while_a_worker_writes_is_refused(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     seal(store, "a", 0, 5)
-    with held(store, Share(1, 2)), pytest.raises(UserError, match="is writing to"):
+    with held(store, Worker(1, 2)), pytest.raises(UserError, match="is writing to"):
         verify(store.folder, repair=True)
     assert verify(store.folder, repair=True).problems == []
 
 
-def test_a_writer_of_a_share_leaves_the_open_files_of_others_alone(tmp_path: Path) -> None:
+def test_a_worker_leaves_the_open_files_of_others_alone(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     seal(store, "a", 0, 5)
     other = store.folder / "shards" / "b.parquet.partial"
     other.write_bytes(b"half a shard")
-    with store.writing(Share(1, 2)):
+    with store.writing(Worker(1, 2)):
         pass
     assert other.exists()
-    with store.writing():  # the whole is this writer's: what lies there is of a dead one
+    with store.writing():  # alone, so the files there are a dead writer's
         pass
     assert not other.exists()
 
 
-def test_writers_of_many_shares_that_start_together_all_write(tmp_path: Path) -> None:
+def test_workers_that_start_together_all_write(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     work = """
 import sys
 from pathlib import Path
 import numpy as np
-from cache.share import Share
+from cache.worker import Worker
 from tests.cache.rows import new_store, some_features, some_keys
 store, number = new_store(Path(sys.argv[1])), int(sys.argv[2])
 print("ready", flush=True)
 sys.stdin.readline()
-with store.writing(Share(number, 4)):
+with store.writing(Worker(number, 4)):
     for shard in range(10):
         rows = (100 * number + 5 * shard, 100 * number + 5 * shard + 5)
         store.seal(f"{number}-{shard}", some_keys(*rows), np.arange(*rows, dtype=np.int32), some_features(*rows))
@@ -130,6 +130,6 @@ with store.writing(Share(number, 4)):
 
 
 @pytest.mark.parametrize(("number", "of"), [(0, 2), (3, 2), (-1, 2), (1, 0)])
-def test_there_is_no_such_share(number: int, of: int) -> None:
-    with pytest.raises(ValueError, match="there is no share"):
-        Share(number, of)
+def test_there_is_no_such_worker(number: int, of: int) -> None:
+    with pytest.raises(ValueError, match="there is no worker"):
+        Worker(number, of)
