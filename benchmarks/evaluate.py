@@ -165,7 +165,7 @@ def parts(path: Path) -> dict[str, float]:
     from extract.tables import read_table
     from pipelines.analyse import analyse_suite
     from pipelines.artefacts import open_run
-    from pipelines.fitted_model import FittedModel
+    from pipelines.fitted_model import read_fitted_rules
     from pipelines.scored_responses import scored_frame, write_scored
 
     recipe, taken = read_recipe(path), {}
@@ -177,7 +177,7 @@ def parts(path: Path) -> dict[str, float]:
 
     _, store = open_run(recipe)
     lap("open the store")
-    model = FittedModel.read(recipe)
+    model = read_fitted_rules(recipe)
     table = read_table(recipe.folder / "tables", "suites")
     lap("read heads, gate and tables")
     prompts, answers = key_column(table["prompt_key"]), key_column(table["response_key"])
@@ -187,11 +187,11 @@ def parts(path: Path) -> dict[str, float]:
     lap("rules")
     suite = KNOWN["rewardbench"]
     judged = table.with_columns(section=suite.section)
-    objectives = model.heads.objectives
+    objectives = model.parts.objectives
     alone = {f"reward.{name}": responses.rewards[:, at].astype(np.float64) for at, name in enumerate(objectives)}
     score_suite(suite, judged, scores | alone)
     lap("score, with intervals")
-    scored = scored_frame(judged, scores, responses, model.heads.objectives)
+    scored = scored_frame(judged, scores, responses, model.parts.objectives)
     write_scored(recipe, "rewardbench", scored)
     lap("write the scored responses")
     analyse_suite(recipe, "rewardbench", scored)

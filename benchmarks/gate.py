@@ -26,9 +26,10 @@ import torch
 from torch import nn
 
 from benchmarks.process_memory import peak_bytes
-from gating.gate_pairs import BLOCK_ROWS, GatePairs
+from gating.gate import BLOCK_ROWS
 from gating.settings import GateSettings
-from gating.training import train_gate
+from gating.training.pairs import GatePairs
+from gating.training.train import train_gate
 
 K = 19
 KINDS = 12
@@ -134,7 +135,7 @@ def ours(folder: Path, pairs: int, settings: GateSettings) -> dict[str, Any]:
     return {
         "seconds": seconds,
         "seconds_reading": read,
-        "steps": trained.looks[-1].step,
+        "steps": trained.metrics[-1].step,
         "best_step": trained.best.step,
         "accuracy": float(torch.cat(right).double().mean()),
         "uniform": float((difference[test.prompt].mean(dim=-1) > 0).double().mean()),

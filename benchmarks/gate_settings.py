@@ -1,7 +1,7 @@
 """Settings of the gate's training side by side on a run's pairs: how they were chosen.
 
 Prompts are split anew several times into 80 % training, 10 % for stopping and 10 % for judging, so that what is quoted
-was not looked at when the gate was kept. Needs `armorm extract` and `armorm fit-heads`.
+did not select the gate. Needs `armorm extract`, `armorm fit-heads` and `armorm train-gating`, whose lambda it takes.
 
     python -m benchmarks.gate_settings --recipe recipes/demo.toml
 """
@@ -16,15 +16,16 @@ import torch
 from torch.nn.functional import softplus
 
 from cache.progress import silent
+from extract.tables import read_table
 from gating.collapse import summarise
-from gating.gate_pairs import GatePairs
+from gating.inputs import GateInputs, gate_inputs, usable_pairs
 from gating.settings import GateSettings
-from gating.training import train_gate
-from pipelines.artefacts import open_run
+from gating.training.pairs import GatePairs
+from gating.training.train import train_gate
+from gating.transform import Transform
+from pipelines.artefacts import open_run, read_arrays
 from pipelines.fitted_model import Heads
-from pipelines.gate_inputs import GateInputs, read_gate_inputs, read_pairs
 from pipelines.recipe import read_recipe
-from pipelines.reference_set import debias
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "the recipe's": {},
@@ -84,8 +85,10 @@ def main() -> None:
     recipe = read_recipe(arguments.recipe)
     _, store = open_run(recipe)
     heads = Heads.read(recipe)
-    debiasing, _ = debias(recipe, store, heads, silent)
-    inputs = read_gate_inputs(read_pairs(recipe, store), store, heads, debiasing, silent)
+    lambdas = read_arrays(recipe.folder / "gating.safetensors", "train-gating")["lambda"]
+    transform = Transform.of_lambdas(lambdas, recipe.debiasing.verbosity, heads.objectives)
+    pairs = usable_pairs(read_table(recipe.folder / "tables", "pairs"), recipe.gate, store)
+    inputs = gate_inputs(pairs, store, heads.weight, transform, heads.objectives, silent)
     print("| settings | judged right | spread | loss | entropy | kept at step |\n|---|---|---|---|---|---|")
     results = {}
     for name, changes in VARIANTS.items():

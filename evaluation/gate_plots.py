@@ -84,10 +84,10 @@ def debiasing(result: Report) -> Any:
 
 def training(result: Report) -> Any:
     """The loss on the training and on the held-out pairs, step by step."""
-    steps = [look["step"] for look in result["looks"]]
+    steps = [at["step"] for at in result["metrics"]]
     drawn, axes = figure(6.5, 3.2)
-    axes.plot(steps, [number(look["train_loss"]) for look in result["looks"]], color=GREY, label="one training batch")
-    axes.plot(steps, [number(look["loss"]) for look in result["looks"]], color=BLUE, label="held-out pairs")
+    axes.plot(steps, [number(at["train_loss"]) for at in result["metrics"]], color=GREY, label="one training batch")
+    axes.plot(steps, [number(at["loss"]) for at in result["metrics"]], color=BLUE, label="held-out pairs")
     axes.axvline(result["best_step"], color=INK, linewidth=0.8, linestyle=":", label="kept")
     axes.set_xlabel("step")
     axes.set_ylabel("loss a pair")

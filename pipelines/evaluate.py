@@ -16,9 +16,15 @@ from evaluation.suites import SUITES
 from evaluation.suites.suite import Suite
 from extract.tables import SUITES as COLUMNS
 from extract.tables import read_table
+<<<<<<< HEAD
+=======
+from gating.collapse import summarise
+from gating.fitted_rules import FittedRules
+from gating.rules.rule import Responses
+>>>>>>> refs/heads/gating
 from heads.kinds.fitted import PairwiseHeads
 from pipelines.artefacts import open_run, write_json
-from pipelines.fitted_model import FittedModel
+from pipelines.fitted_model import read_fitted_rules
 from pipelines.other_heads import read_other_heads
 from pipelines.other_scorers import read_other_scores
 from pipelines.recipe import Recipe
@@ -34,7 +40,7 @@ class _Fitted:
     recipe: Recipe
     fingerprint: str
     store: FeatureStore
-    model: FittedModel
+    model: FittedRules
     others: PairwiseHeads
     table: pl.DataFrame
     """Of the responses of all suites."""
@@ -42,7 +48,7 @@ class _Fitted:
     @classmethod
     def read(cls, recipe: Recipe) -> "_Fitted":
         run, store = open_run(recipe)
-        model = FittedModel.read(recipe)
+        model = read_fitted_rules(recipe)
         table = read_table(recipe.folder / "tables", "suites")
         if not set(COLUMNS) <= set(table.columns):
             raise UserError(
@@ -89,8 +95,13 @@ def evaluate_all(recipe: Recipe) -> dict[str, results.Suite]:
 
 def _evaluate(fitted: _Fitted, suite: Suite) -> results.Suite:
     started = time.monotonic()
+<<<<<<< HEAD
     recipe, objectives = fitted.recipe, fitted.model.heads.objectives
     judged, missing = with_features(fitted.store, fitted.rows_of(suite))
+=======
+    recipe, objectives = fitted.recipe, fitted.model.parts.objectives
+    judged, missing = _with_features(fitted.store, fitted.rows_of(suite))
+>>>>>>> refs/heads/gating
     if judged.is_empty() and missing:
         raise UserError(
             f"none of the {len(missing)} rows of {suite.name} can be judged; the first, {missing[0].row!r}:"

@@ -7,26 +7,32 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
+from pydantic import TypeAdapter
 
 from export.agreement import CONVERSATIONS, check_folder
 from export.folder import Exported, write_folder
-from export.model_card import model_card
-from export.reward_config import RewardConfig
-from export.reward_heads import RewardHeads
+from export.model_card import SHOWN, CardTable, model_card
+from export.results import ExportResult
+from export.reward_config import run_config
 from export.reward_model import RewardModel
-from export.turns import TurnMarkers
 from export.weights import Weights
+<<<<<<< HEAD
 from extract.backbone import Backbone, find_backbone
 from extract.engines.choice import choose_device
 from extract.engines.sequential import SequentialEngine
 from extract.templating import ConversationEncoder
 from gating.settings import RESPONSE_TOKENS
+=======
+from extract.backbone import find_backbone
+from extract.engines import choose_device
+from gating.results import Gating
+from gating.rules import RULES
+>>>>>>> refs/heads/gating
 from heads.objectives import Scale
+from heads.results import Heads
 from pipelines.artefacts import open_run, read_json
 from pipelines.explain import refuse_another_backbone
-from pipelines.fitted_model import FittedModel
+from pipelines.fitted_model import read_fitted_rules
 from pipelines.recipe import Recipe
 
 log = logging.getLogger(__name__)
@@ -52,11 +58,11 @@ def export(recipe: Recipe, out: Path, *, weights: Weights, check: bool) -> dict[
     """
     started = time.monotonic()
     run, store = open_run(recipe)
-    fitted = FittedModel.read(recipe)
+    parts = read_fitted_rules(recipe).parts
     backbone = find_backbone(recipe.backbone)
     refuse_another_backbone(recipe, backbone, store.fingerprint)
-    heads = _heads(fitted)
-    config = _config(recipe, fitted, backbone, run["fingerprint"])
+    scales = {each.name: Scale(low=each.low, high=each.high, rule=each.rule) for each in recipe.objectives}
+    config = run_config(parts, scales, recipe.backbone, backbone, fingerprint=run["fingerprint"], recipe=recipe.digest)
     measured = _measured(recipe, run["fingerprint"])
     provenance = {
         "recipe": recipe.model_dump(mode="json"),
@@ -68,60 +74,35 @@ def export(recipe: Recipe, out: Path, *, weights: Weights, check: bool) -> dict[
     }
     local = backbone.folder == Path(recipe.backbone.model)
     name = backbone.folder.resolve().name if local else recipe.backbone.model
-    card = model_card(recipe.name, recipe.note, name, config, measured)
+    card = model_card(
+        recipe.name,
+        recipe.note,
+        name,
+        config,
+        TypeAdapter(Heads).validate_python(measured["heads"]),
+        TypeAdapter(Gating).validate_python(measured["gating"]),
+        [_card_table(suite) for suite in measured["suites"].values()],
+    )
     largest: list[float] = []
 
     def checked(folder: Path) -> None:
         if check:
-            largest.append(_difference(recipe, folder, config, heads, backbone))
+            model = RewardModel.of_parts(folder, config, parts, backbone, recipe.backbone, recipe.extract)
+            device = choose_device(recipe.extract.device)
+            largest.append(check_folder(folder, model.score(CONVERSATIONS), recipe.backbone.dtype, device))
 
-    size = write_folder(out, Exported(backbone, config, heads, provenance, card), weights, checked)
-    return {
-        "folder": str(out),
-        "bytes": size,
-        "weights": weights,
-        "objectives": list(config.objectives),
-        "verbosity": config.verbosity,
-        "suites": list(measured["suites"]),
-        "largest_difference": largest[0] if largest else None,
-        "fingerprint": run["fingerprint"],
-        "recipe": recipe.digest,
-        "seconds": time.monotonic() - started,
-    }
-
-
-def _heads(fitted: FittedModel) -> RewardHeads:
-    """The fitted parts with lambda as a matrix on rewards, or, for a measured length, as a term beside it."""
-    objectives = fitted.heads.objectives
-    transform = np.eye(len(objectives))  # (k, k)
-    penalty: NDArray[np.float64] | None = None
-    if fitted.verbosity == RESPONSE_TOKENS:
-        penalty = fitted.lambdas
-    elif fitted.verbosity in objectives:
-        transform[objectives.index(fitted.verbosity)] -= fitted.lambdas
-    return RewardHeads(fitted.heads.weight, transform, penalty, fitted.gate)
-
-
-def _config(recipe: Recipe, fitted: FittedModel, backbone: Backbone, fingerprint: str) -> RewardConfig:
-    scales = {own.name: Scale(low=own.low, high=own.high, rule=own.rule) for own in recipe.objectives}
-    encoder = ConversationEncoder(backbone.tokenizer, recipe.backbone, backbone.vocabulary)
-    markers = TurnMarkers.of(encoder, recipe.backbone.position)
-    return RewardConfig(
-        objectives=fitted.heads.objectives,
-        scales={name: scales[name] for name in fitted.heads.objectives},
-        verbosity=fitted.verbosity,
-        layers=recipe.backbone.layers,
-        position=recipe.backbone.position,
-        special_tokens_in_text=recipe.backbone.special_tokens_in_text,
-        max_tokens=recipe.backbone.max_tokens,
-        dtype=recipe.backbone.dtype,
-        prompt_end=markers.prompt_end,
-        prompt_end_offset=markers.offset,
-        trailing=markers.trailing,
-        backbone=backbone.identity,
-        fingerprint=fingerprint,
-        recipe=recipe.digest,
+    size = write_folder(out, Exported(backbone, config, parts, provenance, card), weights, checked)
+    result = ExportResult(
+        folder=str(out),
+        bytes=size,
+        weights=weights,
+        objectives=config.objectives,
+        verbosity=config.verbosity,
+        suites=tuple(measured["suites"]),
+        largest_difference=largest[0] if largest else None,
+        seconds=time.monotonic() - started,
     )
+    return asdict(result) | {"fingerprint": run["fingerprint"], "recipe": recipe.digest}
 
 
 def _measured(recipe: Recipe, fingerprint: str) -> dict[str, Any]:
@@ -142,10 +123,24 @@ def _measured(recipe: Recipe, fingerprint: str) -> dict[str, Any]:
     }
 
 
-def _difference(recipe: Recipe, folder: Path, config: RewardConfig, heads: RewardHeads, backbone: Backbone) -> float:
-    """How far the written folder's scores are from those of the parts it was made of."""
-    device = choose_device(recipe.extract.device)
-    settings = recipe.backbone
-    engine = SequentialEngine(backbone, settings, recipe.extract, device)
-    parts = RewardModel(folder, config, heads, backbone, settings, engine, recipe.extract.pack_tokens)
-    return check_folder(folder, parts.score(CONVERSATIONS), settings.dtype, device)
+def _card_table(suite: dict[str, Any]) -> CardTable:
+    """A suite's results as the model card shows them."""
+    shown = {rule: suite["rules"][rule] for rule in SHOWN if rule in suite["rules"]}
+    sections = list(dict.fromkeys(section for rule in shown.values() for section in rule["sections"]))
+    return CardTable(
+        suite.get("title", suite["suite"]),
+        suite["rows"],
+        ("score", *sections),
+        tuple(
+            (
+                RULES[rule].title,
+                _percent(scored["score"]),
+                *(_percent(scored["sections"].get(section)) for section in sections),
+            )
+            for rule, scored in shown.items()
+        ),
+    )
+
+
+def _percent(fraction: float | None) -> str:
+    return "" if fraction is None else f"{100 * fraction:.1f}"

@@ -1,26 +1,25 @@
 """How often each rule, and each objective alone, judges the held-out pairs right, with bootstrap intervals."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
 
 from evaluation.bootstrap import by_prompt
 from evaluation.calibration import fit_temperature
+from gating.inputs import GateInputs
+from gating.results import Interval, RuleMetrics
 from gating.rules import RULES
 from gating.rules.rule import Arrays, Responses
-from pipelines.gate_inputs import GateInputs
 
 REFERENCE = "uniform"
 """The rule that the others' leads are over."""
 
 
-def contradiction(rules: Mapping[str, Any]) -> str | None:
+def contradiction(rules: Mapping[str, RuleMetrics]) -> str | None:
     """One sentence if the ratings taken together judge the held-out pairs worse than a coin would."""
     uniform = rules[REFERENCE]
-    if uniform["high"] >= 0.5:
+    if uniform.high >= 0.5:
         return None
     return (
-        f"equal weights judge {uniform['accuracy']:.0%} of the held-out pairs right, significantly less than half: the"
+        f"equal weights judge {uniform.accuracy:.0%} of the held-out pairs right, significantly less than half: the"
         " pairs contradict the ratings; check which side of each pair set is the chosen one"
     )
 
@@ -31,14 +30,11 @@ def held_out_accuracies(
     rejected: Responses,
     fitted: Mapping[str, Arrays],
     objectives: tuple[str, ...],
-) -> dict[str, Any]:
-    """Accuracies on the decided held-out pairs, of which a tie of the scores is a wrong one.
+) -> tuple[dict[str, RuleMetrics], dict[str, dict[str, int | float]], dict[str, float]]:
+    """Accuracies on the decided validation pairs; a tie of the scores counts as wrong.
 
     Returns:
-        `rules`: rule -> accuracy, low, high, lead: the same of its lead over equal weights, and score_temperature:
-        what makes its score gaps probabilities, null where nothing does;
-        `rules_by_dataset`: pair set -> rule -> accuracy; `single_objectives`: objective -> accuracy;
-        `rule_weights`: rule -> objective -> weight, for those with one set of weights.
+        Rule -> metrics; pair set -> `pairs`, and rule -> accuracy; objective -> accuracy of its reward alone.
     """
     rows = inputs.rows("validation", decided=True)
     gaps = {
@@ -47,23 +43,20 @@ def held_out_accuracies(
     right = {name: gap > 0 for name, gap in gaps.items()}
     accuracies, leads = by_prompt(right, inputs.prompt[rows], REFERENCE)
     datasets = inputs.table["dataset"].to_numpy()[rows]
-    return {
-        "rules": {
-            name: asdict(accuracies[name])
-            | {"lead": asdict(leads[name]), "score_temperature": fit_temperature(gaps[name])}
-            for name in RULES
-        },
-        "rules_by_dataset": {
-            str(dataset): {"pairs": int((datasets == dataset).sum())}
-            | {rule: float(outcome[datasets == dataset].mean()) for rule, outcome in right.items()}
-            for dataset in dict.fromkeys(datasets)
-        },
-        "single_objectives": dict(
-            zip(objectives, (chosen.rewards > rejected.rewards).mean(axis=0).astype(float), strict=True)
-        ),
-        "rule_weights": {
-            rule: dict(zip(objectives, map(float, arrays["weight"]), strict=True))
-            for rule, arrays in fitted.items()
-            if "weight" in arrays and arrays["weight"].ndim == 1
-        },
+    rules = {
+        name: RuleMetrics(
+            accuracies[name].accuracy,
+            accuracies[name].low,
+            accuracies[name].high,
+            Interval(leads[name].accuracy, leads[name].low, leads[name].high),
+            fit_temperature(gaps[name]),
+        )
+        for name in RULES
     }
+    by_dataset: dict[str, dict[str, int | float]] = {
+        str(dataset): {"pairs": int((datasets == dataset).sum())}
+        | {rule: float(outcome[datasets == dataset].mean()) for rule, outcome in right.items()}
+        for dataset in dict.fromkeys(datasets)
+    }
+    alone = (chosen.rewards > rejected.rewards).mean(axis=0).astype(float).tolist()
+    return rules, by_dataset, dict(zip(objectives, alone, strict=True))

@@ -48,18 +48,19 @@ def explain(
     """Score one response, and show what each objective adds to the score."""
     if (model is None) == (recipe is None):
         raise UserError("explain needs a model: give either MODEL_DIR or --recipe")
+    from pipelines.explain import as_json as as_plain
     from pipelines.explain import explain as run
-    from pipelines.explain import explain_with
     from pipelines.recipe import read_recipe
     from pipelines.show import show_explanation
 
     if recipe is not None:
         result = run(read_recipe(recipe), prompt, response)
     else:
+        from export.explanation import explain as explain_text
         from export.reward_model import RewardModel
 
         assert model is not None
-        result = explain_with(RewardModel.load(model), prompt, response)
+        result = as_plain(explain_text(RewardModel.load(model), prompt, response))
     finish(result, as_json, show_explanation)
 
 
@@ -92,21 +93,24 @@ def score(
     given = tuple(value is not None for value in (prompt, response, source, output))
     if given not in ((True, True, False, False), (False, False, True, True)):
         raise UserError("score needs either --prompt and --response, or --input and --output")
+    from dataclasses import asdict
+
     from export.reward_model import RewardModel
+    from export.score_file import score_file, score_one
     from pipelines.interrupts import interrupted_by_termination
     from pipelines.progress import reporting
-    from pipelines.score import score_file, score_one
     from pipelines.show import show_scores
 
     loaded = RewardModel.load(model, device=device, dtype=dtype and dtype.value, pack_tokens=pack_tokens)
     if prompt is not None and response is not None:
-        finish(score_one(loaded, prompt, response, full=full), as_json, show_scores)
+        one = asdict(score_one(loaded, prompt, response, full=full))
+        finish({key: value for key, value in one.items() if value is not None}, as_json, show_scores)
         return
     assert source is not None
     assert output is not None
     with reporting() as progress, interrupted_by_termination():
         result = score_file(loaded, source, output, prefix=prefix, full=full, progress=progress)
-    finish(result, as_json, show_scores)
+    finish(asdict(result), as_json, show_scores)
 
 
 @app.command(epilog="Example: armorm export --recipe recipes/demo.toml --out exported/demo")

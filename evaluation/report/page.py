@@ -88,7 +88,7 @@ def _figures(run: ReportInputs) -> dict[str, Markup]:
         return {}
     drawn: dict[str, tuple[Any, str]] = {}
     with styled():
-        if run.gating.get("looks"):
+        if run.gating.get("metrics"):
             title = "The gate's loss by step, on training batches and on held-out pairs; numbers in the table below."
             drawn["training"] = (gate_plots.training(run.gating), title)
         if run.ablations:

@@ -1,4 +1,4 @@
-"""Aggregation rules: from the rewards of responses to one score each, side by side on the same cache."""
+"""Aggregation rules: each makes one score of a response's rewards."""
 
 from gating.rules.fixed_weights import BEST_OBJECTIVE, CONVEX, DECORRELATED, SIGNED, UNIFORM
 from gating.rules.gated import GATE, STRONGEST

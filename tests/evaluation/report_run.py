@@ -148,7 +148,7 @@ def gating(objectives: list[str], text: str) -> dict[str, Any]:
         "validation_pairs": 5,
         "train_pairs": 20,
         "best_step": 100,
-        "looks": [{"step": 50 * n, "train_loss": 0.7 / n, "loss": 0.7 / n, "accuracy": 0.6} for n in (1, 2)],
+        "metrics": [{"step": 50 * n, "train_loss": 0.7 / n, "loss": 0.7 / n, "accuracy": 0.6} for n in (1, 2)],
         "seeds": {"each": [1, 2], "accuracy_mean": 0.6, "accuracy_spread": 0.01},
         "warning": text,
         "other_heads": {

@@ -14,7 +14,7 @@ NAMES = ("helpful", "safe", "long")
 
 
 def gating() -> dict[str, Any]:
-    looks = [{"step": 50 * n, "train_loss": 0.7 / n, "loss": 0.7 / n, "accuracy": 0.6} for n in range(1, 6)]
+    metrics = [{"step": 50 * n, "train_loss": 0.7 / n, "loss": 0.7 / n, "accuracy": 0.6} for n in range(1, 6)]
     rule = {"accuracy": 0.6, "low": 0.5, "high": 0.7}
     return {
         "lambda": dict.fromkeys(NAMES, 0.2),
@@ -23,7 +23,7 @@ def gating() -> dict[str, Any]:
         "correlation_before": dict(zip(NAMES, (0.5, -0.2, 1.0), strict=True)),
         "correlation_after": dict(zip(NAMES, (0.0, 0.0, None), strict=True)),
         "correlation_after_held_out": dict(zip(NAMES, (0.02, None, None), strict=True)),
-        "looks": looks,
+        "metrics": metrics,
         "best_step": 150,
         "rules": {"gate": rule, "uniform": rule, "length": rule},
         "validation_pairs": 1234,

@@ -16,16 +16,16 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from cache import FeatureStore, token_key
 from cache.keys import as_keys
 from export.reward_model import RewardModel
-from export.scored import Scored
 from extract.backbone import find_backbone
 from extract.collect import collect
 from extract.records import Message, Prompt
 from extract.templating import ConversationEncoder, Encoded, NotEncodableError
+from gating.reward import Scored
 from gating.rules import RULES
 from heads.objectives import PUBLISHED_OBJECTIVES
 from pipelines.artefacts import open_run
 from pipelines.extract_features import _find
-from pipelines.fitted_model import FittedModel
+from pipelines.fitted_model import read_fitted_rules
 from pipelines.recipe import read_recipe
 from tests.export.conftest import export_json
 from tests.pipelines.conftest import Demo, armorm
@@ -68,7 +68,7 @@ def rows_and_scores(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> tuple[list[T
     kept = {key: one for key, one in encoder.made.items() if not store.missing(as_keys([key])).any()}
     prompts = as_keys(token_key(encoded.prompt) for _, encoded, _ in kept.values())
     tokens = np.asarray([len(encoded.responses[place]) for _, encoded, place in kept.values()], dtype=np.int32)
-    fitted = FittedModel.read(recipe)
+    fitted = read_fitted_rules(recipe)
     scores = fitted.scores(fitted.responses(store, prompts, as_keys(kept), tokens))["gate"]
     assert isinstance(store, FeatureStore)
     return [turns for turns, _, _ in kept.values()], scores

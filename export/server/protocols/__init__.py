@@ -1,4 +1,4 @@
-"""The protocols that are spoken, one module each; every one of them gives the same score."""
+"""The server's protocols, one module each; all give the same score."""
 
 from collections.abc import Callable
 
@@ -13,4 +13,4 @@ ROUTERS: tuple[Callable[[Scoring], APIRouter], ...] = (
     vllm.router,
     text_embeddings_inference.router,
 )
-"""To speak another: a module with a function `router`, and its line here."""
+"""To add a protocol: a module with a function `router`, and its line here."""

@@ -1,4 +1,4 @@
-"""What a difference of scores says about a preference: Bradley-Terry, with margins, noise and ties.
+"""The likelihood of a preference given the score difference: Bradley-Terry, with margins, label noise and ties.
 
 With z = R_chosen - R_rejected: P(chosen preferred) = sigmoid(z). With ties (Rao and Kupper 1967; for reward models
 arXiv 2410.05328, and SoliReward's win-tie loss), a threshold eta > 0 stands between winning and a tie:
@@ -11,20 +11,6 @@ from torch import Tensor
 from torch.nn.functional import logsigmoid
 
 
-def bradley_terry(difference: Tensor, margin: Tensor, label_smoothing: float = 0.0) -> Tensor:
-    """Negative log-likelihood of the preference of each pair.
-
-    Args:
-        difference: (..., n) score of the chosen response less that of the rejected.
-        margin: (n,) how far apart the scores should be at least; 0 for plain Bradley-Terry.
-        label_smoothing: share of pairs labelled the wrong way round.
-
-    Returns:
-        (..., n)
-    """
-    return bradley_terry_ties(difference, margin, None, torch.zeros(()), label_smoothing)
-
-
 def bradley_terry_ties(
     difference: Tensor, margin: Tensor, tied: Tensor | None, threshold: Tensor, label_smoothing: float = 0.0
 ) -> Tensor:
@@ -32,10 +18,10 @@ def bradley_terry_ties(
 
     Args:
         difference: (..., n) score of the chosen response less that of the rejected.
-        margin: (n,) how far apart the scores of a decided pair should be at least.
-        tied: (n,) bool, pairs that are ties; None: none is.
-        threshold: eta, (..., 1) or a scalar; above 0 where there are ties.
-        label_smoothing: share of decided pairs labelled the wrong way round.
+        margin: (n,) score difference that a decided pair asks for; 0 for plain Bradley-Terry.
+        tied: (n,) bool, True for ties; None: there are no ties.
+        threshold: eta, (..., 1) or a scalar; above 0 where there are ties, 0 for plain Bradley-Terry.
+        label_smoothing: fraction of decided pairs assumed to be labelled the wrong way round.
 
     Returns:
         (..., n)

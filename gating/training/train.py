@@ -17,15 +17,16 @@ from torch.nn.functional import softplus
 
 from cache import UserError
 from cache.progress import Progress, silent
-from gating.gate import Gate
-from gating.gate_pairs import BLOCK_ROWS, GatePairs
-from gating.gate_stack import GateStack
+from gating.gate import BLOCK_ROWS, Gate
 from gating.logistic_weights import logistic_weights
-from gating.precision import is_large, training_dtype
-from gating.preference_loss import bradley_terry_ties
+from gating.results import Metrics
 from gating.settings import GateSettings
-from gating.standardising import Standardising
-from gating.trained_gate import Look, SeedResult, TrainedGate
+from gating.training.pairs import GatePairs
+from gating.training.precision import is_large, training_dtype
+from gating.training.preference_loss import bradley_terry_ties
+from gating.training.stack import GateStack
+from gating.training.standardising import Standardising
+from gating.training.trained_gate import SeedResult, TrainedGate
 
 log = logging.getLogger(__name__)
 
@@ -35,9 +36,10 @@ def train_gate(
 ) -> TrainedGate:
     """Minimise the loss of g(x) · (r'_chosen - r'_rejected) with AdamW and a cosine schedule.
 
-    Of each seed the gate with the lowest loss on the held-out pairs is kept, of the seeds the one with the best
-    accuracy there; training stops after `settings.patience` looks at which no seed had a lower one. The same
-    settings give the same gate to the bit on one machine with the same number of threads.
+    Validation pairs are evaluated every `settings.check_every` steps. Each seed keeps its gate with the lowest
+    validation loss, and the seed with the best validation accuracy is selected; training stops after
+    `settings.patience` evaluations in which no seed had a lower loss. The same settings give the same gate to the
+    bit on one machine with the same number of threads.
 
     Raises:
         UserError: there are no pairs, all are ties, or a reward or feature is not finite.
@@ -54,7 +56,7 @@ def train_gate(
             if settings.standardise
             else Standardising.none(features)
         )
-        run = _Run(train, validation, scaling, settings, dtype)
+        training = _Training(train, validation, scaling, settings, dtype)
         log.info(
             "training %s on %s pairs, hidden layers in %s, %d threads",
             "one gate" if settings.seeds == 1 else f"{settings.seeds} gates",
@@ -62,11 +64,11 @@ def train_gate(
             str(dtype).removeprefix("torch."),
             torch.get_num_threads(),
         )
-        return run.train(progress)
+        return training.train(progress)
 
 
-class _Run:
-    """One training run of all seeds."""
+class _Training:
+    """Training of all seeds on the same batches."""
 
     def __init__(
         self,
@@ -85,14 +87,14 @@ class _Run:
         if settings.scale_start == "fitted":
             self._stack.log_scale.data.fill_(math.log(_scale_of_equal_weights(train)))
         self._dtype = dtype
-        # softplus of it is the threshold, which starts at log 2: an even match is then a tie once in three times.
+        # The threshold is its softplus and starts at log 2: an even match is then a tie once in three times.
         self._raw_threshold = torch.nn.Parameter(torch.zeros(settings.seeds, 1))
         self._random = torch.Generator().manual_seed(settings.seed)
 
     def train(self, progress: Progress) -> TrainedGate:
         settings = self._settings
         optimiser, schedule = self._optimiser()
-        looks: list[list[Look]] = [[] for _ in self._seeds]
+        metrics: list[list[Metrics]] = [[] for _ in self._seeds]
         best: list[dict[str, Tensor]] = [{} for _ in self._seeds]
         thresholds = [0.0] * len(self._seeds)
         last_improved = 0
@@ -101,31 +103,31 @@ class _Run:
             schedule.step()
             if step % settings.check_every and step < settings.steps:
                 continue
-            for seed, look in enumerate(self._look(step, losses)):
-                if not math.isfinite(look.loss):
+            for seed, now in enumerate(self._evaluate(step, losses)):
+                if not math.isfinite(now.loss):
                     raise UserError(f"the gate's loss is not finite after {step} steps: lower gate.learning_rate")
-                if look.loss < min((earlier.loss for earlier in looks[seed]), default=math.inf):
+                if now.loss < min((earlier.loss for earlier in metrics[seed]), default=math.inf):
                     best[seed], last_improved = self._stack.snapshot(seed), step
                     thresholds[seed] = float(softplus(self._raw_threshold.detach()[seed, 0]))
-                looks[seed].append(look)
+                metrics[seed].append(now)
             progress("training the gate", step, settings.steps, "steps")
             if step - last_improved >= settings.patience * settings.check_every:
                 progress("training the gate", settings.steps, settings.steps, "steps")
                 break
         results = tuple(
-            SeedResult(seed, min(own, key=lambda look: look.loss), tuple(own))
-            for seed, own in zip(self._seeds, looks, strict=True)
+            SeedResult(seed, min(of_seed, key=lambda each: each.loss), tuple(of_seed))
+            for seed, of_seed in zip(self._seeds, metrics, strict=True)
         )
-        chosen = min(range(len(results)), key=lambda at: (-results[at].best.accuracy, results[at].best.loss))
-        gate = self._gates[chosen]
-        gate.load_state_dict(best[chosen])
+        selected = min(range(len(results)), key=lambda at: (-results[at].best.accuracy, results[at].best.loss))
+        gate = self._gates[selected]
+        gate.load_state_dict(best[selected])
         self._scaling.fold_into(gate.layers[0])  # type: ignore[arg-type]
         with_ties = settings.loss == "bradley_terry_ties"
         return TrainedGate(
             gate.eval(),
-            results[chosen],
+            results[selected],
             results,
-            thresholds[chosen] if with_ties else None,
+            thresholds[selected] if with_ties else None,
             self._dtype,
             torch.get_num_threads(),
         )
@@ -159,31 +161,32 @@ class _Run:
 
     def _pair_losses(self, pairs: GatePairs, margins: Tensor) -> Tensor:
         """Loss of every pair: margins (s, n) -> (s, n)."""
-        asked = torch.zeros(()) if pairs.margin is None else pairs.margin
+        wanted = torch.zeros(()) if pairs.margin is None else pairs.margin  # (n,)
         with_ties = self._settings.loss == "bradley_terry_ties"
         threshold = softplus(self._raw_threshold) if with_ties else torch.zeros(())
         tied = pairs.tied if with_ties else None
-        return bradley_terry_ties(margins, asked, tied, threshold, self._settings.label_smoothing)
+        return bradley_terry_ties(margins, wanted, tied, threshold, self._settings.label_smoothing)
 
     def _margins(self, pairs: GatePairs, *, dropout: bool = False) -> Tensor:
         """Score of the chosen response less that of the rejected. Shape (s, n)."""
         prompts, place = torch.unique(pairs.prompt, return_inverse=True)
-        kept = self._kept(len(prompts)) if dropout and self._settings.dropout else None
+        dropout_mask = self._dropout_mask(len(prompts)) if dropout and self._settings.dropout else None
         # A batch at a time: a standardised copy of all prompts would take as much memory as the prompts do.
         features = self._scaling.apply(pairs.prompts[prompts], self._dtype)  # (distinct prompts, d)
-        weights = self._stack.weights(features, kept)  # (s, distinct prompts, k)
+        weights = self._stack.weights(features, dropout_mask)  # (s, distinct prompts, k)
         # index_select and not indexing: the gradient of the latter adds in any order on several threads.
         return (weights.index_select(1, place) * pairs.difference).sum(dim=-1)  # (s, n)
 
-    def _kept(self, rows: int) -> Tensor:
-        """Dropout's factors: 0, or what keeps the expected value. Shape (hidden_layers, rows, hidden_size)."""
+    def _dropout_mask(self, rows: int) -> Tensor:
+        """Factors 0 or 1 / (1 - dropout), which keep the expected value. Shape (hidden_layers, rows, hidden_size)."""
         settings = self._settings
         shape = (settings.hidden_layers, rows, settings.hidden_size)
-        kept = torch.rand(shape, generator=self._random) >= settings.dropout
-        return kept.to(self._dtype) / (1.0 - settings.dropout)
+        mask = torch.rand(shape, generator=self._random) >= settings.dropout
+        return mask.to(self._dtype) / (1.0 - settings.dropout)
 
     @torch.inference_mode()
-    def _look(self, step: int, train_losses: Tensor) -> list[Look]:
+    def _evaluate(self, step: int, train_losses: Tensor) -> list[Metrics]:
+        """Each seed's metrics on the validation pairs."""
         pairs = self._validation
         margins = torch.cat(
             [self._margins(pairs.at(rows)) for rows in torch.split(torch.arange(len(pairs)), BLOCK_ROWS)], dim=-1
@@ -191,7 +194,7 @@ class _Run:
         losses = _weighted_mean(self._pair_losses(pairs, margins), pairs.weight)  # (s,)
         decided = margins if pairs.tied is None else margins[:, ~pairs.tied]
         accuracies = (decided > 0).double().mean(dim=-1)  # (s,)
-        return [Look(step, *map(float, values)) for values in zip(train_losses, losses, accuracies, strict=True)]
+        return [Metrics(step, *map(float, values)) for values in zip(train_losses, losses, accuracies, strict=True)]
 
 
 def _seeded_gate(seed: int, features: int, objectives: int, settings: GateSettings) -> Gate:

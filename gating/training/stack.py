@@ -1,4 +1,4 @@
-"""Several gates as one: their parameters stacked, so that a step costs one call an operation and not one a gate."""
+"""Several gates trained as one: parameters are stacked, so that each operation of a step is one call for all gates."""
 
 from collections.abc import Sequence
 
@@ -10,12 +10,12 @@ from gating.gate import Gate
 
 
 class GateStack:
-    """s gates of one shape over the same prompts, in training.
+    """Trainable parameters of s gates of one shape over the same prompts.
 
     Args:
-        gates: with their first weights.
-        dtype: of the hidden layers' products. Their weights stay float32: a step's change of a weight is
-            often smaller than bfloat16 can tell apart.
+        gates: gates with their initial weights.
+        dtype: dtype of the hidden layers' products. Their weights stay float32: a step often changes a weight by
+            less than bfloat16 resolves.
     """
 
     def __init__(self, gates: Sequence[Gate], dtype: torch.dtype) -> None:
@@ -25,28 +25,28 @@ class GateStack:
         stacked, _ = stack_module_state(list(gates))
         scale = stacked.pop("logit_scale").detach()  # (s, 1)
         self.layers = {name: nn.Parameter(value.detach()) for name, value in stacked.items()}  # (s, ...)
-        # Its logarithm is what is trained: a step is then a share of the scale, whatever unit rewards are in, and
-        # the scale stays above 0, so that no objective counts against a response.
+        # Training moves the logarithm: a step then changes the scale by a fraction, whatever unit rewards are in,
+        # and the scale stays above 0, so that no objective counts against a response.
         self.log_scale = nn.Parameter(scale.log())  # (s, 1)
 
     def __len__(self) -> int:
         return len(self.log_scale)
 
-    def weights(self, prompts: Tensor, kept: Tensor | None = None) -> Tensor:
-        """Every gate's weights for prompts (n, d). Shape (s, n, k); `kept` as in `Gate.forward`."""
+    def weights(self, prompts: Tensor, dropout_mask: Tensor | None = None) -> Tensor:
+        """Every gate's weights for prompts (n, d). Shape (s, n, k); `dropout_mask` as in `Gate.forward`."""
         state = {
             name: value.to(self._dtype) if name.startswith(self._hidden) else value
             for name, value in self.layers.items()
         } | {"logit_scale": self.log_scale.exp()}
 
-        def one(own: dict[str, Tensor]) -> Tensor:
-            return functional_call(self._shape, own, (prompts, kept))
+        def one(parameters: dict[str, Tensor]) -> Tensor:
+            return functional_call(self._shape, parameters, (prompts, dropout_mask))
 
         if len(self) == 1:  # a batch of one product is slower than the product
             return one({name: value[0] for name, value in state.items()})[None]
         return vmap(one)(state)
 
     def snapshot(self, gate: int) -> dict[str, Tensor]:
-        """One gate's parameters as they are now, under the names of `Gate`."""
-        everything = self.layers | {"logit_scale": self.log_scale.exp()}
-        return {name: value[gate].detach().clone() for name, value in everything.items()}
+        """A copy of one gate's current parameters, under the names of `Gate`."""
+        parameters = self.layers | {"logit_scale": self.log_scale.exp()}
+        return {name: value[gate].detach().clone() for name, value in parameters.items()}

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gating.gate_pairs import BLOCK_ROWS
+from gating.gate import BLOCK_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class Standardising:
 
     @classmethod
     def fit(cls, prompts: Tensor, rows: Tensor) -> "Standardising":
-        """Of some rows (u,) of prompts (p, d), in two passes of blocks in float64."""
+        """Mean and spread over rows (u,) of prompts (p, d), in two passes of blocks in float64."""
         total, squares = torch.zeros(2, prompts.shape[-1], dtype=torch.float64)  # (d,) each
         for some in torch.split(rows, BLOCK_ROWS):
             total += prompts[some].double().sum(dim=0)
@@ -38,7 +38,7 @@ class Standardising:
 
     @classmethod
     def none(cls, d: int) -> "Standardising":
-        """Leaves features as they are."""
+        """Mean 0 and spread 1, which leave features as they are."""
         return cls(torch.zeros(d, dtype=torch.float64), torch.ones(d, dtype=torch.float64))
 
     def apply(self, prompts: Tensor, dtype: torch.dtype) -> Tensor:
@@ -48,7 +48,7 @@ class Standardising:
 
     @torch.no_grad()
     def fold_into(self, layer: nn.Linear) -> None:
-        """Make a layer over standardised features one over features as they are."""
+        """Change a layer that takes standardised features into one that takes features as they are."""
         weight = layer.weight.double() / self.spread  # (h, d)
         layer.bias.copy_(layer.bias.double() - weight @ self.mean)
         layer.weight.copy_(weight)

@@ -1,4 +1,4 @@
-"""What the gate and the other rules are fitted on: a run's pairs as prompt features and adjusted rewards."""
+"""Pairs as the gate and the other rules are fitted on them: prompt features and adjusted rewards."""
 
 from dataclasses import dataclass
 
@@ -11,31 +11,28 @@ from torch import Tensor
 from cache import FeatureStore, UserError
 from cache.keys import Keys, key_column, unique_keys
 from cache.progress import Progress
-from extract.tables import read_table
-from gating.debiasing import Debiasing
-from gating.gate_pairs import GatePairs, refuse_undecided
 from gating.settings import GateSettings
+from gating.training.pairs import GatePairs, refuse_undecided
+from gating.transform import Transform
 from heads.stored import predict_stored
-from pipelines.fitted_model import Heads, verbosity_of
-from pipelines.recipe import Recipe
 
 
 @dataclass(frozen=True, slots=True)
 class GateInputs:
-    """A run's pairs, one line of `table` each."""
+    """Pairs, one for each row of `table`."""
 
     table: pl.DataFrame
-    """What `read_pairs` gave."""
+    """Result of `usable_pairs`."""
     prompts: Tensor
-    """(p, d) in the store's dtype, one row a distinct prompt."""
+    """(p, d) features of the distinct prompts, in the store's dtype."""
     prompt: NDArray[np.int64]
     """(n,) each pair's row in `prompts`."""
     keys: Keys
-    """(m, 16) the distinct responses."""
+    """(m, 16) keys of the distinct responses."""
     chosen: NDArray[np.int64]
-    """(n,) each pair's chosen response among `keys`."""
+    """(n,) each pair's chosen response, as a row of `keys`."""
     rejected: NDArray[np.int64]
-    """(n,)"""
+    """(n,) each pair's rejected response, as a row of `keys`."""
     chosen_rewards: NDArray[np.float32]
     """(n, k) adjusted rewards."""
     rejected_rewards: NDArray[np.float32]
@@ -43,7 +40,7 @@ class GateInputs:
 
     @property
     def tied(self) -> NDArray[np.bool_]:
-        """(n,) pairs of which neither response is preferred."""
+        """(n,) True where neither response is preferred."""
         return self.table["tied"].to_numpy()
 
     @property
@@ -52,34 +49,34 @@ class GateInputs:
         return self.chosen_rewards - self.rejected_rewards
 
     def rows(self, split: str, *, decided: bool = False) -> NDArray[np.int64]:
-        """The pairs of a split, without ties if `decided`."""
+        """Row numbers of a split's pairs, without ties if `decided`."""
         mask = (self.table["split"] == split).to_numpy()
         return np.flatnonzero(mask & ~self.tied if decided else mask)
 
     def gate_pairs(self, split: str) -> GatePairs:
         """A split as the gate's training takes it."""
         rows = self.rows(split)
-        columns = [
-            torch.from_numpy(self.table[name].to_numpy()[rows].astype(np.float32)) for name in ("asked", "weight")
-        ]
+        margin, weight = (self.table[name].to_numpy()[rows] for name in ("score_margin", "weight"))  # (n,) each
         return GatePairs(
             self.prompts,
             torch.from_numpy(self.prompt[rows]),
             torch.from_numpy(self.difference[rows]),
             torch.from_numpy(self.tied[rows]),
-            *columns,
+            torch.from_numpy(margin.astype(np.float32)),
+            torch.from_numpy(weight.astype(np.float32)),
         )
 
 
-def read_pairs(recipe: Recipe, store: FeatureStore) -> pl.DataFrame:
-    """The lines of `pairs.parquet` whose set has a weight above 0, with three more columns.
+def usable_pairs(pairs: pl.DataFrame, settings: GateSettings, store: FeatureStore) -> pl.DataFrame:
+    """The rows of the table `pairs` whose set has a weight above 0, with three more columns.
 
-    `tied`: neither response is preferred; `asked`: how far apart the scores should be; `weight`: in the loss.
+    `tied`: neither response is preferred; `score_margin`: score difference that the pair asks for; `weight`: weight
+    in the loss.
 
     Raises:
         UserError: there are no pairs in a split, or ties alone, or a prompt lies in both splits or has no feature.
     """
-    table = _with_roles(read_table(recipe.folder / "tables", "pairs"), recipe.gate)
+    table = _with_roles(pairs, settings)
     _refuse_shared_prompts(table)
     _refuse_missing_prompts(table, store)
     for name, split in (("training", "train"), ("validation", "validation")):
@@ -88,27 +85,40 @@ def read_pairs(recipe: Recipe, store: FeatureStore) -> pl.DataFrame:
     return table
 
 
-def read_gate_inputs(
-    table: pl.DataFrame, store: FeatureStore, heads: Heads, debiasing: Debiasing, progress: Progress
+def gate_inputs(
+    table: pl.DataFrame,
+    store: FeatureStore,
+    weight: NDArray[np.float32],
+    transform: Transform,
+    objectives: tuple[str, ...],
+    progress: Progress,
 ) -> GateInputs:
-    """Rewards and prompt features of the pairs that `read_pairs` gave.
+    """Adjusted rewards and prompt features of pairs.
+
+    Args:
+        table: result of `usable_pairs`.
+        store: holds the features.
+        weight: (k, layers * hidden_size) linear heads.
+        transform: takes verbosity out of their rewards.
+        objectives: names of the k rewards.
+        progress: receives the number of responses read.
 
     Raises:
         UserError: a reward is not finite.
     """
     keys, (chosen, rejected) = unique_keys(table["chosen_key"], table["rejected_key"])
-    rewards = predict_stored(store, keys, heads.weight, progress)  # (m, k)
-    _refuse_not_finite(rewards, table, chosen, rejected, heads.objectives)
-    sides = []
-    for place, tokens in ((chosen, "chosen_tokens"), (rejected, "rejected_tokens")):
-        verbosity = verbosity_of(debiasing.verbosity, rewards[place], heads.objectives, table[tokens].to_numpy())
-        sides.append(debiasing.apply(rewards[place], verbosity))
+    rewards = predict_stored(store, keys, weight, progress)  # (m, k)
+    _refuse_not_finite(rewards, table, chosen, rejected, objectives)
+    sides = [
+        transform.apply(rewards[place], table[tokens].to_numpy()).astype(np.float32)  # (n, k)
+        for place, tokens in ((chosen, "chosen_tokens"), (rejected, "rejected_tokens"))
+    ]
     prompt_keys, (prompt,) = unique_keys(table["prompt_key"])
     return GateInputs(table, gather_prompts(store, prompt_keys), prompt, keys, chosen, rejected, *sides)
 
 
 def gather_prompts(store: FeatureStore, keys: Keys) -> Tensor:
-    """Features of prompts in the dtype they are stored in, at most half the memory of float32. Shape (p, d)."""
+    """Features of prompts in the dtype of the store, where that is half the memory of float32. Shape (p, d)."""
     prompts = torch.empty(len(keys), store.layers * store.hidden_size, dtype=getattr(torch, store.dtype))
     for positions, features in store.stream(keys):
         prompts[torch.from_numpy(positions)] = torch.from_numpy(features.reshape(len(features), -1)).to(prompts.dtype)
@@ -125,7 +135,7 @@ def _with_roles(pairs: pl.DataFrame, settings: GateSettings) -> pl.DataFrame:
     margin = pl.col("margin").fill_null(float("inf"))
     weighted = pairs.with_columns(
         tied=margin <= by_set(settings.ties, 0.0),
-        asked=pl.col("margin").fill_null(0.0) * by_set(settings.margin, 0.0),
+        score_margin=pl.col("margin").fill_null(0.0) * by_set(settings.margin, 0.0),
         weight=by_set(settings.pair_weights, 1.0),
     ).filter(pl.col("weight") > 0)
     if weighted.is_empty():

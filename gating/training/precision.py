@@ -1,12 +1,12 @@
-"""In which dtype the gate's hidden layers are multiplied while it trains."""
+"""The dtype of the hidden layers' products while the gate trains."""
 
 import torch
 
 from gating.settings import GateSettings
 
 LARGE = 1 << 18
-"""Weights of the first layer from which a step costs arithmetic. Below that it costs calls: bfloat16 gains nothing,
-and several threads wait for one another."""
+"""Number of weights in the first layer from which arithmetic dominates a step. Below that calls do: bfloat16 gains
+nothing, and several threads wait for one another."""
 
 
 def is_large(settings: GateSettings, features: int) -> bool:
@@ -17,8 +17,8 @@ def is_large(settings: GateSettings, features: int) -> bool:
 def training_dtype(settings: GateSettings, features: int) -> torch.dtype:
     """The dtype that `gate.precision` means on this machine.
 
-    Decided by what the processor can do and not by a timing, which on a busy machine would now choose one and
-    now the other, and give another gate from the same seed.
+    The processor's instructions decide, not a timing: on a busy machine a timing would choose now one and now the
+    other, and the same seed would give different gates.
     """
     if settings.precision != "auto":
         return torch.bfloat16 if settings.precision == "bfloat16" else torch.float32

@@ -1,4 +1,4 @@
-"""Pairs as the gate sees them: everything that does not change in training, computed beforehand."""
+"""Pairs as the gate's training takes them: everything that does not change during training, computed beforehand."""
 
 from dataclasses import dataclass
 
@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 from cache import UserError
-
-BLOCK_ROWS = 1024
-"""Prompts looked at or computed at once, which bounds the memory beside the features themselves."""
+from gating.gate import BLOCK_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +20,11 @@ class GatePairs:
     difference: Tensor
     """(n, k) float32, adjusted rewards of the chosen response less those of the rejected."""
     tied: Tensor | None = None
-    """(n,) bool, pairs of which neither response is preferred; None: every pair is decided."""
+    """(n,) bool, True where neither response is preferred; None: every pair is decided."""
     margin: Tensor | None = None
-    """(n,) float32, how far apart the scores should be at least; None: 0."""
+    """(n,) float32, score difference that each pair asks for; None: 0."""
     weight: Tensor | None = None
-    """(n,) float32, weight in the loss; None: 1."""
+    """(n,) float32, weight of each pair in the loss; None: 1."""
 
     def __len__(self) -> int:
         return len(self.prompt)
@@ -37,7 +35,7 @@ class GatePairs:
         return GatePairs(self.prompts, self.prompt[rows], self.difference[rows], *columns)
 
     def decided(self) -> "GatePairs":
-        """The pairs of which one response is preferred."""
+        """The pairs in which one response is preferred."""
         return self if self.tied is None else self.at(~self.tied)
 
     def used_prompts(self) -> Tensor:
@@ -48,7 +46,7 @@ class GatePairs:
         """Refuse pairs that nothing can be learned from.
 
         Raises:
-            UserError: there is none, all are ties, or a value is not finite; `name` says which pairs.
+            UserError: there are no pairs, all are ties, or a value is not finite; `name` says which pairs.
         """
         refuse_undecided(name, len(self), 0 if self.tied is None else int(self.tied.sum()))
         broken = torch.nonzero(~torch.isfinite(self.difference))
@@ -63,10 +61,10 @@ class GatePairs:
 
 
 def refuse_undecided(name: str, pairs: int, ties: int) -> None:
-    """Refuse a number of pairs, so many of them ties, that nothing can be learned from.
+    """Refuse a set of pairs without a decided one.
 
     Raises:
-        UserError: there is none, or all are ties; `name` says which pairs.
+        UserError: there are no pairs, or all are ties; `name` says which pairs.
     """
     if pairs == 0:
         raise UserError(f"there are no {name} pairs: add a pair set, or change split.validation")
