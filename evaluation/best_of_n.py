@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy.special import comb
 
 from evaluation.bootstrap import Interval, where_judged
-from evaluation.outcomes import ROW, first_lines
-from evaluation.pairs import SCORE
+from evaluation.columns import ROW, SCORE
+from evaluation.outcomes import first_lines
 
 ALL_SIZES = 16
 """Up to here every k is a point of the curve, beyond only powers of two and the largest."""

@@ -30,11 +30,11 @@ class Interval:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Any figure with its 95 % interval; NaN where it is not defined."""
+    """Any figure with its 95 % interval; NaN where it is not defined, None where it was read from JSON."""
 
-    value: float
-    low: float
-    high: float
+    value: float | None
+    low: float | None
+    high: float | None
 
 
 def by_prompt(

@@ -30,10 +30,10 @@ class Bin:
     low: float
     high: float
     pairs: int
-    confidence: float
-    """Mean probability of the preferred response; NaN in an empty bin."""
-    right: float
-    """Share of the pairs in which it was the chosen one."""
+    confidence: float | None
+    """Mean probability of the preferred response; NaN in an empty bin, None where it was read from JSON."""
+    right: float | None
+    """Fraction of the pairs in which the preferred response is the chosen one."""
 
 
 @dataclass(frozen=True, slots=True)

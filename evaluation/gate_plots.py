@@ -8,6 +8,7 @@ import numpy as np
 
 from cache import UserError
 from evaluation.figures import BLUE, GREY, INK, ORANGE, available, figure, labels, number, styled, write
+from evaluation.results import Suite
 from gating.rules import RULES
 
 Report = dict[str, Any]
@@ -30,29 +31,29 @@ def plot_gating(result: Report, folder: Path) -> list[Path]:
         return [path for name, plot in PLOTS.items() for path in write(plot(result), folder, name)]
 
 
-def plot_coefficients(result: Report, folder: Path) -> list[Path]:
-    """Draw a suite's table of coefficients, as SVG and PNG in `folder`; the files."""
+def plot_coefficients(result: Suite, folder: Path) -> list[Path]:
+    """Draw the gate's weights in a suite's sections, as SVG and PNG in `folder`; the files."""
     check_plots()
-    name = "coefficients" if result["suite"] == "rewardbench" else f"coefficients-{result['suite']}"
+    name = "coefficients" if result.suite == "rewardbench" else f"coefficients-{result.suite}"
     with styled():
         return write(coefficients(result), folder, name)
 
 
-def coefficients(result: Report) -> Any:
-    """What `<suite>.json` says of the gate: objectives against sections, the mean share of its weight."""
-    sections = result["gate_by_section"]
+def coefficients(result: Suite) -> Any:
+    """The mean parts of the gate's weight, objectives against sections."""
+    sections = result.gate_by_section
     objectives = list(next(iter(sections.values())))
-    shares = np.array([[100 * own[name] for own in sections.values()] for name in objectives])  # (k, sections)
+    percents = np.array([[100 * own[name] for own in sections.values()] for name in objectives])  # (k, sections)
     drawn, axes = figure(max(6.5, 3.2 + 1.1 * len(sections)), 1.2 + 0.28 * len(objectives))
-    axes.imshow(shares, cmap="Blues", aspect="auto", vmin=0, vmax=max(float(shares.max()), 1.0))
-    for row, column in np.ndindex(shares.shape):
-        dark = shares[row, column] > 0.6 * shares.max()
+    axes.imshow(percents, cmap="Blues", aspect="auto", vmin=0, vmax=max(float(percents.max()), 1.0))
+    for row, column in np.ndindex(percents.shape):
+        dark = percents[row, column] > 0.6 * percents.max()
         axes.text(
-            column, row, f"{shares[row, column]:.0f}", ha="center", va="center", color="white" if dark else "black"
+            column, row, f"{percents[row, column]:.0f}", ha="center", va="center", color="white" if dark else "black"
         )
     axes.set_xticks(range(len(sections)), labels(list(sections)))
     axes.set_yticks(range(len(objectives)), labels(objectives))
-    axes.set_title("mean share of the gate's weight, per cent")
+    axes.set_title("mean part of the gate's weight, per cent")
     axes.tick_params(length=0)
     axes.grid(visible=False)
     return drawn

@@ -6,8 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-ROW = ("suite", "subset", "row")
-"""What names a row."""
+from evaluation.columns import ROW
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,32 +80,3 @@ def check_finite(scores: NDArray[np.float64]) -> None:
     """
     if not np.isfinite(scores).all():
         raise ValueError("a score is not finite")
-
-
-@dataclass(frozen=True, slots=True)
-class Outcomes:
-    """The rows of a suite that could be judged, and how."""
-
-    subsets: NDArray[np.object_]
-    """(rows,) each row's subset."""
-    right: NDArray[np.bool_]
-    """(rows,) whether every chosen response scores above every rejected one; a tie is wrong."""
-
-    def by_subset(self) -> dict[str, NDArray[np.bool_]]:
-        """Subset -> its rows' outcomes."""
-        return {str(subset): self.right[self.subsets == subset] for subset in dict.fromkeys(self.subsets)}
-
-
-def judge(responses: pl.DataFrame, scores: NDArray[np.float64]) -> Outcomes:
-    """Judge rows by their responses' scores.
-
-    Args:
-        responses: lines of the table of suites, without missing rows.
-        scores: (lines,) finite.
-
-    Raises:
-        ValueError: a score is not finite, or a row lacks a side; both would be judged wrong without being so.
-    """
-    check_finite(scores)
-    rows = Rows.of(responses)
-    return Outcomes(rows.table["subset"].to_numpy().astype(object), rows.right(scores[:, None])[:, 0])

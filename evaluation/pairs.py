@@ -10,10 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from evaluation.outcomes import ROW, first_lines
-
-SCORE = "score."
-"""Prefix of the columns that hold scores; what follows names the rule."""
+from evaluation.columns import ROW, SCORE
+from evaluation.outcomes import first_lines
 
 
 @dataclass(frozen=True, slots=True, eq=False)

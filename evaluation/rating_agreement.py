@@ -1,5 +1,6 @@
 """How far predicted ratings agree with people's, on prompts that were held out."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,6 +11,9 @@ from evaluation.weighted_ranks import Ranks, auc, pearson
 
 FEWEST_PROMPTS = 10
 """With fewer to draw from, a bootstrap interval is narrower than what is known."""
+
+FEWEST_RATINGS = 2
+"""With fewer ratings of an objective in a data set, there is nothing to correlate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,3 +80,33 @@ def rating_agreement(
         constant_mse=float(targets.var()),
         auc=area if len(levels) == 2 else None,
     )
+
+
+def agreement_by_dataset(
+    predicted: NDArray[np.float64],
+    targets: NDArray[np.float64],
+    prompt: NDArray[np.integer],
+    dataset: NDArray[np.object_],
+    objectives: Sequence[str],
+) -> dict[str, dict[str, RatingAgreement]]:
+    """Agreement of each objective's predictions with its ratings, data set by data set.
+
+    Args:
+        predicted: (n, k) finite.
+        targets: (n, k) on the same scale; NaN where a row is not rated.
+        prompt: (n,) which prompt each row belongs to.
+        dataset: (n,) each row's data set.
+        objectives: names of the k columns.
+
+    Returns:
+        Objective -> data set -> agreement, where the data set has at least `FEWEST_RATINGS` ratings of it.
+    """
+    agreement: dict[str, dict[str, RatingAgreement]] = {}
+    for number, name in enumerate(objectives):
+        rated = ~np.isnan(targets[:, number])
+        for of in dict.fromkeys(dataset[rated]):
+            rows = rated & (dataset == of)
+            if rows.sum() >= FEWEST_RATINGS:
+                found = rating_agreement(predicted[rows, number], targets[rows, number], prompt[rows])
+                agreement.setdefault(name, {})[str(of)] = found
+    return agreement

@@ -33,6 +33,17 @@ class NotEncodableError(Exception):
     """The conversation cannot be turned into tokens; the message is the reason for skipping it."""
 
 
+def added_bos(tokenizer: Any) -> int | None:
+    """The BOS id, where the tokenizer by itself puts one in front of a text."""
+    bos: int | None = tokenizer.bos_token_id
+    return bos if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else None
+
+
+def with_bos(ids: list[int], bos: int | None) -> list[int]:
+    """Token ids that begin with the BOS id, if there is one."""
+    return [bos, *ids] if bos is not None and ids[:1] != [bos] else ids
+
+
 class ConversationEncoder:
     """Turns prompts and responses into token ids, or gives the reason why it cannot."""
 
@@ -48,7 +59,7 @@ class ConversationEncoder:
                 *(str(t) for t in tokenizer.added_tokens_decoder.values() if t.special),
             }
         )
-        self._bos = self._bos_that_is_added()
+        self._bos = added_bos(tokenizer)
         self._probe()
 
     @property
@@ -114,15 +125,7 @@ class ConversationEncoder:
         # No special tokens are added: the template has written them, and a second BOS changes every
         # state after it (reward-bench issue 164).
         batches = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
-        return [np.asarray(self._with_bos(ids), dtype=np.uint32) for ids in batches]
-
-    def _with_bos(self, ids: list[int]) -> list[int]:
-        return [self._bos, *ids] if self._bos is not None and ids[:1] != [self._bos] else ids
-
-    def _bos_that_is_added(self) -> int | None:
-        """The BOS id, if the tokenizer puts one in front of a text by itself."""
-        bos: int | None = self._tokenizer.bos_token_id
-        return bos if bos is not None and self._tokenizer("a")["input_ids"][:1] == [bos] else None
+        return [np.asarray(with_bos(ids, self._bos), dtype=np.uint32) for ids in batches]
 
     def _encoded(self, prompt: TokenIds, conversations: Sequence[TokenIds]) -> Encoded | NotEncodableError:
         longest = max((len(ids) for ids in conversations), default=len(prompt))

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
@@ -17,15 +19,20 @@ from pipelines.recipe import Recipe
 
 Arrays = dict[str, NDArray[Any]]
 
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON object, durably."""
-    write_text(path, to_json(value))
+Result = TypeVar("Result")
 
 
-def to_json(value: dict[str, Any]) -> str:
-    """A JSON object as text; NaN becomes null, which every reader knows."""
-    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+def write_json(path: Path, value: Any, **stamps: str) -> None:
+    """Write a JSON object, durably; `stamps` are further keys."""
+    write_text(path, to_json(value, **stamps))
+
+
+def to_json(value: Any, **more: str) -> str:
+    """A JSON object or a result's dataclass as text; NaN becomes null, which every reader knows.
+
+    `more` are further keys.
+    """
+    return json.dumps({**_plain(value), **more}, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def read_json(path: Path, command: str) -> dict[str, Any]:
@@ -43,6 +50,20 @@ def read_json(path: Path, command: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise UserError(f"{path} does not hold an object: run `armorm {command}` again")
     return value
+
+
+def typed(value: dict[str, Any], kind: type[Result], path: Path, command: str) -> Result:
+    """A JSON object that `armorm <command>` wrote to a file, as its type.
+
+    Raises:
+        UserError: a key lacks, or is of another type.
+    """
+    try:
+        return TypeAdapter(kind).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        raise UserError(f"{path} is of another version ({key}: {first['msg']}): run `armorm {command}` again") from None
 
 
 def write_arrays(path: Path, arrays: Arrays, metadata: dict[str, str]) -> None:
@@ -142,6 +163,8 @@ def _file_digest(recipe: Recipe, file: str, command: str) -> str:
 
 
 def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

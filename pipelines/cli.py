@@ -8,9 +8,10 @@ from typing import Annotated
 import typer
 
 from cache import UserError
+from evaluation.suites import SUITES
 from extract.engines import ENGINES
 from pipelines.cache_commands import app as cache_app
-from pipelines.command_line import HELP, JsonOption, RecipeOption, SuiteName, finish
+from pipelines.command_line import HELP, SUITE, JsonOption, RecipeOption, finish, one_of
 from pipelines.comparison_commands import app as comparison_app
 from pipelines.model_commands import app as model_app
 
@@ -157,23 +158,16 @@ def ablate(
     finish(result, as_json, lambda result: show_ablations(result, settings))
 
 
-def _suite_or_all(name: str) -> str:
-    if name not in (*SuiteName, ALL):
-        raise typer.BadParameter(f"{name!r} is not one of {', '.join(map(repr, map(str, (*SuiteName, ALL))))}.")
-    return name
-
-
 @app.command("eval", epilog="Example: armorm eval --recipe recipes/demo.toml --suite rewardbench")
 def evaluate(
     recipe: RecipeOption,
     suite: Annotated[
         str,
         typer.Option(
-            parser=_suite_or_all,
-            metavar=f"[{'|'.join([*SuiteName, ALL])}]",
+            **one_of((*SUITES, ALL)),
             help="The suite to judge; all: every one that the recipe names.",
         ),
-    ] = SuiteName.rewardbench.value,
+    ] = SUITE,
     plots: Annotated[bool, typer.Option("--plots", help="Draw runs/<recipe>/plots/ too; needs matplotlib.")] = False,
     as_json: JsonOption = False,
 ) -> None:

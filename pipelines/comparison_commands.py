@@ -1,10 +1,12 @@
 """`armorm analyse`, `leaderboard` and `score-suite`: the rules beside each other, and beside other scorers."""
 
+import sys
 from typing import Annotated
 
 import typer
 
-from pipelines.command_line import HELP, JsonOption, RecipeOption, SuiteName, finish
+from evaluation.suites import SUITES
+from pipelines.command_line import HELP, SUITE, JsonOption, RecipeOption, finish, one_of
 
 app = typer.Typer(context_settings=HELP)
 
@@ -35,8 +37,7 @@ def leaderboard(recipe: RecipeOption, as_json: JsonOption = False) -> None:
     from pipelines.show_comparisons import show_leaderboard
 
     settings = read_recipe(recipe)
-    report, boards = make_leaderboard(settings)
-    finish(report, as_json, lambda report: show_leaderboard(boards, report, settings))
+    finish(make_leaderboard(settings), as_json, lambda made: show_leaderboard(made, settings))
 
 
 @app.command(epilog="Example: armorm score-suite --recipe recipes/demo.toml --scorer hf:other-rm")
@@ -51,7 +52,7 @@ def score_suite(
             " OPENAI_API_KEY.",
         ),
     ],
-    suite: Annotated[SuiteName, typer.Option(help="The suite to score.")] = SuiteName.rewardbench,
+    suite: Annotated[str, typer.Option(**one_of(SUITES), help="The suite to score.")] = SUITE,
     batch_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a reward model's batch, with padding.")] = 16384,
     concurrency: Annotated[int, typer.Option(min=1, help="Questions to a judge under way at a time.")] = 8,
     temperature: Annotated[
@@ -68,13 +69,18 @@ def score_suite(
 
     settings = read_recipe(recipe)
     with reporting() as progress, interrupted_by_termination():
-        result = score_elsewhere(
+        result, file = score_elsewhere(
             settings,
-            suite.value,
+            suite,
             scorer,
             batch_tokens=batch_tokens,
             concurrency=concurrency,
             temperature=None if temperature < 0 else temperature,
             progress=progress,
         )
-    finish(result, as_json, show_scorer)
+    if as_json:
+        from pipelines.artefacts import to_json
+
+        sys.stdout.write(to_json(result, file=str(file)))
+    else:
+        show_scorer(result, file)

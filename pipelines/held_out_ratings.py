@@ -1,15 +1,13 @@
 """How far the heads agree with the ratings of held-out prompts, objective by objective and data set by data set."""
 
 import time
-from dataclasses import asdict
-from typing import Any
 
-import numpy as np
 import polars as pl
 
 from cache.keys import unique_keys
 from cache.progress import Progress
-from evaluation.rating_agreement import rating_agreement
+from evaluation.rating_agreement import agreement_by_dataset
+from evaluation.results import Ratings
 from extract.tables import read_table
 from heads.kinds.layers import LayerChoice
 from heads.ridge.estimator import train_only_heads
@@ -20,18 +18,12 @@ from pipelines.fitted_model import Heads
 from pipelines.recipe import Recipe
 from pipelines.run_statistics import read_statistics, targets_of
 
-FEWEST = 2
-"""Ratings of an objective in a data set, below which nothing is said."""
 
-
-def held_out_ratings(recipe: Recipe, progress: Progress) -> dict[str, Any]:
+def held_out_ratings(recipe: Recipe, progress: Progress) -> Ratings:
     """Agreement of heads that saw no held-out rating with the held-out ratings; written to `ratings.json`.
 
     The run's own heads are refitted on the held-out rows too. These are the heads before that: fitted on the training
     rows with the same penalties. A penalty was chosen on these rows, one number an objective.
-
-    Returns:
-        What the file holds.
 
     Raises:
         UserError: the heads or their statistics are missing, or of other rows or settings.
@@ -51,23 +43,12 @@ def held_out_ratings(recipe: Recipe, progress: Progress) -> dict[str, Any]:
     _, (prompt,) = unique_keys(examples["prompt_key"])
     names = [objective.name for objective in recipe.objectives]
     targets = targets_of(recipe, examples)[:, [names.index(name) for name in objectives]]  # (n, k)
-    dataset = examples["dataset"].to_numpy()
-    agreement: dict[str, dict[str, Any]] = {}
-    for number, name in enumerate(objectives):
-        rated = ~np.isnan(targets[:, number])
-        for of in dict.fromkeys(dataset[rated]):
-            rows = rated & (dataset == of)
-            if rows.sum() >= FEWEST:
-                found = rating_agreement(predicted[rows, number], targets[rows, number], prompt[rows])
-                agreement.setdefault(name, {})[str(of)] = asdict(found)
-    result = {
-        "objectives": agreement,
-        "fitted_on": "training rows alone, with the penalties that the run chose",
-        "rows": len(examples),
-        "fingerprint": run["fingerprint"],
-        "recipe": recipe.digest,
-        "inputs": report["inputs"],
-        "seconds": time.monotonic() - started,
-    }
-    write_json(recipe.folder / "ratings.json", result)
+    result = Ratings(
+        objectives=agreement_by_dataset(predicted, targets, prompt, examples["dataset"].to_numpy(), objectives),
+        fitted_on="training rows alone, with the penalties that the run chose",
+        rows=len(examples),
+        seconds=time.monotonic() - started,
+    )
+    stamps = {"fingerprint": run["fingerprint"], "recipe": recipe.digest, "inputs": report["inputs"]}
+    write_json(recipe.folder / "ratings.json", result, **stamps)
     return result

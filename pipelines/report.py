@@ -7,7 +7,6 @@ from collections.abc import Callable
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from jinja2 import UndefinedError
@@ -16,11 +15,12 @@ from cache import FeatureStore, UserError
 from cache.durable import write_text
 from evaluation import ablation_plots, gate_plots
 from evaluation.figures import ABSENT, available, styled, write
+from evaluation.report.inputs import File, ReportInputs
 from evaluation.report.page import render
-from evaluation.report.run import File, Run
+from evaluation.results import Analysis, Ratings, Report, Suite
 from evaluation.suites import SUITES
 from extract.tables import read_table
-from pipelines.artefacts import gating_inputs, heads_inputs, read_json, read_run
+from pipelines.artefacts import gating_inputs, heads_inputs, read_json, read_run, typed
 from pipelines.recipe import Recipe
 from pipelines.scored_responses import read_scored
 
@@ -32,14 +32,11 @@ SKIPPED = 50
 PAGE = "report.html"
 
 
-def report(recipe: Recipe, *, plots: bool = True) -> dict[str, Any]:
+def report(recipe: Recipe, *, plots: bool = True) -> Report:
     """Write `report.html` from what the run's folder holds, and `plots/` if matplotlib is installed.
 
     A file that is not there, or of other rows or settings than the recipe's, is left out; the page says so in its
     place, with the command that makes it.
-
-    Returns:
-        `page`, its `bytes`, `plots` (the files), and `absent`: what -> a sentence.
 
     Raises:
         UserError: nothing was extracted yet, or a file of the run is damaged or lacks what the page shows.
@@ -59,34 +56,34 @@ def report(recipe: Recipe, *, plots: bool = True) -> dict[str, Any]:
         ) from error
     path = recipe.folder / PAGE
     write_text(path, html)
-    return {
-        "page": str(path),
-        "bytes": path.stat().st_size,
-        "plots": [str(file) for file in files],
-        "absent": run.absent,
-        "seconds": time.monotonic() - started,
-    }
+    return Report(
+        page=str(path),
+        bytes=path.stat().st_size,
+        plots=tuple(map(str, files)),
+        missing=run.missing,
+        seconds=time.monotonic() - started,
+    )
 
 
-def read(recipe: Recipe, *, plots: bool) -> Run:
+def read(recipe: Recipe, *, plots: bool) -> ReportInputs:
     """The run's files, as far as they are there and belong together.
 
     Raises:
         UserError: nothing was extracted yet, or a file is damaged.
     """
     extract = read_run(recipe)
-    absent: dict[str, str] = {}
-    heads = _current(recipe, "heads", "fit-heads", heads_inputs, absent)
-    ratings = _current(recipe, "ratings", "analyse", heads_inputs, absent) if heads else {}
-    gating = _current(recipe, "gating", "train-gating", gating_inputs, absent) if heads else {}
-    ablations = _current(recipe, "ablations", "ablate", heads_inputs, absent) if heads else {}
+    missing: dict[str, str] = {}
+    heads = _current(recipe, "heads", "fit-heads", heads_inputs, missing)
+    ratings = _current(recipe, "ratings", "analyse", heads_inputs, missing) if heads else {}
+    gating = _current(recipe, "gating", "train-gating", gating_inputs, missing) if heads else {}
+    ablations = _current(recipe, "ablations", "ablate", heads_inputs, missing) if heads else {}
     if not heads:
-        absent |= dict.fromkeys(("ratings", "gating", "ablations"), absent["heads"])
-    suites = _suites(recipe, absent) if gating else {}
+        missing |= dict.fromkeys(("ratings", "gating", "ablations"), missing["heads"])
+    suites = _suites(recipe, missing) if gating else {}
     if not gating:
-        absent["suites"] = absent["gating"]
-    scored = _scored(recipe, suites, absent)
-    return Run(
+        missing["suites"] = missing["gating"]
+    scored = _scored(recipe, suites, missing)
+    return ReportInputs(
         name=recipe.name,
         folder=str(recipe.folder),
         note=recipe.note,
@@ -94,33 +91,33 @@ def read(recipe: Recipe, *, plots: bool) -> Run:
         fingerprints=_fingerprints(recipe, extract, heads, gating),
         extract=extract,
         heads=heads,
-        ratings=ratings,
+        ratings=typed(ratings, Ratings, recipe.folder / "ratings.json", "analyse") if ratings else None,
         gating=gating,
         ablations=ablations,
         suites=suites,
         analyses=_analyses(recipe, suites),
         scored=scored,
-        texts=_texts(recipe, absent) if scored is not None else None,
+        texts=_texts(recipe, missing) if scored is not None else None,
         skipped=_skipped(recipe),
-        absent=absent,
+        missing=missing,
         plots=plots,
     )
 
 
-def _current(recipe: Recipe, name: str, command: str, inputs: Callable[[Recipe], str], absent: dict[str, str]) -> File:
-    """A file of the run; empty, with its reason in `absent`, where it is not there or belongs to other rows."""
+def _current(recipe: Recipe, name: str, command: str, inputs: Callable[[Recipe], str], missing: dict[str, str]) -> File:
+    """A file of the run; empty, with its reason in `missing`, where it is not there or belongs to other rows."""
     path = recipe.folder / f"{name}.json"
     if not path.exists():
-        absent[name] = f"There is no {path}: run `armorm {command}`."
+        missing[name] = f"There is no {path}: run `armorm {command}`."
         return {}
     found = read_json(path, command)
     if found.get("inputs") != inputs(recipe):
-        absent[name] = f"{path} is of other rows or settings and is left out: run `armorm {command}` again."
+        missing[name] = f"{path} is of other rows or settings and is left out: run `armorm {command}` again."
         return {}
     return found
 
 
-def _suites(recipe: Recipe, absent: dict[str, str]) -> dict[str, File]:
+def _suites(recipe: Recipe, missing: dict[str, str]) -> dict[str, Suite]:
     """Every suite judged with this recipe, in the order in which they are known."""
     suites, stale = {}, []
     for name in SUITES:
@@ -129,43 +126,43 @@ def _suites(recipe: Recipe, absent: dict[str, str]) -> dict[str, File]:
             continue
         found = read_json(path, f"eval --suite {name}")
         if found.get("recipe") == recipe.digest:
-            suites[name] = found
+            suites[name] = typed(found, Suite, path, f"eval --suite {name}")
         else:
             stale.append(f"{path} is of other settings and is left out: run `armorm eval --suite {name}` again.")
     if not suites:
-        absent["suites"] = " ".join(stale) or "No suite was judged: run `armorm eval`."
+        missing["suites"] = " ".join(stale) or "No suite was judged: run `armorm eval`."
     elif stale:
-        absent["stale"] = " ".join(stale)
+        missing["stale"] = " ".join(stale)
     return suites
 
 
-def _analyses(recipe: Recipe, suites: dict[str, File]) -> dict[str, File]:
-    """What else the suites' scores say; `armorm eval` writes it with each suite."""
+def _analyses(recipe: Recipe, suites: dict[str, Suite]) -> dict[str, Analysis]:
+    """What else the suites' scores say."""
     analyses = {}
     for name in suites:
         path = recipe.folder / f"{name}.analysis.json"
-        found = read_json(path, f"eval --suite {name}") if path.exists() else {}
+        found = read_json(path, "analyse") if path.exists() else {}
         if found.get("recipe") == recipe.digest:
-            analyses[name] = found
+            analyses[name] = typed(found, Analysis, path, "analyse")
     return analyses
 
 
-def _scored(recipe: Recipe, suites: dict[str, File], absent: dict[str, str]) -> pl.DataFrame | None:
+def _scored(recipe: Recipe, suites: dict[str, Suite], missing: dict[str, str]) -> pl.DataFrame | None:
     if not suites:
-        absent["examples"] = absent["suites"]
+        missing["examples"] = missing["suites"]
         return None
     try:
         return read_scored(recipe, next(iter(suites)))
     except UserError as error:
-        absent["examples"] = f"There are no examples, for {error}."
+        missing["examples"] = f"There are no examples, for {error}."
         return None
 
 
-def _texts(recipe: Recipe, absent: dict[str, str]) -> pl.DataFrame | None:
+def _texts(recipe: Recipe, missing: dict[str, str]) -> pl.DataFrame | None:
     try:
         return read_table(recipe.folder / "tables", "suite_texts")
     except UserError as error:
-        absent["texts"] = f"Prompts and responses cannot be shown, for {error}; what is stored already is used again."
+        missing["texts"] = f"Prompts and responses cannot be shown, for {error}; what is stored already is used again."
         return None
 
 
@@ -196,7 +193,7 @@ def _fingerprints(recipe: Recipe, extract: File, heads: File, gating: File) -> d
     }
 
 
-def _draw(run: Run, folder: Path) -> list[Path]:
+def _draw(run: ReportInputs, folder: Path) -> list[Path]:
     """Every figure there is something to show in, as SVG and PNG."""
     files: list[Path] = []
     if run.heads:

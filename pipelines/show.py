@@ -7,6 +7,8 @@ from rich.console import Console
 from rich.table import Table
 
 from cache.worker import ALONE
+from evaluation.numbers import number
+from evaluation.results import Report
 from evaluation.rule_names import RULE_NAMES
 from pipelines.recipe import Recipe
 
@@ -113,7 +115,7 @@ def show_other_heads(result: dict[str, Any], recipe: Recipe) -> None:
             table.add_column(heading, justify="right")
         for objective, head in objectives.items():
             errors = (f"{head[key]:.4f}" for key in ("validation_mse", "ridge_validation_mse"))
-            correlations = (_number(head[key]) for key in ("pearson", "ridge_pearson"))
+            correlations = (number(head[key]) for key in ("pearson", "ridge_pearson"))
             table.add_row(objective, *(f"{head['details'][key]:.4g}" for key in details), *errors, *correlations)
         out.print(table)
         for objective, reason in result["skipped"][name].items():
@@ -166,14 +168,14 @@ def show_explanation(result: dict[str, Any]) -> None:
     console().print(table)
 
 
-def show_report(result: dict[str, Any]) -> None:
+def show_report(result: Report) -> None:
     """Where the page lies, and what it could not show."""
     out = console()
-    for sentence in dict.fromkeys(result["absent"].values()):
+    for sentence in dict.fromkeys(result.missing.values()):
         out.print(f"not in the report: {sentence}", highlight=False)
-    if result["plots"]:
-        out.print(f"{len(result['plots'])} figures: {Path(result['plots'][0]).parent}", highlight=False)
-    out.print(f"the report: {result['page']} ({result['bytes'] / 1e3:,.0f} kB; open it in a browser)", highlight=False)
+    if result.plots:
+        out.print(f"{len(result.plots)} figures: {Path(result.plots[0]).parent}", highlight=False)
+    out.print(f"the report: {result.page} ({result.bytes / 1e3:,.0f} kB; open it in a browser)", highlight=False)
 
 
 def show_scores(result: dict[str, Any]) -> None:
@@ -206,7 +208,3 @@ def show_export(result: dict[str, Any]) -> None:
 def show_demo_corpus(summary: dict[str, Any], out_folder: Path) -> None:
     """Where the self-made rows lie."""
     console().print(f"{sum(summary['files'].values()):,} self-made rows in {len(summary['files'])} files: {out_folder}")
-
-
-def _number(value: float | None) -> str:
-    return "-" if value is None or value != value else f"{value:.3f}"

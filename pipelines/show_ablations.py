@@ -4,6 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
+from evaluation.numbers import number, percent
 from evaluation.rule_names import RULE_NAMES
 from pipelines.recipe import Recipe
 from pipelines.show import console
@@ -53,7 +54,7 @@ def _by_objective(result: dict[str, Any], recipe: Recipe) -> Table:
         curve = {point["fraction"]: point["pearson"] for point in result["rows"][name]}
         others = result["objectives"].get(name, {}).get("pearson")
         figures = (*(curve.get(share) for share in shares), head["pearson"], others)
-        table.add_row(name, f"{result['train_rows'][name]:,}", f"{head['alpha']:g}", *map(_pearson, figures))
+        table.add_row(name, f"{result['train_rows'][name]:,}", f"{head['alpha']:g}", *map(number, figures))
     return table
 
 
@@ -63,7 +64,7 @@ def _without(name: str, left: dict[str, Any], baseline: dict[str, Any]) -> str:
         objectives = "objective" if len(left["skipped"]) == 1 else "objectives"
         told.append(f"{len(left['skipped'])} {objectives} skipped ({', '.join(left['skipped'])})")
     told += [
-        f"{objective} {_pearson(baseline[objective]['pearson'])} -> {_pearson(score['pearson'])}"
+        f"{objective} {number(baseline[objective]['pearson'])} -> {number(score['pearson'])}"
         for objective, score in left["objectives"].items()
     ]
     rest = len(baseline) - len(left["skipped"]) - len(left["objectives"])
@@ -77,13 +78,5 @@ def _side_by_side(heads: dict[str, Any], recipe: Recipe) -> Table:
         table.add_column(suite, justify="right")
     for name in dict.fromkeys([*heads["pairs"], *(rule for rules in heads["suites"].values() for rule in rules)]):
         figures = (heads["pairs"].get(name), *(rules.get(name) for rules in heads["suites"].values()))
-        table.add_row(*RULE_NAMES.get(name, (name, "")), *map(_percent, figures))
+        table.add_row(*RULE_NAMES.get(name, (name, "")), *map(percent, figures))
     return table
-
-
-def _pearson(value: float | None) -> str:
-    return "-" if value is None or value != value else f"{value:.3f}"
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:.1f}"

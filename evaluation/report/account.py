@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from evaluation.report.run import Run
+from evaluation.report.inputs import ReportInputs
 
 
-def steps(run: Run) -> Iterator[dict[str, Any]]:
+def steps(run: ReportInputs) -> Iterator[dict[str, Any]]:
     """What each command took."""
     extract = run.extract
     tokens = (
@@ -31,7 +31,7 @@ def steps(run: Run) -> Iterator[dict[str, Any]]:
             "what": f"{run.gating['train_pairs']:,} pairs, and {run.gating['validation_pairs']:,} held out",
         }
     for name, suite in run.suites.items():
-        yield {"command": f"eval --suite {name}", "seconds": suite["seconds"], "what": f"{suite['rows']:,} rows"}
+        yield {"command": f"eval --suite {name}", "seconds": suite.seconds, "what": f"{suite.rows:,} rows"}
     if run.ablations:
         variants = len(run.ablations["seconds_by_variant"])
         yield {"command": "ablate", "seconds": run.ablations["seconds"], "what": f"{variants:,} variants"}

@@ -6,6 +6,7 @@ from typing import Any
 
 import polars as pl
 
+from evaluation.columns import RESPONSE, REWARD, ROW, SCORE, WEIGHT
 from evaluation.visible import Passage, passage
 
 ROWS = 5
@@ -14,9 +15,7 @@ ROWS = 5
 TERMS = 6
 """Objectives shown one by one; the others are summed."""
 
-IDENTITY = ("suite", "subset", "row")
-RESPONSE = (*IDENTITY, "chosen", "place")
-DECIDES = "score.gate"
+DECIDES = f"{SCORE}gate"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +81,8 @@ def pick(scored: pl.DataFrame, texts: pl.DataFrame | None, objectives: Sequence[
         texts: what the responses and prompts say, as the table of suite texts has it, or None.
         objectives: names.
     """
-    numbered = scored.select(*IDENTITY, "chosen", DECIDES).with_row_index("line")
-    sides = numbered.group_by(*IDENTITY, maintain_order=True).agg(
+    numbered = scored.select(*ROW, "chosen", DECIDES).with_row_index("line")
+    sides = numbered.group_by(*ROW, maintain_order=True).agg(
         chosen=pl.col("line").filter(pl.col("chosen")).sort_by(pl.col(DECIDES).filter(pl.col("chosen"))).first(),
         rejected=pl.col("line").filter(~pl.col("chosen")).sort_by(pl.col(DECIDES).filter(~pl.col("chosen"))).last(),
         margin=pl.col(DECIDES).filter(pl.col("chosen")).min() - pl.col(DECIDES).filter(~pl.col("chosen")).max(),
@@ -110,7 +109,7 @@ def _example(
     chosen, rejected = (scored.row(side[key], named=True) for key in ("chosen", "rejected"))
     terms = []
     for name in objectives:
-        weight, rewards = chosen[f"weight.{name}"], (chosen[f"reward.{name}"], rejected[f"reward.{name}"])
+        weight, rewards = chosen[WEIGHT + name], (chosen[REWARD + name], rejected[REWARD + name])
         terms.append(Term(name, weight, *rewards, weight * (rewards[0] - rewards[1])))
     terms.sort(key=lambda term: -abs(term.difference))
     others = terms[TERMS:]

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from evaluation.report.run import Run
+from evaluation.report.inputs import ReportInputs
 
 WORSE = 0.25
 """A validation error this much above the lowest is as bad as the heat map of penalties shows."""
 
 
-def penalties(run: Run) -> list[dict[str, Any]]:
+def penalties(run: ReportInputs) -> list[dict[str, Any]]:
     """Validation error by objective and penalty; none where the penalty was not chosen from the list."""
     rows = []
     alphas = run.heads.get("alphas", [])
@@ -31,12 +31,12 @@ def penalties(run: Run) -> list[dict[str, Any]]:
     return rows
 
 
-def shares(run: Run) -> list[float]:
+def shares(run: ReportInputs) -> list[float]:
     """The shares of the training rows that heads were fitted on, the smallest first."""
     return sorted({point["fraction"] for curve in run.ablations.get("rows", {}).values() for point in curve})
 
 
-def ablated(run: Run) -> Iterator[dict[str, Any]]:
+def ablated(run: ReportInputs) -> Iterator[dict[str, Any]]:
     """Each objective's correlation with fewer rows, and by the heads of all others."""
     for name, head in run.ablations.get("baseline", {}).items():
         curve = {point["fraction"]: point["pearson"] for point in run.ablations["rows"].get(name, [])}

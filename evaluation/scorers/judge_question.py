@@ -35,7 +35,7 @@ def read_verdict(answer: str) -> Verdict | None:
     return _VERDICTS[found[-1].upper()] if found else None
 
 
-def chosen_share(first: Verdict, second: Verdict) -> float:
+def chosen_points(first: Verdict, second: Verdict) -> float:
     """What the chosen response wins of a pair asked in both orders: 1, 0.75, 0.5, 0.25 or 0.
 
     A tie is half a win, so a win and a tie are a win, and a judge that changes its mind with the order is a coin.

@@ -11,6 +11,8 @@ from extract.packing import PackLayout, Segment
 Piece = list[tuple[Segment, bool]]
 """The segments of a prompt and of some of its responses, each with whether its feature is read here."""
 
+REMEDY = "lower backbone.max_tokens, or use a device with more memory"
+
 
 def cut(layout: PackLayout, most_tokens: int) -> list[PackLayout]:
     """Divide a pack into packs of at most `most_tokens` tokens; their features concatenated are its features.
@@ -35,12 +37,9 @@ def cut(layout: PackLayout, most_tokens: int) -> list[PackLayout]:
     return [_layout(layout, pieces, places) for pieces in packs]
 
 
-def does_not_fit(tokens: int, device: torch.device) -> UserError:
-    """The error for a conversation that is too long for a device even by itself."""
-    return UserError(
-        f"a conversation of {tokens:,} tokens does not fit the memory of {device} by itself:"
-        " lower backbone.max_tokens, or use a device with more memory"
-    )
+def does_not_fit(tokens: int, device: torch.device, remedy: str = REMEDY) -> UserError:
+    """The error of a conversation that is too long for a device even by itself."""
+    return UserError(f"a conversation of {tokens:,} tokens does not fit the memory of {device} by itself: {remedy}")
 
 
 def _conversations(segments: Sequence[Segment]) -> Iterator[tuple[Segment, list[Segment]]]:

@@ -1,16 +1,36 @@
 """A run as the report reads it, made up whole, with any text in the places where data sets and recipes put theirs."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from evaluation.report.run import Run
+from evaluation.bootstrap import Estimate, Interval
+from evaluation.calibration import Calibration
+from evaluation.comparison import Comparison
+from evaluation.length_bias import LengthBias, LengthSlice
+from evaluation.metrics import Accuracy
+from evaluation.rating_agreement import RatingAgreement
+from evaluation.report.inputs import ReportInputs
+from evaluation.results import (
+    Analysis,
+    Ends,
+    MissingRow,
+    Ratings,
+    RuleAnalysis,
+    RuleCalibration,
+    RuleScore,
+    Suite,
+)
+from gating.collapse import GateSummary
 
 RULES = ("gate", "uniform", "bradley_terry", "length")
+ESTIMATE, NOTHING = Estimate(0.5, 0.3, 0.7), Estimate(None, None, None)
+SUMMARY = GateSummary(2, entropy=0.5, top_share=0.7, leading={}, negative=0.0, prompts=12, spread=0.1)
 
 
-def made_up(text: str = "words", *, long: str = "", **changes: Any) -> Run:
+def made_up(text: str = "words", *, long: str = "", **changes: Any) -> ReportInputs:
     """A run with two objectives, two sections and twelve rows; `text` is in every name, reason and response.
 
     Args:
@@ -43,10 +63,10 @@ def made_up(text: str = "words", *, long: str = "", **changes: Any) -> Run:
         "scored": scored,
         "texts": texts,
         "skipped": ({"dataset": text, "row": text, "reason": text},),
-        "absent": {"stale": text},
+        "missing": {"stale": text},
         "plots": False,
     }
-    return Run(**(whole | changes))
+    return ReportInputs(**(whole | changes))
 
 
 def responses(objectives: list[str], sections: list[str], text: str, rows: int = 12, seed: int = 0) -> pl.DataFrame:
@@ -98,12 +118,11 @@ def heads(objectives: list[str]) -> dict[str, Any]:
     }
 
 
-def ratings(objectives: list[str], text: str) -> dict[str, Any]:
-    """What `ratings.json` holds."""
-    figure, nothing = {"value": 0.5, "low": 0.3, "high": 0.7}, {"value": None, "low": None, "high": None}
-    found = {"rows": 4, "prompts": 2, "pearson": figure, "spearman": nothing, "mse": figure, "constant_mse": 0.1}
-    sets = {text: found | {"auc": figure}, f"{text} 2": found | {"auc": None}}
-    return {"objectives": {objectives[0]: sets}, "fitted_on": "training rows", "rows": 4}
+def ratings(objectives: list[str], text: str) -> Ratings:
+    """Agreement of one objective in two data sets, one of them with two levels."""
+    two_levels = RatingAgreement(4, 2, ESTIMATE, NOTHING, ESTIMATE, 0.1, ESTIMATE)
+    sets = {text: two_levels, f"{text} 2": replace(two_levels, auc=None)}
+    return Ratings({objectives[0]: sets}, "training rows", 4, 0.1)
 
 
 def gating(objectives: list[str], text: str) -> dict[str, Any]:
@@ -165,41 +184,56 @@ def ablations(objectives: list[str], text: str) -> dict[str, Any]:
     }
 
 
-def analysis(text: str) -> dict[str, Any]:
-    """What `<suite>.analysis.json` holds."""
-    beside = {"lead": -0.1, "low": -0.2, "high": 0.0, "p_corrected": 0.04}
-    length = {"slices": {"chosen_longer": {"right": {"accuracy": 0.8}}}, "prefers_longer": {"accuracy": 0.6}}
-    error = {"expected_error": {"value": 0.05}}
-    rule = {"comparison": beside, "length": length, "ties": 1, "calibration": {"as_is": error, "fitted": None}}
-    nothing = {"comparison": None, "length": None, "ties": 0, "calibration": {"as_is": None, "fitted": None}}
-    return {
-        "reference": "gate",
-        "pairs": 24,
-        "rules": {"gate": rule | {"comparison": None}, "length": rule, text: nothing},
-    }
+def analysis(text: str) -> Analysis:
+    """A suite's analysis, with a rule that scored no pair."""
+    accuracy, error = Interval(0.6, 0.5, 0.7), Estimate(0.05, 0.02, 0.08)
+    length = LengthBias({"chosen_longer": LengthSlice(12, Interval(0.8, 0.7, 0.9))}, accuracy, 0.5, ESTIMATE)
+    rule = RuleAnalysis(
+        rows=12,
+        pairs_right=accuracy,
+        ties=1,
+        tied_fraction=0.04,
+        calibration=RuleCalibration(Calibration(1.0, 24, error, error, error, ()), None),
+        comparison=Comparison(12, -0.1, -0.2, 0.0, 2, 5, 0.02, 0.04),
+        length=length,
+    )
+    nothing = RuleAnalysis(0, None, 0, None, RuleCalibration(None, None), None, None)
+    return Analysis(
+        suite="rewardbench",
+        note=text,
+        reference="gate",
+        rows=12,
+        prompts=12,
+        pairs=24,
+        rules={"gate": replace(rule, comparison=None), "length": rule, text: nothing},
+        best_of_n=(),
+        seconds=0.1,
+    )
 
 
-def suite(objectives: list[str], sections: list[str], text: str) -> dict[str, Any]:
-    """What `<suite>.json` holds."""
-    subset = {"accuracy": 0.75, "rows": 4, "low": 0.3, "high": 0.95}
-    rule = {
-        "score": 0.7,
-        "score_low": 0.6,
-        "score_high": 0.8,
-        "sections": dict.fromkeys(sections, 0.7),
-        "absent_subsets": [text],
-        "subsets": {text: subset},
-    }
-    rule |= {"extra": {text: {text: {"value": None, "low": None, "high": None}}}}
-    shares = dict(zip(objectives, (0.7, 0.3), strict=True))
-    return {
-        "suite": "rewardbench",
-        "title": text,
-        "rows": 12,
-        "missing": 1,
-        "missing_rows": [{"suite": text, "subset": text, "row": text, "missing": text}],
-        "rules": {name: dict(rule) for name in (*RULES, text)},
-        "gate_by_section": dict.fromkeys(sections, shares),
-        "gate_summary_by_section": {section: {"entropy": 0.5, "top_share": 0.7} for section in sections},
-        "seconds": 0.1,
-    }
+def suite(objectives: list[str], sections: list[str], text: str) -> Suite:
+    """A suite's result, with a scorer, a row that was not judged and a figure that is not defined."""
+    table = RuleScore(
+        score=0.7,
+        score_low=0.6,
+        score_high=0.8,
+        sections=dict.fromkeys(sections, 0.7),
+        section_intervals=dict.fromkeys(sections, Ends(0.6, 0.8)),
+        extra={text: {text: NOTHING}},
+        missing_subsets=(text,),
+        subsets={text: Accuracy(0.75, 4, 0.3, 0.95)},
+    )
+    weights = dict(zip(objectives, (0.7, 0.3), strict=True))
+    return Suite(
+        suite="rewardbench",
+        title=text,
+        note=text,
+        rows=12,
+        missing=1,
+        missing_rows=(MissingRow(text, text, text, text),),
+        rules=dict.fromkeys((*RULES, text), table),
+        single_objectives={},
+        gate_by_section=dict.fromkeys(sections, weights),
+        gate_summary_by_section=dict.fromkeys(sections, SUMMARY),
+        seconds=0.1,
+    )

@@ -7,6 +7,7 @@ import pytest
 
 from cache import UserError
 from evaluation.gate_plots import check_plots, plot_coefficients, plot_gating
+from tests.evaluation.report_run import suite
 
 PNG = b"\x89PNG\r\n\x1a\n"
 NAMES = ("helpful", "safe", "long")
@@ -31,10 +32,8 @@ def gating() -> dict[str, Any]:
 
 def test_every_plot_is_a_picture_in_its_folder(tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib, the extra `plots`, is not installed")
-    shares = dict(zip(NAMES, (0.7, 0.3, 0.0), strict=True))
     paths = plot_gating(gating(), tmp_path / "plots")
-    suite = {"suite": "rewardbench", "gate_by_section": {"Chat": shares, "Safety": shares}}
-    paths += plot_coefficients(suite, tmp_path / "plots")
+    paths += plot_coefficients(suite(["helpful", "safe"], ["Chat", "Safety"], "text"), tmp_path / "plots")
     names = ("debiasing", "gate-training", "rules", "coefficients")
     assert [path.name for path in paths] == [f"{name}.{kind}" for name in names for kind in ("svg", "png")]
     for path in paths:

@@ -59,7 +59,7 @@ def test_every_file_of_a_whole_run_is_on_the_page(folder: Path, demo: Demo) -> N
         assert done.returncode == 0, done.stderr
     done = armorm("report", "--recipe", "demo.toml", "--no-plots", "--json", folder=folder)
     result = json.loads(done.stdout)
-    assert result["absent"] == {}
+    assert result["missing"] == {}
     assert result["plots"] == []
     page = Path(folder / result["page"]).read_text()
     assert len(page.encode()) == result["bytes"]
@@ -76,8 +76,8 @@ def test_every_file_of_a_whole_run_is_on_the_page(folder: Path, demo: Demo) -> N
 def test_what_is_of_other_settings_is_left_out_and_named(recipe: Recipe) -> None:
     other = recipe.model_copy(update={"gate": recipe.gate.model_copy(update={"steps": 7})})
     result = report(other, plots=False)
-    assert "gating.json is of other rows or settings" in result["absent"]["gating"]
-    page = Path(result["page"]).read_text()
+    assert "gating.json is of other rows or settings" in result.missing["gating"]
+    page = Path(result.page).read_text()
     assert "armorm train-gating` again" in page
     assert "there is no gate yet" in page
     assert 'class="example' not in page
@@ -85,13 +85,13 @@ def test_what_is_of_other_settings_is_left_out_and_named(recipe: Recipe) -> None
 
 
 def test_a_suite_judged_with_other_settings_is_left_out_and_named(folder: Path, recipe: Recipe) -> None:
-    assert "suites" not in report(recipe, plots=False)["absent"]
+    assert "suites" not in report(recipe, plots=False).missing
     path = folder / "runs" / "demo" / "rewardbench.json"
     stale = json.loads(path.read_text()) | {"recipe": "0" * 16}
     path.write_text(json.dumps(stale))
     result = report(recipe, plots=False)
-    assert "run `armorm eval --suite rewardbench` again" in result["absent"]["suites"]
-    assert "What counts where" in Path(result["page"]).read_text()
+    assert "run `armorm eval --suite rewardbench` again" in result.missing["suites"]
+    assert "What counts where" in Path(result.page).read_text()
 
 
 def test_a_damaged_file_is_named_in_one_sentence(folder: Path, recipe: Recipe) -> None:
@@ -122,7 +122,7 @@ def test_the_same_run_gives_the_same_page(recipe: Recipe) -> None:
 def test_without_matplotlib_the_page_lacks_figures_alone(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pipelines.report.available", lambda: False)
     result = report(recipe)
-    assert result["plots"] == []
-    page = Path(result["page"]).read_text()
+    assert result.plots == ()
+    page = Path(result.page).read_text()
     assert "<figure>" not in page
     assert "The figures behind it" in page

@@ -1,4 +1,8 @@
+<<<<<<< HEAD:evaluation/scorers/gated.py
+"""A reward model with a gate as a scorer of suites: an exported folder, or the published checkpoint."""
+=======
 """A reward model in a folder as a scorer of suites: the published checkpoint or an export scores another run's rows."""
+>>>>>>> refs/heads/gating:export/suite_scorer.py
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -6,7 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+<<<<<<< HEAD:evaluation/scorers/gated.py
+from evaluation.scorers.conversations import reward_model_kind
+=======
 from export.not_scorable import NotScorableError
+>>>>>>> refs/heads/gating:export/suite_scorer.py
 from export.reward_model import RewardModel
 from extract.templating import Encoded
 
@@ -14,12 +22,21 @@ BATCH = 256
 """Number of conversations scored at a time; progress is shown and stored after each."""
 
 
+<<<<<<< HEAD:evaluation/scorers/gated.py
+class GatedScorer:
+    """Scores of a reward model with a gate, as `ConversationScorer` asks for them.
+
+    Args:
+        folder: an export of `armorm export`, or the published checkpoint.
+        device: to score on.
+=======
 class SuiteScorer:
     """Counterpart of `evaluation.scorers.sequence_classifier.SequenceClassifier` for models with a gate.
 
     Args:
         folder: a folder that `armorm export` wrote, or the published checkpoint's.
         device: device to score on.
+>>>>>>> refs/heads/gating:export/suite_scorer.py
 
     Raises:
         UserError: the folder is no reward model's, or damaged.
@@ -32,19 +49,33 @@ class SuiteScorer:
         self._encoded: dict[tuple[int, ...], Encoded] = {}
 
     def encode(self, messages: Sequence[dict[str, str]]) -> list[int] | str:
-        """Token ids of a conversation that ends with a response, or why it cannot be scored."""
+        """Token ids of a conversation that ends with a response, or the reason why it cannot be scored."""
         try:
             encoded = self._model.encode(messages)
         except NotScorableError as reason:
             return str(reason)
         ids: list[int] = np.concatenate([encoded.prompt, encoded.responses[0]]).tolist()
+<<<<<<< HEAD:evaluation/scorers/gated.py
+        self._encoded[tuple(ids)] = encoded  # the ids do not say where the prompt ends
+        return ids
+
+    def scores(self, sequences: Sequence[list[int]], batch_tokens: int) -> Iterator[tuple[list[int], list[float]]]:  # noqa: ARG002
+        """Score what `encode` gave; positions among `sequences`, and their scores, NaN where not finite.
+
+        Batches are the model's own: `batch_tokens` changes nothing.
+        """
+=======
         self._encoded[tuple(ids)] = encoded  # the ids alone do not say where the prompt ends
         return ids
 
     def scores(self, sequences: Sequence[list[int]], _batch_tokens: int) -> Iterator[tuple[list[int], list[float]]]:
         """Score results of `encode`: yields positions in `sequences` and their scores, NaN where not finite."""
+>>>>>>> refs/heads/gating:export/suite_scorer.py
         for start in range(0, len(sequences), BATCH):
             some = sequences[start : start + BATCH]
             results = self._model.score_encoded([self._encoded[tuple(ids)] for ids in some])
             places = list(range(start, start + len(some)))
             yield places, [float("nan") if isinstance(one, NotScorableError) else one.score for one in results]
+
+
+KIND = reward_model_kind("armorm", GatedScorer)

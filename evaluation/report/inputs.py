@@ -1,0 +1,50 @@
+"""What a report is made of: the results of a run, read."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from evaluation.results import Analysis, Ratings, Suite
+
+File = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ReportInputs:
+    """The results of a run; one that is missing or stale is None or empty, and its reason is in `missing`."""
+
+    name: str
+    """The recipe's name."""
+    folder: str
+    """The run's folder, as the page names it."""
+    note: str
+    settings: dict[str, Any]
+    """The recipe with its defaults."""
+    fingerprints: dict[str, str]
+    """Name of a part -> its digest."""
+    extract: File
+    heads: File = field(default_factory=dict)
+    ratings: Ratings | None = None
+    gating: File = field(default_factory=dict)
+    ablations: File = field(default_factory=dict)
+    suites: dict[str, Suite] = field(default_factory=dict)
+    """Suite -> its result, in the order of the page."""
+    analyses: dict[str, Analysis] = field(default_factory=dict)
+    """Suite -> its analysis, for those suites that have one."""
+    scored: pl.DataFrame | None = None
+    """Scored responses of the first suite."""
+    texts: pl.DataFrame | None = None
+    """Texts of the suites' prompts and responses."""
+    skipped: tuple[File, ...] = ()
+    """The first rows and ratings that extraction skipped."""
+    missing: dict[str, str] = field(default_factory=dict)
+    """heads, ratings, gating, ablations, suites, stale, examples or texts -> a sentence with the command that makes
+    it."""
+    plots: bool = True
+    """Whether figures can be drawn."""
+
+    @property
+    def objectives(self) -> tuple[str, ...]:
+        """The objectives that have a head."""
+        return tuple(self.heads.get("objectives", ()))
