@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pipelines.artefacts import data_settings, gating_inputs, heads_inputs, write_arrays, write_json
 
 from cache import FeatureStore, Fingerprint
 from evaluation.suites.reward_bench import PRIOR_SECTION, SECTIONS
@@ -28,7 +29,6 @@ from gating.gate import Gate
 from gating.rules import RULES
 from gating.settings import GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES
-from pipelines.artefacts import data_settings, gating_inputs, heads_inputs, write_arrays, write_json
 from pipelines.recipe import read_recipe
 
 PRIOR_ROWS = {"anthropic_helpful": 6192, "anthropic_hhh": 221, "shp": 1741, "summarize": 9000}
@@ -159,14 +159,15 @@ def make_run(path: Path, width: int, times: float) -> int:
 
 def parts(path: Path) -> dict[str, float]:
     """Seconds of the command's parts, one after another in this process."""
-    from cache.keys import key_column
-    from evaluation.scoring import score_suite
-    from evaluation.suites import SUITES as KNOWN
-    from extract.tables import read_table
     from pipelines.analyse import analyse_suite
     from pipelines.artefacts import open_run
     from pipelines.fitted_model import read_fitted_rules
     from pipelines.scored_responses import scored_frame, write_scored
+
+    from cache.keys import key_column
+    from evaluation.scoring import score_suite
+    from evaluation.suites import SUITES as KNOWN
+    from extract.tables import read_table
 
     recipe, taken = read_recipe(path), {}
     clock = time.perf_counter()

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from pipelines.artefacts import open_run, read_arrays
+from pipelines.fitted_model import Heads
 from torch.nn.functional import softplus
 
 from cache.progress import silent
@@ -23,8 +25,6 @@ from gating.settings import GateSettings
 from gating.training.pairs import GatePairs
 from gating.training.train import train_gate
 from gating.transform import Transform
-from pipelines.artefacts import open_run, read_arrays
-from pipelines.fitted_model import Heads
 from pipelines.recipe import read_recipe
 
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 TEMPORARY = ".partial"
 """Suffix of files being written; nothing ever reads them."""
 
+
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Put this file's name on system errors that carry none, such as those of a failed write."""

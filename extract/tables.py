@@ -1,6 +1,6 @@
 """The tables of a run: its rows, the keys of the features they need, and the texts of suites. No features."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any

@@ -66,11 +66,6 @@ class Recipe(BaseModel):
     gate: GateSettings = GateSettings()
 
     @property
-    def folder(self) -> Path:
-        """Where this recipe's run lies."""
-        return self.runs / self.name
-
-    @property
     def digest(self) -> str:
         """Digest of all settings."""
         return digest_of(self.model_dump(mode="json"))[:16]
@@ -78,6 +73,14 @@ class Recipe(BaseModel):
     def scale_of(self, ratings: ScaledRatings, objective: Objective) -> Scale:
         """The scale an objective's ratings are on in a rating set."""
         return ratings.scales.get(objective.name) or ratings.scale or objective
+
+    @property
+    def scales(self) -> dict[str, dict[str, Scale]]:
+        """Rating set -> objective -> scale of its ratings."""
+        return {
+            ratings.name: {objective.name: self.scale_of(ratings, objective) for objective in self.objectives}
+            for ratings in self.ratings
+        }
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "Recipe":

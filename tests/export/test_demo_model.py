@@ -11,6 +11,9 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
+from pipelines.artefacts import open_run
+from pipelines.extract_features import _find
+from pipelines.fitted_model import read_fitted_rules
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from cache import FeatureStore, token_key
@@ -23,9 +26,6 @@ from extract.templating import ConversationEncoder, Encoded, NotEncodableError
 from gating.reward import Scored
 from gating.rules import RULES
 from heads.objectives import PUBLISHED_OBJECTIVES
-from pipelines.artefacts import open_run
-from pipelines.extract_features import _find
-from pipelines.fitted_model import read_fitted_rules
 from pipelines.recipe import read_recipe
 from tests.export.conftest import export_json
 from tests.pipelines.conftest import Demo, armorm

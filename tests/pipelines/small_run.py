@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import numpy as np
+from pipelines.extract_features import extract
 
 from cache import FeatureStore
 from cache.progress import silent
 from cache.worker import ALONE, Worker
-from pipelines.extract_features import extract
 from pipelines.recipe import read_recipe
 from tests.conftest import TINY, WORDS
 

@@ -5,10 +5,10 @@ import shutil
 from pathlib import Path
 
 import pytest
+from pipelines.ablate import ablate
 
 from cache import UserError
 from cache.progress import silent
-from pipelines.ablate import ablate
 from pipelines.recipe import Recipe, read_recipe
 from tests.pipelines.conftest import Demo, armorm
 

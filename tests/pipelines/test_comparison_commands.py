@@ -11,16 +11,16 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-
-from cache import UserError
-from cache.progress import silent
-from evaluation.results import Scorer
 from pipelines.analyse import analyse
 from pipelines.artefacts import to_json
 from pipelines.evaluate import evaluate
 from pipelines.leaderboard import make_leaderboard
-from pipelines.recipe import Recipe, read_recipe
 from pipelines.score_elsewhere import score_elsewhere
+
+from cache import UserError
+from cache.progress import silent
+from evaluation.results import Scorer
+from pipelines.recipe import Recipe, read_recipe
 from tests.evaluation.judged import judge
 from tests.evaluation.scorers.endpoint_server import Reply, Server, always, endpoint
 from tests.evaluation.scorers.tiny_reward_model import write_reward_model

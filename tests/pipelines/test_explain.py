@@ -12,6 +12,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pipelines.artefacts import open_run
+from pipelines.explain import explain, run_model
+from pipelines.fitted_model import read_fitted_rules
 
 from cache.keys import key_column
 from export.explanation import explanation
@@ -21,9 +24,6 @@ from gating.rules import RULES
 from gating.rules.rule import Responses
 from gating.settings import GateSettings
 from gating.transform import Transform
-from pipelines.artefacts import open_run
-from pipelines.explain import explain, run_model
-from pipelines.fitted_model import read_fitted_rules
 from pipelines.recipe import read_recipe
 from tests.conftest import TINY
 from tests.pipelines.conftest import Demo, armorm

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
+from pipelines.artefacts import open_run
 
 from cache.keys import unique_keys
 from extract.tables import read_table
 from heads.stored import feature_differences
-from pipelines.artefacts import open_run
 from pipelines.recipe import read_recipe
 from tests.pipelines.conftest import Demo
 

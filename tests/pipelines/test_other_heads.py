@@ -6,6 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pipelines.artefacts import open_run
+from pipelines.fit_heads import fit_heads
+from pipelines.other_heads import read_other_heads
+from pipelines.show import show_gating
+from pipelines.train_gating import train_gating
 from safetensors.numpy import load_file
 from scipy.special import expit
 
@@ -14,12 +19,7 @@ from cache.keys import key_column
 from cache.progress import silent
 from extract.tables import read_table
 from heads.kinds.ordinal import level_probabilities
-from pipelines.artefacts import open_run
-from pipelines.fit_heads import fit_heads
-from pipelines.other_heads import read_other_heads
 from pipelines.recipe import Recipe
-from pipelines.show import show_gating
-from pipelines.train_gating import train_gating
 from tests.pipelines.conftest import Demo, armorm
 from tests.pipelines.test_own_recipe import recipe_of, run_extract, text
 

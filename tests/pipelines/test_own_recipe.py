@@ -4,16 +4,16 @@ import json
 from pathlib import Path
 
 import pytest
+from pipelines.evaluate import evaluate
+from pipelines.extract_features import extract
+from pipelines.fit_heads import fit_heads
+from pipelines.show import show_extract, show_gating, show_heads
+from pipelines.train_gating import train_gating
 
 from cache import UserError
 from cache.progress import silent
 from cache.worker import ALONE
-from pipelines.evaluate import evaluate
-from pipelines.extract_features import extract
-from pipelines.fit_heads import fit_heads
 from pipelines.recipe import Recipe, read_recipe
-from pipelines.show import show_extract, show_gating, show_heads
-from pipelines.train_gating import train_gating
 from tests.conftest import TINY
 
 RECIPE = """

@@ -7,12 +7,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 from markupsafe import escape
+from pipelines.report import read, report
 
 from cache import UserError
 from evaluation.figures import available
 from evaluation.report.page import render
 from pipelines.recipe import Recipe, read_recipe
-from pipelines.report import read, report
 from tests.pipelines.conftest import Demo, armorm
 
 

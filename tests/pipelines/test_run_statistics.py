@@ -7,18 +7,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pipelines.extract_features import extract
+from pipelines.fit_heads import fit_heads
+from pipelines.fitted_model import Heads
+from pipelines.run_statistics import read_statistics
+from pipelines.run_uncertainty import FILE, read_uncertainty
 from safetensors.numpy import load_file
 
 from cache import UserError
 from cache.progress import silent
 from heads.ridge.files import FOLDER, INDEX
 from heads.ridge.subset import FRACTIONS, LEARNED, Scope
-from pipelines.extract_features import extract
-from pipelines.fit_heads import fit_heads
-from pipelines.fitted_model import Heads
 from pipelines.recipe import Recipe, read_recipe
-from pipelines.run_statistics import read_statistics
-from pipelines.run_uncertainty import FILE, read_uncertainty
 from tests.conftest import TINY
 
 BOTH = Scope(("train", "validation"))

@@ -9,13 +9,13 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pipelines.scored_responses import read_scored
 
 from evaluation.columns import SCORED_RESPONSE
 from evaluation.suites import SUITES
 from gating.rules import RULES
 from heads.objectives import PUBLISHED_OBJECTIVES
 from pipelines.recipe import read_recipe
-from pipelines.scored_responses import read_scored
 from tests.pipelines.conftest import ROOT, Demo, armorm
 
 STYLED = [

@@ -1,0 +1,463 @@
+"""The run: the folder runs/<recipe>/, the names of its files, and whether each file is current.
+
+A result is current while the settings it depends on and the files it is made of are those that it was made with. A
+digest of each goes into its stamp, which is written beside the result: two stamps that differ say what has changed.
+Nothing else names a file of the folder, and nothing else decides whether a result is current.
+"""
+
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import load_file, save
+
+from cache import FeatureStore, UserError
+from cache.durable import replacing, write_frame, write_text
+from cache.fingerprint import digest_of
+from evaluation.scorers.scorer import SuiteScores
+from evaluation.suites import SUITES
+from extract.tables import Tables, read_table
+from pipelines import results
+from pipelines.recipe import Recipe
+from pipelines.results import plain, to_json
+
+log = logging.getLogger(__name__)
+
+Arrays = dict[str, NDArray[Any]]
+Stamp = dict[str, str]
+"""Setting, or file that a result is made of -> digest."""
+Result = TypeVar("Result")
+
+NONE = "none"
+"""Digest of an optional input that is missing or out of date."""
+
+TABLES = "tables"
+SKIPPED = "skipped.jsonl"
+SCORERS = "scorers"
+PLOTS = "plots"
+PAGE = "report.html"
+LEADERBOARD_PAGE = "leaderboard.md"
+FEATURES = "features"
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact(Generic[Result]):
+    """A result of a command: names and dependencies alone, nothing is computed here."""
+
+    file: str
+    """Path in the run's folder: a JSON file, safetensors, or a table."""
+    command: str
+    """`armorm <command>` writes it, and is the remedy where it is missing or out of date."""
+    result: type[Result]
+    """Type of the JSON file's content, or of a table or arrays."""
+    settings: tuple[str, ...] = ()
+    """Keys of the recipe that it depends on; a key after '-' is left out of the table before it."""
+    made_of: tuple["Artefact[Any]", ...] = ()
+    optional: tuple["Artefact[Any]", ...] = ()
+    """Results that it takes in where they are current."""
+    files: str = ""
+    """Pattern of further files that it is made of, whoever wrote them."""
+    data: str | None = None
+    """File of arrays or rows beside the JSON file: what results that are made of this one depend on."""
+
+
+_ROWS = ("backbone", "store.dtype", "split")
+EXTRACT = Artefact("extract.json", "extract", results.Extract, ("backbone", "store.dtype"))
+EXAMPLES = Artefact(
+    f"{TABLES}/examples.parquet", "extract", pl.DataFrame, (*_ROWS, "objectives", "ratings"), (EXTRACT,)
+)
+PAIRS = Artefact(
+    f"{TABLES}/pairs.parquet", "extract", pl.DataFrame, (*_ROWS, "objectives", "ratings", "pairs"), (EXTRACT,)
+)
+SUITE_ROWS = Artefact(
+    f"{TABLES}/suites.parquet", "extract", pl.DataFrame, ("backbone", "store.dtype", "suites"), (EXTRACT,)
+)
+SUITE_TEXTS = Artefact(f"{TABLES}/suite_texts.parquet", "extract", pl.DataFrame, SUITE_ROWS.settings, (EXTRACT,))
+
+TABLE_OF = {"examples": EXAMPLES, "pairs": PAIRS, "suites": SUITE_ROWS}
+
+_RATED = ("objectives", "ratings")
+STATISTICS = Artefact("statistics.json", "fit-heads", object, (*_RATED, "heads.joint_layers"), (EXTRACT, EXAMPLES))
+HEADS = Artefact(
+    "heads.json",
+    "fit-heads",
+    results.Heads,
+    (*_RATED, "missing_datasets", "heads", "-heads.bradley_terry_C"),
+    (EXTRACT, EXAMPLES),
+    data="heads.safetensors",
+)
+UNCERTAINTY = Artefact("uncertainty.safetensors", "fit-heads", dict, (), (HEADS,))
+OTHER_HEADS = Artefact(
+    "other_heads.json",
+    "fit-other-heads",
+    results.OtherHeads,
+    (*_RATED, "other_heads"),
+    (EXTRACT, EXAMPLES, PAIRS, HEADS),
+    data="other_heads.safetensors",
+)
+GATING = Artefact(
+    "gating.json",
+    "train-gating",
+    results.Gating,
+    ("debiasing", "gate", "heads.bradley_terry_C"),
+    (EXTRACT, EXAMPLES, PAIRS, HEADS),
+    data="gating.safetensors",
+)
+
+
+def suite(name: str) -> Artefact[results.Suite]:
+    """Results of a suite; its data are the scored responses."""
+    return Artefact(
+        f"{name}.json",
+        f"eval --suite {name}",
+        results.Suite,
+        made_of=(GATING, SUITE_ROWS),
+        optional=(OTHER_HEADS,),
+        files=f"{SCORERS}/{name}/*.parquet",
+        data=f"scores/{name}.parquet",
+    )
+
+
+def analysis(name: str) -> Artefact[results.Analysis]:
+    """What a suite's scores say beyond its own table."""
+    return Artefact(
+        f"{name}.analysis.json", "analyse", results.Analysis, made_of=(suite(name),), optional=(OTHER_HEADS,)
+    )
+
+
+RATINGS = Artefact("ratings.json", "analyse", results.Ratings, (), (HEADS, STATISTICS, EXAMPLES))
+ABLATIONS = Artefact(
+    "ablations.json",
+    "ablate",
+    results.Ablations,
+    made_of=(HEADS, STATISTICS),
+    optional=(GATING, OTHER_HEADS, suite("rewardbench")),
+)
+
+
+LEADERBOARD = Artefact("leaderboard.json", "leaderboard", results.Leaderboard, optional=tuple(map(suite, SUITES)))
+
+
+def scorer(suite_name: str, file: str) -> Artefact[results.Scorer]:
+    """Scores that another model gave a suite's responses; keys in its rows say which texts it scored."""
+    stem = f"{SCORERS}/{suite_name}/{file}"
+    return Artefact(f"{stem}.json", f"score-suite --suite {suite_name}", results.Scorer, data=f"{stem}.parquet")
+
+
+class Run:
+    """A recipe's run."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self.folder = recipe.runs / recipe.name
+        self._settings = recipe.model_dump(mode="json")
+        self._digests: dict[Path, str] = {}
+        self._problems: dict[str, str | None] = {}
+        self._new_fingerprint: str | None = None
+
+    def path(self, file: str | Artefact[Any]) -> Path:
+        """Where a file of the run lies."""
+        return self.folder / (file.file if isinstance(file, Artefact) else file)
+
+    # What is current
+
+    def stamp(self, artefact: Artefact[Any]) -> Stamp:
+        """Digests of all that a result depends on, as they are now."""
+        stamp = {key: digest_of(value)[:16] for key, value in self._settings_of(artefact)}
+        stamp |= {part.file: self._content(part) for part in artefact.made_of}
+        stamp |= {part.file: NONE if self.problem(part) else self._content(part) for part in artefact.optional}
+        if artefact.files:
+            stamp |= {str(path.relative_to(self.folder)): self._digest(path) for path in self._matching(artefact.files)}
+        return stamp
+
+    def problem(self, artefact: Artefact[Any]) -> str | None:
+        """One sentence that says why a result cannot be used, with the command that mends it; None if it can."""
+        if artefact.file not in self._problems:
+            self._problems[artefact.file] = self._problem(artefact)
+        return self._problems[artefact.file]
+
+    def _problem(self, artefact: Artefact[Any]) -> str | None:
+        for part in artefact.made_of:
+            if (problem := self.problem(part)) is not None:
+                return problem
+        path = self.path(artefact)
+        if not path.exists():
+            return f"there is no {path}: run `armorm {artefact.command}` first"
+        if artefact.data is not None and not self.path(artefact.data).exists():
+            return f"there is no {self.path(artefact.data)}: run `armorm {artefact.command}` again"
+        again = f"run `armorm {artefact.command}` again"
+        if artefact.command == EXTRACT.command:
+            again += "; stored features are used again"
+        try:
+            stamp, data = self._recorded(artefact)
+        except (ValueError, OSError, SafetensorError) as error:
+            return f"{path} is damaged ({error}): {again}"
+        if stamp is None:
+            return f"{path} was written by an earlier version: {again}"
+        now = self.stamp(artefact)
+        if changed := [name for name in (*now, *stamp) if stamp.get(name) != now.get(name)]:
+            return f"{path} is out of date ({', '.join(dict.fromkeys(changed))} changed): {again}"
+        if artefact.data is not None and data != self._digest(self.path(artefact.data)):
+            return f"{self.path(artefact.data)} is damaged, or not the one that {path} describes: {again}"
+        return None
+
+    def current(self, artefact: Artefact[Result], reasons: dict[str, str]) -> Result | None:
+        """A result if it is current; else None, with one sentence in `reasons` under the file's name.
+
+        Raises:
+            UserError: it is current by its stamp, and its content is not what this version writes.
+        """
+        if (problem := self.problem(artefact)) is None:
+            return self._parsed(artefact)
+        reasons[artefact.file] = problem
+        return None
+
+    def read(self, artefact: Artefact[Result]) -> Result:
+        """A result, which must be current.
+
+        Raises:
+            UserError: it is missing, damaged or out of date; the sentence names the command to run.
+        """
+        self.require(artefact)
+        return self._parsed(artefact)
+
+    def require(self, artefact: Artefact[Any]) -> None:
+        """Refuse to go on without a result.
+
+        Raises:
+            UserError: as `read`.
+        """
+        if (problem := self.problem(artefact)) is not None:
+            raise UserError(problem)
+
+    # Reading
+
+    def arrays(self, artefact: Artefact[Any]) -> Arrays:
+        """Arrays of a current result, from its own file or the one beside it."""
+        self.require(artefact)
+        path = self.path(artefact.data or artefact)
+        try:
+            arrays: Arrays = load_file(path)
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"{path} is damaged ({error}): run `armorm {artefact.command}` again") from None
+        return arrays
+
+    def table(self, artefact: Artefact[Any]) -> pl.DataFrame:
+        """Rows of a current table, or of the file of rows beside a current result."""
+        self.require(artefact)
+        path = self.path(artefact.data or artefact)
+        return read_table(path, artefact.command)
+
+    def current_suites(self, explain: Callable[[str], object]) -> dict[str, results.Suite]:
+        """Suite -> its result, for all suites with a current one; `explain` gets a sentence for each stale one."""
+        found = {}
+        for name in SUITES:
+            if self.path(suite(name)).exists():
+                reasons: dict[str, str] = {}
+                result = self.current(suite(name), reasons)
+                if result is not None:
+                    found[name] = result
+                for reason in reasons.values():
+                    explain(reason)
+        return found
+
+    def scorers(self, suite_name: str) -> list[SuiteScores]:
+        """Scores of other models for a suite, by name; what is not current is named in the log."""
+        found = []
+        for path in self._matching(f"{SCORERS}/{suite_name}/*.json"):
+            reasons: dict[str, str] = {}
+            about = self.current(scorer(suite_name, path.stem), reasons)
+            if about is not None:
+                found.append(SuiteScores(about, self.table(scorer(suite_name, path.stem))))
+            for reason in reasons.values():
+                log.warning("%s", reason)
+        return found
+
+    @cached_property
+    def extracted(self) -> results.Extract:
+        """The result of `extract`."""
+        return self.read(EXTRACT)
+
+    @property
+    def fingerprint(self) -> str:
+        """Fingerprint of the run's features."""
+        return self.extracted.fingerprint
+
+    @cached_property
+    def store(self) -> FeatureStore:
+        """The store of the run's features.
+
+        Raises:
+            UserError: nothing was extracted, or with another backbone; or there is no such store.
+        """
+        return FeatureStore.open(self.recipe.store.root, self.fingerprint)
+
+    def earlier_extract(self) -> Mapping[str, Any]:
+        """The content of extract.json whatever it was made with; empty if there is none.
+
+        Raises:
+            UserError: it is damaged; its remedy may be the command that is running.
+        """
+        path = self.path(EXTRACT)
+        if not path.exists():
+            return {}
+        try:
+            return _object(path)
+        except ValueError as error:
+            raise UserError(
+                f"{path} is damaged ({error}): remove it, and run `armorm {EXTRACT.command}` again"
+            ) from None
+
+    # Writing
+
+    def make_folder(self) -> None:
+        """Make the folder before long work rather than after it, so that a refusal costs nothing.
+
+        Raises:
+            UserError: a file is in its place.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise UserError(
+                f"{self.folder} cannot be a folder, for a file is in its place: move it, or give `runs` or `name` of"
+                " the recipe another value"
+            ) from None
+
+    def write(
+        self,
+        artefact: Artefact[Result],
+        result: Result,
+        *,
+        arrays: Arrays | None = None,
+        metadata: Mapping[str, str] | None = None,
+        rows: pl.DataFrame | None = None,
+    ) -> None:
+        """Write a result durably with its stamp, after the arrays or rows that belong to it."""
+        if arrays is not None:
+            assert artefact.data is not None
+            self._write_arrays(self.path(artefact.data), arrays, dict(metadata or {}))
+        if rows is not None:
+            assert artefact.data is not None
+            write_frame(self.path(artefact.data), rows)
+        self._forget()
+        added: dict[str, Any] = {"stamp": self.stamp(artefact)}
+        if artefact is not EXTRACT:
+            added["fingerprint"] = self.fingerprint
+        if artefact.data is not None:
+            added["data"] = self._digest(self.path(artefact.data))
+        write_text(self.path(artefact), to_json(plain(result) | added))
+        self._forget()
+
+    def write_extract(self, result: results.Extract, tables: Tables) -> None:
+        """Write the tables, then the result of `extract` with the stamps of both."""
+        tables.write(self.path(TABLES))
+        self._forget(result.fingerprint)
+        added = {
+            "stamp": self.stamp(EXTRACT),
+            "table_stamps": {table.file: self.stamp(table) for table in (EXAMPLES, PAIRS, SUITE_ROWS, SUITE_TEXTS)},
+        }
+        write_text(self.path(EXTRACT), to_json(plain(result) | added))
+        self._forget()
+
+    def write_arrays(self, artefact: Artefact[Any], arrays: Arrays) -> None:
+        """Write arrays that have no JSON file beside them; the stamp goes into their metadata."""
+        self._write_arrays(self.path(artefact), arrays, {"stamp": json.dumps(self.stamp(artefact))})
+        self._forget()
+
+    def remove(self, artefact: Artefact[Any]) -> None:
+        """Remove a result that the recipe no longer asks for."""
+        for file in (artefact.file, artefact.data):
+            if file is not None:
+                self.path(file).unlink(missing_ok=True)
+        self._forget()
+
+    # Parts
+
+    def _settings_of(self, artefact: Artefact[Any]) -> Iterator[tuple[str, Any]]:
+        dropped = [key[1:] for key in artefact.settings if key.startswith("-")]
+        for key in artefact.settings:
+            if key.startswith("-"):
+                continue
+            value: Any = self._settings
+            for part in key.split("."):
+                value = value[part]
+            names = {name.removeprefix(f"{key}.") for name in dropped}
+            yield key, {name: part for name, part in value.items() if name not in names} if names else value
+
+    def _recorded(self, artefact: Artefact[Any]) -> tuple[Stamp | None, str | None]:
+        """The stamp that a result was written with, and the digest of its data file."""
+        path = self.path(artefact)
+        if artefact.file.startswith(f"{TABLES}/"):
+            return _object(self.path(EXTRACT)).get("table_stamps", {}).get(artefact.file), None
+        if path.suffix == ".safetensors":
+            with safe_open(path, framework="numpy") as file:
+                stamp = (file.metadata() or {}).get("stamp")
+            return None if stamp is None else json.loads(stamp), None
+        values = _object(path)
+        return values.get("stamp"), values.get("data")
+
+    def _content(self, artefact: Artefact[Any]) -> str:
+        """Digest of what others take from a result; for `extract` that is the features."""
+        if artefact is EXTRACT:
+            return self._new_fingerprint or str(self.earlier_extract().get("fingerprint"))
+        return self._digest(self.path(artefact.data or artefact))
+
+    def _forget(self, new_fingerprint: str | None = None) -> None:
+        """Look at the files again, since one was written; `new_fingerprint` is to be written into extract.json."""
+        self._digests.clear()
+        self._problems.clear()
+        self._new_fingerprint = new_fingerprint
+        for name in ("extracted", "store"):
+            self.__dict__.pop(name, None)
+
+    def _digest(self, path: Path) -> str:
+        if path not in self._digests:
+            try:
+                with path.open("rb") as file:
+                    self._digests[path] = hashlib.file_digest(file, "sha256").hexdigest()[:32]
+            except FileNotFoundError:
+                return NONE
+        return self._digests[path]
+
+    def _matching(self, pattern: str) -> list[Path]:
+        return sorted(self.folder.glob(pattern)) if self.folder.is_dir() else []
+
+    def _parsed(self, artefact: Artefact[Result]) -> Result:
+        path = self.path(artefact)
+        try:
+            return TypeAdapter(artefact.result).validate_python(_object(path))
+        except (ValidationError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            if isinstance(error, ValidationError):
+                first = error.errors()[0]
+                reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+            raise UserError(
+                f"{path} is damaged or of another version ({reason}): run `armorm {artefact.command}` again"
+            ) from None
+
+    def _write_arrays(self, path: Path, arrays: Arrays, metadata: dict[str, str]) -> None:
+        with replacing(path) as file:
+            file.write(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
+
+
+def _object(path: Path) -> dict[str, Any]:
+    """A JSON object of a file.
+
+    Raises:
+        ValueError: the file does not hold one.
+    """
+    value = json.loads(path.read_text(encoding="utf-8"))
+    if not isinstance(value, dict):
+        raise ValueError("it does not hold a JSON object")
+    return value
