@@ -63,7 +63,7 @@ def ablate(recipe: Recipe, *, plots: bool, progress: Progress) -> dict[str, Any]
     if not available():
         log.warning("%s", ABSENT)
         return result | {"plots": []}
-    return result | {"plots": [str(path) for path in draw(result, recipe.folder / "plots")]}
+    return result | {"plots": [str(path) for path in draw(found, recipe.folder / "plots")]}
 
 
 def side_by_side(recipe: Recipe, heads: dict[str, Any]) -> HeadComparison:

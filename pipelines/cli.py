@@ -129,7 +129,11 @@ def train_gating(
     with reporting() as progress:
         result = run(settings, progress=progress)
     if plots:
-        plot_gating(result, settings.folder / "plots")
+        from gating.results import Gating
+        from pipelines.artefacts import typed
+
+        trained = typed(result, Gating, settings.folder / "gating.json", "train-gating")
+        plot_gating(trained, settings.folder / "plots")
     finish(result, as_json, lambda result: show_gating(result, settings))
 
 

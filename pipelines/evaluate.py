@@ -16,12 +16,7 @@ from evaluation.suites import SUITES
 from evaluation.suites.suite import Suite
 from extract.tables import SUITES as COLUMNS
 from extract.tables import read_table
-<<<<<<< HEAD
-=======
-from gating.collapse import summarise
 from gating.fitted_rules import FittedRules
-from gating.rules.rule import Responses
->>>>>>> refs/heads/gating
 from heads.kinds.fitted import PairwiseHeads
 from pipelines.artefacts import open_run, write_json
 from pipelines.fitted_model import read_fitted_rules
@@ -95,13 +90,8 @@ def evaluate_all(recipe: Recipe) -> dict[str, results.Suite]:
 
 def _evaluate(fitted: _Fitted, suite: Suite) -> results.Suite:
     started = time.monotonic()
-<<<<<<< HEAD
-    recipe, objectives = fitted.recipe, fitted.model.heads.objectives
-    judged, missing = with_features(fitted.store, fitted.rows_of(suite))
-=======
     recipe, objectives = fitted.recipe, fitted.model.parts.objectives
-    judged, missing = _with_features(fitted.store, fitted.rows_of(suite))
->>>>>>> refs/heads/gating
+    judged, missing = with_features(fitted.store, fitted.rows_of(suite))
     if judged.is_empty() and missing:
         raise UserError(
             f"none of the {len(missing)} rows of {suite.name} can be judged; the first, {missing[0].row!r}:"

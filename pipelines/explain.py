@@ -10,14 +10,6 @@ from export.results import Explanation
 from export.reward_config import RewardConfig
 from export.reward_model import RewardModel
 from extract.backbone import Backbone, find_backbone
-<<<<<<< HEAD
-from extract.engines.choice import choose_device
-from extract.engines.sequential import SequentialEngine
-from extract.packing import Request
-from extract.records import Message
-from extract.templating import ConversationEncoder, NotEncodableError
-=======
->>>>>>> refs/heads/gating
 from pipelines.artefacts import open_run
 from pipelines.fitted_model import read_fitted_rules
 from pipelines.recipe import Recipe

@@ -16,18 +16,10 @@ from export.results import ExportResult
 from export.reward_config import run_config
 from export.reward_model import RewardModel
 from export.weights import Weights
-<<<<<<< HEAD
-from extract.backbone import Backbone, find_backbone
-from extract.engines.choice import choose_device
-from extract.engines.sequential import SequentialEngine
-from extract.templating import ConversationEncoder
-from gating.settings import RESPONSE_TOKENS
-=======
 from extract.backbone import find_backbone
-from extract.engines import choose_device
+from extract.engines.choice import choose_device
 from gating.results import Gating
 from gating.rules import RULES
->>>>>>> refs/heads/gating
 from heads.objectives import Scale
 from heads.results import Heads
 from pipelines.artefacts import open_run, read_json

@@ -7,22 +7,34 @@ from collections.abc import Callable
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
+from typing import TypeVar
 
 import polars as pl
-from jinja2 import UndefinedError
 
 from cache import FeatureStore, UserError
 from cache.durable import write_text
 from evaluation import ablation_plots, gate_plots
 from evaluation.figures import ABSENT, available, styled, write
-from evaluation.report.inputs import File, ReportInputs
+from evaluation.report.inputs import ReportInputs, SkippedRow
 from evaluation.report.page import render
 from evaluation.results import Analysis, Ratings, Report, Suite
 from evaluation.suites import SUITES
+from extract.results import Extract
 from extract.tables import read_table
-from pipelines.artefacts import gating_inputs, heads_inputs, read_json, read_run, typed
+from gating.results import Gating
+from heads.results import Ablations, AlphaPaths, Heads, OtherHeads
+from pipelines.artefacts import (
+    gating_inputs,
+    heads_inputs,
+    other_heads_inputs,
+    read_json,
+    read_run,
+    typed,
+)
 from pipelines.recipe import Recipe
 from pipelines.scored_responses import read_scored
+
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
@@ -46,14 +58,8 @@ def report(recipe: Recipe, *, plots: bool = True) -> Report:
     if not available():
         log.warning("%s", ABSENT)
     run = read(recipe, plots=plots)
-    try:
-        html = render(run)
-        files = _draw(run, recipe.folder / "plots") if plots else []
-    except (KeyError, UndefinedError) as error:
-        raise UserError(
-            f"a file in {recipe.folder} lacks what the report shows ({error}), as one of another version would: run"
-            " fit-heads, train-gating, eval and ablate again"
-        ) from error
+    html = render(run)
+    files = _draw(run, recipe.folder / "plots") if plots else []
     path = recipe.folder / PAGE
     write_text(path, html)
     return Report(
@@ -71,28 +77,33 @@ def read(recipe: Recipe, *, plots: bool) -> ReportInputs:
     Raises:
         UserError: nothing was extracted yet, or a file is damaged.
     """
-    extract = read_run(recipe)
+    run = read_run(recipe)
     missing: dict[str, str] = {}
-    heads = _current(recipe, "heads", "fit-heads", heads_inputs, missing)
-    ratings = _current(recipe, "ratings", "analyse", heads_inputs, missing) if heads else {}
-    gating = _current(recipe, "gating", "train-gating", gating_inputs, missing) if heads else {}
-    ablations = _current(recipe, "ablations", "ablate", heads_inputs, missing) if heads else {}
+    heads = _current(recipe, "heads", "fit-heads", Heads, heads_inputs, missing)
+    ratings = _current(recipe, "ratings", "analyse", Ratings, heads_inputs, missing) if heads else None
+    gating = _current(recipe, "gating", "train-gating", Gating, gating_inputs, missing) if heads else None
+    other_heads = None
+    if recipe.other_heads.fit and gating:
+        other_heads = _current(recipe, "other_heads", "train-gating", OtherHeads, other_heads_inputs, {})
+    ablations = _current(recipe, "ablations", "ablate", Ablations, heads_inputs, missing) if heads else None
     if not heads:
         missing |= dict.fromkeys(("ratings", "gating", "ablations"), missing["heads"])
     suites = _suites(recipe, missing) if gating else {}
     if not gating:
         missing["suites"] = missing["gating"]
     scored = _scored(recipe, suites, missing)
+    extract = typed(run, Extract, recipe.folder / "extract.json", "extract")
     return ReportInputs(
         name=recipe.name,
         folder=str(recipe.folder),
         note=recipe.note,
         settings=recipe.model_dump(mode="json"),
-        fingerprints=_fingerprints(recipe, extract, heads, gating),
+        fingerprints=_fingerprints(recipe, run["fingerprint"], extract.revisions, heads=heads, gating=gating),
         extract=extract,
         heads=heads,
-        ratings=typed(ratings, Ratings, recipe.folder / "ratings.json", "analyse") if ratings else None,
+        ratings=ratings,
         gating=gating,
+        other_heads=other_heads,
         ablations=ablations,
         suites=suites,
         analyses=_analyses(recipe, suites),
@@ -104,17 +115,24 @@ def read(recipe: Recipe, *, plots: bool) -> ReportInputs:
     )
 
 
-def _current(recipe: Recipe, name: str, command: str, inputs: Callable[[Recipe], str], missing: dict[str, str]) -> File:
-    """A file of the run; empty, with its reason in `missing`, where it is not there or belongs to other rows."""
+def _current(
+    recipe: Recipe,
+    name: str,
+    command: str,
+    kind: type[Result],
+    inputs: Callable[[Recipe], str],
+    missing: dict[str, str],
+) -> Result | None:
+    """A file of the run; None, with its reason in `missing`, where it is not there or belongs to other rows."""
     path = recipe.folder / f"{name}.json"
     if not path.exists():
         missing[name] = f"There is no {path}: run `armorm {command}`."
-        return {}
+        return None
     found = read_json(path, command)
     if found.get("inputs") != inputs(recipe):
         missing[name] = f"{path} is of other rows or settings and is left out: run `armorm {command}` again."
-        return {}
-    return found
+        return None
+    return typed(found, kind, path, command)
 
 
 def _suites(recipe: Recipe, missing: dict[str, str]) -> dict[str, Suite]:
@@ -166,45 +184,43 @@ def _texts(recipe: Recipe, missing: dict[str, str]) -> pl.DataFrame | None:
         return None
 
 
-def _skipped(recipe: Recipe) -> tuple[File, ...]:
+def _skipped(recipe: Recipe) -> tuple[SkippedRow, ...]:
     path = recipe.folder / "skipped.jsonl"
     if not path.exists():
         return ()
     try:
         with path.open(encoding="utf-8") as lines:
-            return tuple(json.loads(line) for line in islice(lines, SKIPPED))
-    except ValueError as error:
+            found = [json.loads(line) for line in islice(lines, SKIPPED)]
+        return tuple(SkippedRow(line["dataset"], line["row"], line["reason"]) for line in found)
+    except (ValueError, KeyError) as error:
         raise UserError(f"{path} is damaged ({error}): run `armorm extract` again") from None
 
 
-def _fingerprints(recipe: Recipe, extract: File, heads: File, gating: File) -> dict[str, str]:
-    told = {"recipe": recipe.digest, "features": extract["fingerprint"]}
+def _fingerprints(
+    recipe: Recipe, features: str, revisions: dict[str, str], *, heads: Heads | None, gating: Gating | None
+) -> dict[str, str]:
+    digests = {"recipe": recipe.digest, "features": features}
     try:
-        fingerprint = FeatureStore.open(recipe.store.root, extract["fingerprint"]).fingerprint
+        fingerprint = FeatureStore.open(recipe.store.root, features).fingerprint
     except UserError as error:  # the page needs no feature
         log.info("the store's description is left out: %s", error)
     else:
-        told |= {f"features: {part.replace('_', ' ')}": str(value) for part, value in asdict(fingerprint).items()}
-    told |= {f"rows of {name}": commit for name, commit in extract.get("revisions", {}).items()}
-    return told | {
-        name: file["inputs"]
-        for name, file in (("what the heads are of", heads), ("what the gate is of", gating))
-        if file
-    }
+        digests |= {f"features: {part.replace('_', ' ')}": str(value) for part, value in asdict(fingerprint).items()}
+    digests |= {f"rows of {name}": commit for name, commit in revisions.items()}
+    if heads:
+        digests["inputs of the heads"] = heads_inputs(recipe)
+    if gating:
+        digests["inputs of the gate"] = gating_inputs(recipe)
+    return digests
 
 
 def _draw(run: ReportInputs, folder: Path) -> list[Path]:
-    """Every figure there is something to show in, as SVG and PNG."""
+    """Every figure that has something to show, as SVG and PNG."""
     files: list[Path] = []
     if run.heads:
-        path = {name: head["validation_path"] for name, head in run.heads["objectives"].items()}
+        paths = {name: head.validation_path for name, head in run.heads.objectives.items()}
         with styled():
-            drawn = ablation_plots.alphas(
-                {
-                    "baseline": run.heads["objectives"],
-                    "alphas": {"alphas": run.heads["alphas"], "validation_mse": path},
-                }
-            )
+            drawn = ablation_plots.alpha_paths(AlphaPaths(run.heads.alphas, paths), run.heads.objectives)
             files += write(drawn, folder, "validation") if drawn is not None else []
     if run.gating:
         files += gate_plots.plot_gating(run.gating, folder)

@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from cache import FeatureStore
 from cache.keys import unique_keys
 from cache.progress import Progress
+from evaluation.held_out import contradiction, held_out_accuracies
 from extract.tables import read_table
 from gating.fitted_rules import FittedRules
 from gating.inputs import gate_inputs, usable_pairs
@@ -24,7 +25,6 @@ from heads.stored import feature_differences
 from pipelines.artefacts import gating_inputs, open_run, write_arrays, write_json
 from pipelines.fit_other_heads import fit_other_heads
 from pipelines.fitted_model import Heads
-from pipelines.held_out import contradiction, held_out_accuracies
 from pipelines.recipe import Recipe
 
 log = logging.getLogger(__name__)

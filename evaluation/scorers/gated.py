@@ -1,8 +1,4 @@
-<<<<<<< HEAD:evaluation/scorers/gated.py
 """A reward model with a gate as a scorer of suites: an exported folder, or the published checkpoint."""
-=======
-"""A reward model in a folder as a scorer of suites: the published checkpoint or an export scores another run's rows."""
->>>>>>> refs/heads/gating:export/suite_scorer.py
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,11 +6,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-<<<<<<< HEAD:evaluation/scorers/gated.py
 from evaluation.scorers.conversations import reward_model_kind
-=======
 from export.not_scorable import NotScorableError
->>>>>>> refs/heads/gating:export/suite_scorer.py
 from export.reward_model import RewardModel
 from extract.templating import Encoded
 
@@ -22,21 +15,12 @@ BATCH = 256
 """Number of conversations scored at a time; progress is shown and stored after each."""
 
 
-<<<<<<< HEAD:evaluation/scorers/gated.py
 class GatedScorer:
     """Scores of a reward model with a gate, as `ConversationScorer` asks for them.
 
     Args:
         folder: an export of `armorm export`, or the published checkpoint.
         device: to score on.
-=======
-class SuiteScorer:
-    """Counterpart of `evaluation.scorers.sequence_classifier.SequenceClassifier` for models with a gate.
-
-    Args:
-        folder: a folder that `armorm export` wrote, or the published checkpoint's.
-        device: device to score on.
->>>>>>> refs/heads/gating:export/suite_scorer.py
 
     Raises:
         UserError: the folder is no reward model's, or damaged.
@@ -55,7 +39,6 @@ class SuiteScorer:
         except NotScorableError as reason:
             return str(reason)
         ids: list[int] = np.concatenate([encoded.prompt, encoded.responses[0]]).tolist()
-<<<<<<< HEAD:evaluation/scorers/gated.py
         self._encoded[tuple(ids)] = encoded  # the ids do not say where the prompt ends
         return ids
 
@@ -64,13 +47,6 @@ class SuiteScorer:
 
         Batches are the model's own: `batch_tokens` changes nothing.
         """
-=======
-        self._encoded[tuple(ids)] = encoded  # the ids alone do not say where the prompt ends
-        return ids
-
-    def scores(self, sequences: Sequence[list[int]], _batch_tokens: int) -> Iterator[tuple[list[int], list[float]]]:
-        """Score results of `encode`: yields positions in `sequences` and their scores, NaN where not finite."""
->>>>>>> refs/heads/gating:export/suite_scorer.py
         for start in range(0, len(sequences), BATCH):
             some = sequences[start : start + BATCH]
             results = self._model.score_encoded([self._encoded[tuple(ids)] for ids in some])
