@@ -13,10 +13,6 @@ if TYPE_CHECKING:
 TEMPORARY = ".partial"
 """Suffix of files being written; nothing ever reads them."""
 
-STAMP = "armorm.stamp"
-"""Key of a table's stamp in the metadata of its Parquet file."""
-
-
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Put this file's name on system errors that carry none, such as those of a failed write."""
@@ -55,19 +51,14 @@ def write_text(path: Path, text: str) -> None:
         file.write(text.encode())
 
 
-def write_frame(path: Path, frame: "pl.DataFrame", stamp: str | None = None) -> None:
+def write_frame(path: Path, frame: "pl.DataFrame") -> None:
     """Write a table as Parquet in place of `path`, durably.
-
-    Args:
-        path: the file.
-        frame: the table.
-        stamp: what the file's metadata says under `STAMP`; `extract.tables.read_stamp` reads it.
 
     Raises:
         OSError: the file cannot be written; it names the file.
     """
     parquet = BytesIO()  # through memory: polars reports a full disk as a bug in Parquet, without the file's name
-    frame.write_parquet(parquet, metadata=None if stamp is None else {STAMP: stamp})
+    frame.write_parquet(parquet)
     with replacing(path) as file:
         file.write(parquet.getbuffer())
 

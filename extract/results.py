@@ -52,6 +52,8 @@ class Extract:
     engine: EngineName
     worker: str
     """'1/1', or the number of this worker and how many there are. Only '1/1' writes tables and `extract.json`."""
+    fingerprint: str
+    """Digest that names the features."""
     store: str
     """Folder of the feature store."""
     limit: int | None

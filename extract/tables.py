@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from cache import UserError
-from cache.durable import STAMP, write_frame
+from cache.durable import write_frame
 
 EXAMPLES = {
     "dataset": pl.String,
@@ -51,6 +51,13 @@ A skipped row is one line with null keys and the reason in `missing`. `metadata`
 suite's scoring needs besides, such as the row's language.
 """
 
+KEY_COLUMNS = {
+    "examples": ("prompt_key", "response_key"),
+    "pairs": ("prompt_key", "chosen_key", "rejected_key"),
+    "suites": ("prompt_key", "response_key"),
+}
+"""Table -> its columns of keys. In `suites` the data set is called suite."""
+
 SUITE_TEXTS = {
     "suite": pl.String,
     "subset": pl.String,
@@ -75,42 +82,28 @@ class Tables:
     suites: pl.DataFrame
     suite_texts: pl.DataFrame
 
-    def write(self, folder: Path, stamps: Mapping[str, str] | None = None) -> None:
-        """Write the tables as Parquet files, each durably in place of the old one.
-
-        Args:
-            folder: where `<table>.parquet` goes.
-            stamps: table -> stamp for its file's metadata, which `read_stamp` reads; a table without one gets none.
-        """
+    def write(self, folder: Path) -> None:
+        """Write the tables as Parquet files, each durably in place of the old one."""
         for name in ("examples", "pairs", "suites", "suite_texts"):
-            write_frame(folder / f"{name}.parquet", getattr(self, name), (stamps or {}).get(name))
+            write_frame(folder / f"{name}.parquet", getattr(self, name))
 
 
-def read_stamp(path: Path) -> str | None:
-    """The stamp in a Parquet file's metadata, read without the table.
-
-    Returns:
-        The stamp; None if the file has none, is missing or damaged.
-    """
-    try:
-        return pl.read_parquet_metadata(path).get(STAMP)
-    except (pl.exceptions.PolarsError, OSError):
-        return None
-
-
-def read_table(folder: Path, name: str) -> pl.DataFrame:
+def read_table(path: Path, command: str = "extract") -> pl.DataFrame:
     """One table of a run.
+
+    Args:
+        path: the Parquet file.
+        command: `armorm <command>` writes it.
 
     Raises:
         UserError: the file is missing, or not Parquet.
     """
-    path = folder / f"{name}.parquet"
     if not path.exists():
-        raise UserError(f"there is no {path}: run `armorm extract` first")
+        raise UserError(f"there is no {path}: run `armorm {command}` first")
     try:
         return pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"{path} cannot be read ({error}): run `armorm extract` again") from None
+        raise UserError(f"{path} cannot be read ({error}): run `armorm {command}` again") from None
 
 
 def frame(rows: Sequence[Sequence[Any]], schema: dict[str, Any]) -> pl.DataFrame:

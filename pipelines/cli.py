@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
-import click
 import typer
 
 from cache import UserError
@@ -31,6 +30,13 @@ app.add_typer(model_app)
 ALL = "all"
 
 
+def engine_name(value: str) -> str:
+    """A name in the table of engines."""
+    if value not in ENGINES:
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, ENGINES))}.")
+    return value
+
+
 @app.command(epilog="Example: armorm demo-corpus --out data/demo")
 def demo_corpus(
     out: Annotated[Path, typer.Option(help="Folder to write; made if it is not there.")] = Path("data/demo"),
@@ -53,7 +59,8 @@ def extract(
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Raw rows to read of each data set.")] = None,
     engine: Annotated[
-        str | None, typer.Option(click_type=click.Choice(list(ENGINES)), help="In place of the recipe's.")
+        str | None,
+        typer.Option(parser=engine_name, metavar=f"[{'|'.join(ENGINES)}]", help="In place of the recipe's."),
     ] = None,
     worker: Annotated[
         str,

@@ -124,7 +124,7 @@ def test_the_texts_of_a_suite_stand_in_a_table_that_joins_its_rows(
     again = {**row, "chosen": "four"}  # the same id twice: the rows are told apart in both tables
     tables = run(encoder, dataset(tmp_path, "reward_bench", [row, again, {**row, "id": 2, "chosen": ""}])).tables
     tables.write(tmp_path / "tables")
-    texts = read_table(tmp_path / "tables", "suite_texts")
+    texts = read_table(tmp_path / "tables" / "suite_texts.parquet")
     assert texts["response"].to_list() == ["4", "5 \U0001f600\x00<b>", "four", "5 \U0001f600\x00<b>"]
     assert texts["prompt"].to_list() == [[{"role": "user", "content": "Add 2 and 2."}]] * 4
     identity = ["suite", "subset", "row", "chosen", "place"]
