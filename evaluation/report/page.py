@@ -11,7 +11,7 @@ from evaluation.figures import inline, styled
 from evaluation.report.account import flat, steps
 from evaluation.report.examples import pick
 from evaluation.report.filters import FILTERS, UNDEFINED
-from evaluation.report.head_tables import ablated, penalties, shares
+from evaluation.report.head_tables import ablated, fractions, penalties
 from evaluation.report.inputs import ReportInputs
 from evaluation.report.suite_tables import coefficients, suite_tables
 from evaluation.report.summary import sentence, tiles
@@ -73,7 +73,7 @@ def _context(run: ReportInputs) -> dict[str, Any]:
         "examples_of": first.title if first else "",
         "texts": run.texts is not None,
         "penalties": penalties(run),
-        "shares": shares(run),
+        "fractions": fractions(run),
         "ablated": list(ablated(run)),
         "figures": _figures(run),
         "steps": list(steps(run)),
@@ -88,7 +88,7 @@ def _figures(run: ReportInputs) -> dict[str, Markup]:
         return {}
     drawn: dict[str, tuple[Any, str]] = {}
     with styled():
-        if run.gating.get("metrics"):
+        if run.gating and run.gating.metrics:
             title = "The gate's loss by step, on training batches and on held-out pairs; numbers in the table below."
             drawn["training"] = (gate_plots.training(run.gating), title)
         if run.ablations:

@@ -31,15 +31,15 @@ def sentence(run: ReportInputs) -> str:
             + (f", {' and '.join(beside)}" if beside else "")
         )
     if run.gating:
-        gate = run.gating["rules"]["gate"]
+        judged = run.gating.rules["gate"]
         parts.append(
-            f"of {count(run.gating['validation_pairs'])} held-out preferences it judges"
-            f" {percent(gate['accuracy'])}\u00a0% right{_interval(gate['low'], gate['high'])}"
+            f"of {count(run.gating.validation_pairs)} held-out preferences it judges"
+            f" {percent(judged.accuracy)}\u00a0% right{_interval(judged.low, judged.high)}"
         )
     elif run.heads:
         parts.append(f"{len(run.objectives)} heads are fitted; there is no gate yet")
     else:
-        parts.append(f"the features of {count(run.extract['rows'])} rows are there; nothing is fitted yet")
+        parts.append(f"the features of {count(run.extract.rows)} rows are there; nothing is fitted yet")
     whole = "; ".join(parts)
     return f"{whole[0].upper()}{whole[1:]}."
 
@@ -52,18 +52,16 @@ def tiles(run: ReportInputs) -> list[Tile]:
         beside = f"equal weights {percent(uniform.score)}" if uniform else ""
         made.append(Tile(suite.title, percent(suite.rules["gate"].score), beside))
     if run.gating:
-        rules = run.gating["rules"]
-        beside = f"equal weights {percent(rules['uniform']['accuracy'])} %"
-        made.append(Tile("held-out pairs judged right", f"{percent(rules['gate']['accuracy'])} %", beside))
-    heads = [head["pearson"] for head in run.heads.get("objectives", {}).values() if head["pearson"] is not None]
-    if heads:
-        middle = sorted(heads)[len(heads) // 2]
-        made.append(
-            Tile(
-                "Pearson of the heads, median", number(middle, 2), f"{number(min(heads), 2)} to {number(max(heads), 2)}"
-            )
-        )
-    made.append(Tile("rows read", count(run.extract["rows"]), f"{count(run.extract['skipped'])} skipped"))
+        rules = run.gating.rules
+        beside = f"equal weights {percent(rules['uniform'].accuracy)} %"
+        made.append(Tile("held-out pairs judged right", f"{percent(rules['gate'].accuracy)} %", beside))
+    heads = run.heads.objectives.values() if run.heads else ()
+    correlations = sorted(head.pearson for head in heads if head.pearson is not None)
+    if correlations:
+        middle = number(correlations[len(correlations) // 2], 2)
+        ends = f"{number(correlations[0], 2)} to {number(correlations[-1], 2)}"
+        made.append(Tile("Pearson of the heads, median", middle, ends))
+    made.append(Tile("rows read", count(run.extract.rows), f"{count(run.extract.skipped)} skipped"))
     return made
 
 

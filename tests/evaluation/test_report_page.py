@@ -107,13 +107,12 @@ def test_the_same_run_gives_the_same_page() -> None:
 )
 def test_what_is_missing_is_said_in_its_place(lacking: str, section: str) -> None:
     sentence = f"There is no {lacking}: run the command."
-    empty = {} if lacking == "ablations" else None
-    assert sentence in render(made_up(**{lacking: empty, "missing": {section: sentence}}))
+    assert sentence in render(made_up(**{lacking: None, "missing": {section: sentence}}))
 
 
 def test_a_run_without_a_gate_shows_its_heads() -> None:
     missing = {name: f"No {name}." for name in ("gating", "suites", "examples")}
-    page = render(made_up(gating={}, suites={}, scored=None, texts=None, missing=missing))
+    page = render(made_up(gating=None, suites={}, scored=None, texts=None, missing=missing))
     for sentence in missing.values():
         assert sentence in page
     assert "there is no gate yet" in page
@@ -122,7 +121,7 @@ def test_a_run_without_a_gate_shows_its_heads() -> None:
 def test_a_run_of_which_nothing_but_features_is_there_still_has_a_page() -> None:
     names = ("heads", "gating", "ablations", "suites", "examples")
     missing = {name: f"No {name}." for name in names}
-    page = render(made_up(heads={}, gating={}, ablations={}, suites={}, scored=None, texts=None, missing=missing))
+    page = render(made_up(heads=None, gating=None, ablations=None, suites={}, scored=None, texts=None, missing=missing))
     for name in names:
         assert f"No {name}." in page
     assert "nothing is fitted yet" in page

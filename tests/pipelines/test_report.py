@@ -104,7 +104,9 @@ def test_a_damaged_file_is_named_in_one_sentence(folder: Path, recipe: Recipe) -
     assert "Traceback" not in done.stderr
     del whole["gate_by_dataset"]
     path.write_text(json.dumps(whole))
-    with pytest.raises(UserError, match=r"'dict object' has no attribute 'gate_by_dataset'.*run fit-heads"):
+    with pytest.raises(
+        UserError, match=r"gating\.json is of another version \(gate_by_dataset: .*run `armorm train-gating` again"
+    ):
         report(recipe, plots=False)
     assert not (folder / "runs" / "demo" / "report.html").exists()
 
