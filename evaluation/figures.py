@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 from cache.durable import replacing
 from evaluation.visible import visible
 
-ABSENT = "no plots were drawn, since matplotlib is not installed: pip install -e '.[plots]'"
+NOT_INSTALLED = "no plots were drawn, since matplotlib is not installed: pip install -e '.[plots]'"
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#c05621", "#8a97a6"
 """Blue for what is looked at, orange for a second quantity, grey for what it is compared with; told apart by readers
