@@ -68,8 +68,8 @@ def best_of_n(scored: pl.DataFrame, seed: int = 0) -> list[BestOf]:
 def selects_correct(scores: NDArray[np.float64], correct: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Probability that the highest score of a random subset of k = 1..n is a correct response's.
 
-    Equal scores are selected with equal probability. The response in place i of n (from 0, the highest score first) is the best of
-    comb(n - 1 - i, k - 1) of the comb(n, k) subsets.
+    Equal scores are selected with equal probability. The response in place i of n (from 0, the highest score first)
+    is the best of comb(n - 1 - i, k - 1) of the comb(n, k) subsets.
 
     Args:
         scores: (rows, n); a row with a NaN has a curve of NaN.

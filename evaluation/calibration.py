@@ -1,8 +1,8 @@
 """Calibration of score gaps as probabilities.
 
 Under the Bradley-Terry model, a response that scores higher by g is preferred with probability sigmoid(g / T);
-T is 1 for scores that were trained with this model. Guo et al. 2017 (arXiv 1706.04599): reliability bins, expected calibration error,
-and a temperature fitted on held-out data.
+T is 1 for scores that were trained with this model. Reliability bins, the expected calibration error and a
+temperature fitted on held-out data are those of Guo et al. 2017 (arXiv 1706.04599).
 
 The order of a pair has no meaning, so the probability is that of the response which the rule prefers, 0.5 to 1, and
 the outcome is whether that response is the chosen one. A tie has probability 0.5 and is half right.
@@ -43,7 +43,7 @@ class Calibration:
     temperature: float
     pairs: int
     expected_error: Estimate
-    """Expected calibration error: mean distance between confidence and accuracy of the bins, weighted by their pairs."""
+    """Mean distance between confidence and accuracy of the bins, weighted by their pairs."""
     brier: Estimate
     """Mean squared distance of the chosen response's probability from 1; 0.25 for probabilities of 0.5."""
     log_loss: Estimate

@@ -94,9 +94,8 @@ def resampled(units: Units, resamples: int = RESAMPLES, seed: int = 0) -> Totals
             draws = slice(start, min(start + at_once, resamples))
             times = _multiplicities(random, draws.stop - start, clusters)  # (draws, clusters)
             for (subset, _), (occurring, summed) in zip(parts, lines, strict=True):
-                drawn = (
-                    times if len(occurring) == clusters else times[:, occurring]
-                ) @ summed  # (draws, cells * rules + cells)
+                multiplicities = times if len(occurring) == clusters else times[:, occurring]
+                drawn = multiplicities @ summed  # (draws, cells * rules + cells)
                 sums[draws, subset] += drawn[:, : cells * rules].reshape(-1, cells, rules)
                 counts[draws, subset, :, 0] += drawn[:, cells * rules :]
     return Totals(units.subsets, sums, counts)

@@ -1,4 +1,4 @@
-"""Reward models as scorers of suites: every distinct conversation is encoded and scored once, and its score is stored."""
+"""Reward models as scorers of suites: each distinct conversation is scored once, and its score is stored."""
 
 import logging
 import time
