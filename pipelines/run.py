@@ -163,6 +163,7 @@ class Run:
         self._settings = recipe.model_dump(mode="json")
         self._digests: dict[Path, str] = {}
         self._problems: dict[str, str | None] = {}
+        self._results: dict[str, Any] = {}
         self._new_fingerprint: str | None = None
 
     def path(self, file: str | Artefact[Any]) -> Path:
@@ -209,18 +210,18 @@ class Run:
             return f"{path} is out of date ({', '.join(dict.fromkeys(changed))} changed): {again}"
         if artefact.data is not None and data != self._digest(self.path(artefact.data)):
             return f"{self.path(artefact.data)} is damaged, or not the one that {path} describes: {again}"
+        if path.suffix == ".json" and artefact.result is not object:
+            try:
+                self._parsed(artefact)
+            except ValidationError as error:
+                first = error.errors()[0]
+                where = ".".join(map(str, first["loc"]))
+                return f"{path} is damaged or of another version ({where}: {first['msg']}): {again}"
         return None
 
-    def current(self, artefact: Artefact[Result], reasons: dict[str, str]) -> Result | None:
-        """A result if it is current; else None, with one sentence in `reasons` under the file's name.
-
-        Raises:
-            UserError: it is current by its stamp, and its content is not what this version writes.
-        """
-        if (problem := self.problem(artefact)) is None:
-            return self._parsed(artefact)
-        reasons[artefact.file] = problem
-        return None
+    def current(self, artefact: Artefact[Result]) -> Result | None:
+        """A result, or None where `problem` has a sentence about it."""
+        return None if self.problem(artefact) is not None else self._parsed(artefact)
 
     def read(self, artefact: Artefact[Result]) -> Result:
         """A result, which must be current.
@@ -263,24 +264,21 @@ class Run:
         found = {}
         for name in SUITES:
             if self.path(suite(name)).exists():
-                reasons: dict[str, str] = {}
-                result = self.current(suite(name), reasons)
-                if result is not None:
-                    found[name] = result
-                for reason in reasons.values():
-                    explain(reason)
+                if (problem := self.problem(suite(name))) is None:
+                    found[name] = self._parsed(suite(name))
+                else:
+                    explain(problem)
         return found
 
     def scorers(self, suite_name: str) -> list[SuiteScores]:
         """Scores of other models for a suite, by name; what is not current is named in the log."""
         found = []
         for path in self._matching(f"{SCORERS}/{suite_name}/*.json"):
-            reasons: dict[str, str] = {}
-            about = self.current(scorer(suite_name, path.stem), reasons)
-            if about is not None:
-                found.append(SuiteScores(about, self.table(scorer(suite_name, path.stem))))
-            for reason in reasons.values():
-                log.warning("%s", reason)
+            scores = scorer(suite_name, path.stem)
+            if (problem := self.problem(scores)) is None:
+                found.append(SuiteScores(self._parsed(scores), self.table(scores)))
+            else:
+                log.warning("%s", problem)
         return found
 
     @cached_property
@@ -392,7 +390,7 @@ class Run:
             value: Any = self._settings
             for part in key.split("."):
                 value = value[part]
-            names = {name.removeprefix(f"{key}.") for name in dropped}
+            names = {name.removeprefix(f"{key}.") for name in dropped if name.startswith(f"{key}.")}
             yield key, {name: part for name, part in value.items() if name not in names} if names else value
 
     def _recorded(self, artefact: Artefact[Any]) -> tuple[Stamp | None, str | None]:
@@ -417,6 +415,7 @@ class Run:
         """Look at the files again, since one was written; `new_fingerprint` is to be written into extract.json."""
         self._digests.clear()
         self._problems.clear()
+        self._results.clear()
         self._new_fingerprint = new_fingerprint
         for name in ("extracted", "store"):
             self.__dict__.pop(name, None)
@@ -434,17 +433,10 @@ class Run:
         return sorted(self.folder.glob(pattern)) if self.folder.is_dir() else []
 
     def _parsed(self, artefact: Artefact[Result]) -> Result:
-        path = self.path(artefact)
-        try:
-            return TypeAdapter(artefact.result).validate_python(_object(path))
-        except (ValidationError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            if isinstance(error, ValidationError):
-                first = error.errors()[0]
-                reason = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-            raise UserError(
-                f"{path} is damaged or of another version ({reason}): run `armorm {artefact.command}` again"
-            ) from None
+        if artefact.file not in self._results:
+            self._results[artefact.file] = TypeAdapter(artefact.result).validate_python(_object(self.path(artefact)))
+        result: Result = self._results[artefact.file]
+        return result
 
     def _write_arrays(self, path: Path, arrays: Arrays, metadata: dict[str, str]) -> None:
         with replacing(path) as file:

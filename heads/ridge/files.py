@@ -5,6 +5,7 @@ the new ones. Groups are read when they are needed.
 """
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -34,18 +35,18 @@ class SavedStatistics:
 
     statistics: GramStatistics
     origin: Origin
-    stamp: str
-    """The caller's stamp, by which it knows whether the file is current."""
+    stamp: Mapping[str, str]
+    """Input of the statistics -> digest; the caller compares it to see whether they are current."""
 
 
-def save_statistics(folder: Path, statistics: GramStatistics, origin: Origin, stamp: str) -> None:
+def save_statistics(folder: Path, statistics: GramStatistics, origin: Origin, stamp: Mapping[str, str]) -> None:
     """Write statistics into a folder, in place of those that are there.
 
     Args:
         folder: receives `statistics.json` and `statistics/`.
         statistics: to be saved; their groups release their memory.
         origin: what the statistics were made of.
-        stamp: any text that the caller wants back from `load_statistics`.
+        stamp: input of the statistics -> digest, which `load_statistics` returns.
     """
     statistics.flush()
     files = {}
@@ -56,7 +57,7 @@ def save_statistics(folder: Path, statistics: GramStatistics, origin: Origin, st
         files[name] = {"key": [*key[:3], list(key.pattern)], "n": group.n, "arrays": stored.about}
     index = {
         "version": VERSION,
-        "stamp": stamp,
+        "stamp": dict(stamp),
         "objectives": statistics.objectives,
         "layers": statistics.layers,
         "layout": asdict(statistics.layout),

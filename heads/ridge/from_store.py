@@ -45,7 +45,7 @@ def update_statistics(
     scales: Scales,
     settings: HeadSettings,
     store: FeatureStore,
-    stamp: str,
+    stamp: Mapping[str, str],
     progress: Progress = silent,
 ) -> UpdatedStatistics:
     """Statistics of all rated rows, saved in `folder`; reads the features of changed data sets only.

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -73,14 +73,15 @@ def ablate(run: "Run", progress: "Progress") -> "Ablations":
 def side_by_side(run: "Run", heads: "Heads") -> "HeadComparison":
     """Kinds of heads side by side, from current results of other commands; what is not current is named in the log."""
     from heads.results import HeadComparison, RatingMetrics
-    from pipelines.run import GATING, OTHER_HEADS, suite
+    from pipelines.run import GATING, OTHER_HEADS, Artefact, suite
 
-    reasons: dict[str, str] = {}
-    gating = run.current(GATING, reasons)
-    other = run.current(OTHER_HEADS, reasons) if run.recipe.other_heads.fit else None
-    judged = run.current(suite("rewardbench"), reasons)
-    for reason in dict.fromkeys(reasons.values()):
-        log.info("heads side by side: %s", reason)
+    wanted: list[Artefact[Any]] = [GATING, suite("rewardbench")]
+    if run.recipe.other_heads.fit:
+        wanted.append(OTHER_HEADS)
+    for problem in dict.fromkeys(run.problem(artefact) for artefact in wanted):
+        if problem is not None:
+            log.info("heads side by side: %s", problem)
+    gating, other, judged = run.current(GATING), run.current(OTHER_HEADS), run.current(suite("rewardbench"))
     pairs: dict[str, float] = {}
     ratings = {
         "ridge": {name: RatingMetrics(head.validation_mse, head.pearson) for name, head in heads.objectives.items()}
@@ -102,11 +103,11 @@ def side_by_side(run: "Run", heads: "Heads") -> "HeadComparison":
 def draw(result: "Ablations", run: "Run") -> list[str]:
     """Draw the figures, if matplotlib is installed; their files."""
     from evaluation.ablation_plots import draw
-    from evaluation.figures import MISSING, available
+    from evaluation.figures import NOT_INSTALLED, available
     from pipelines.run import PLOTS
 
     if not available():
-        log.warning("%s", MISSING)
+        log.warning("%s", NOT_INSTALLED)
         return []
     return [str(path) for path in draw(result, run.path(PLOTS))]
 

@@ -69,7 +69,7 @@ def temperatures(run: "Run") -> dict[str, float | None]:
     from pipelines.run import GATING, OTHER_HEADS
 
     found = {name: rule.score_temperature for name, rule in run.read(GATING).rules.items()}
-    heads = run.current(OTHER_HEADS, {})
+    heads = run.current(OTHER_HEADS)
     return found | ({name: head.score_temperature for name, head in heads.pairwise.items()} if heads else {})
 
 

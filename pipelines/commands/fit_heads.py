@@ -1,6 +1,5 @@
 """`armorm fit-heads`: one pass over the stored features, then every head and alpha from its sums."""
 
-import json
 import logging
 import resource
 import time
@@ -48,7 +47,7 @@ def fit_heads(run: "Run", progress: "Progress") -> "Heads":
     recipe = run.recipe
     examples = run.table(EXAMPLES)
     store = run.store
-    stamp = json.dumps(run.stamp(STATISTICS))
+    stamp = run.stamp(STATISTICS)
     updated = update_statistics(
         run.folder, examples, recipe.objectives, recipe.scales, recipe.heads, store, stamp, progress
     )

@@ -6,7 +6,7 @@ import time
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
@@ -14,9 +14,11 @@ from cache import FeatureStore, UserError
 from pipelines.terminal import JsonOption, RecipeOption, console, finish, open_run
 
 if TYPE_CHECKING:
-    from evaluation.report.inputs import ReportInputs
+    from evaluation.report.inputs import ReportInputs, SkippedRow
     from evaluation.results import Report
     from pipelines.run import Run
+
+Result = TypeVar("Result")
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +47,14 @@ def report(run: "Run", *, plots: bool = True) -> "Report":
         UserError: nothing was extracted yet.
     """
     from cache.durable import write_text
-    from evaluation.figures import MISSING, available
+    from evaluation.figures import NOT_INSTALLED, available
     from evaluation.report.page import render
     from evaluation.results import Report
     from pipelines.run import PAGE, PLOTS
 
     started = time.monotonic()
     if not available():
-        log.warning("%s", MISSING)
+        log.warning("%s", NOT_INSTALLED)
     plots = plots and available()
     inputs = gather(run, plots=plots)
     page = run.path(PAGE)
@@ -74,23 +76,31 @@ def gather(run: "Run", *, plots: bool) -> "ReportInputs":
         UserError: nothing was extracted yet.
     """
     from evaluation.report.inputs import ReportInputs
-    from pipelines.run import ABLATIONS, GATING, HEADS, RATINGS, SUITE_TEXTS, analysis, suite
+    from pipelines.run import ABLATIONS, GATING, HEADS, OTHER_HEADS, RATINGS, SUITE_TEXTS, Artefact, analysis, suite
+
+    missing: dict[str, str] = {}
+
+    def current(part: str, artefact: Artefact[Result]) -> Result | None:
+        if (problem := run.problem(artefact)) is not None:
+            missing[part] = _sentence(problem)
+        return run.current(artefact)
 
     extract = run.extracted
-    missing: dict[str, str] = {}
-    heads, gating = run.current(HEADS, missing), run.current(GATING, missing)
-    ratings, ablations = run.current(RATINGS, missing), run.current(ABLATIONS, missing)
+    heads, gating = current("heads", HEADS), current("gating", GATING)
+    ratings, ablations = current("ratings", RATINGS), current("ablations", ABLATIONS)
+    other_heads = current("other_heads", OTHER_HEADS) if run.recipe.other_heads.fit else None
     stale: list[str] = []
     suites = run.current_suites(stale.append)
-    if stale:
-        missing["stale"] = " ".join(stale)
-    elif not suites:
-        missing["suites"] = missing.get(GATING.file, "No suite was judged: run `armorm eval`.")
+    reasons = " ".join(dict.fromkeys(map(_sentence, stale)))
+    if not suites:
+        missing["suites"] = reasons or missing.get("gating") or "No suite was judged: run `armorm eval`."
+        missing["examples"] = missing["suites"]
+    elif stale:
+        missing["stale"] = reasons
+    analyses = {name: current(f"{name}.analysis", analysis(name)) for name in suites}
     scored = run.table(suite(next(iter(suites)))) if suites else None
-    found = {name: run.current(analysis(name), missing) for name in suites}
-    texts = run.problem(SUITE_TEXTS)
-    if texts is not None:
-        missing["texts"] = f"Prompts and responses cannot be shown: {texts}."
+    if scored is not None and (problem := run.problem(SUITE_TEXTS)) is not None:
+        missing["texts"] = f"Prompts and responses cannot be shown. {_sentence(problem)}"
     return ReportInputs(
         name=run.recipe.name,
         folder=str(run.folder),
@@ -103,17 +113,23 @@ def gather(run: "Run", *, plots: bool) -> "ReportInputs":
         gating=gating,
         ablations=ablations,
         suites=suites,
-        analyses={name: one for name, one in found.items() if one is not None},
+        other_heads=other_heads,
+        analyses={name: one for name, one in analyses.items() if one is not None},
         scored=scored,
-        texts=run.table(SUITE_TEXTS) if scored is not None and texts is None else None,
+        texts=run.table(SUITE_TEXTS) if scored is not None and "texts" not in missing else None,
         skipped=_skipped(run),
         missing=missing,
         plots=plots,
     )
 
 
-def _skipped(run: "Run") -> tuple[dict[str, Any], ...]:
+def _sentence(problem: str) -> str:
+    return f"{problem[:1].upper()}{problem[1:]}."
+
+
+def _skipped(run: "Run") -> "tuple[SkippedRow, ...]":
     """The first rows that extraction skipped."""
+    from evaluation.report.inputs import SkippedRow
     from pipelines.run import SKIPPED
 
     path = run.path(SKIPPED)
@@ -121,8 +137,8 @@ def _skipped(run: "Run") -> tuple[dict[str, Any], ...]:
         return ()
     try:
         with path.open(encoding="utf-8") as lines:
-            return tuple(json.loads(line) for line in islice(lines, SKIPPED_ROWS))
-    except ValueError as error:
+            return tuple(SkippedRow(**json.loads(line)) for line in islice(lines, SKIPPED_ROWS))
+    except (ValueError, TypeError) as error:
         raise UserError(f"{path} is damaged ({error}): run `armorm extract` again") from None
 
 
@@ -141,11 +157,18 @@ def _draw(inputs: "ReportInputs", folder: Path) -> list[Path]:
     """Draw every figure that there is something to show in, as SVG and PNG."""
     from evaluation import ablation_plots, gate_plots
     from evaluation.figures import styled, write
+    from heads.results import AlphaPaths
 
     files: list[Path] = []
     if inputs.heads is not None:
         with styled():
-            drawn = ablation_plots.alpha_paths(inputs.heads)
+            drawn = ablation_plots.alpha_paths(
+                AlphaPaths(
+                    inputs.heads.alphas,
+                    {name: head.validation_path for name, head in inputs.heads.objectives.items()},
+                ),
+                inputs.heads.objectives,
+            )
             files += write(drawn, folder, "validation") if drawn is not None else []
     if inputs.gating is not None:
         files += gate_plots.plot_gating(inputs.gating, folder)

@@ -11,6 +11,7 @@ from heads.ridge.statistics import GramStatistics
 from heads.ridge.stored_arrays import StatisticsDamageError
 from heads.ridge.subset import GroupKey, Scope
 
+STAMP = {"examples": "abc"}
 ORIGIN = Origin("f", {"small/train": "0123456789abcdef", "large/train": "a", "large/validation": "b"})
 BOTH = Scope(("train", "validation"))
 
@@ -31,9 +32,9 @@ def made(width: int = 24) -> GramStatistics:
 
 def test_statistics_come_back_as_they_were(tmp_path: Path) -> None:
     statistics = made()
-    save_statistics(tmp_path, statistics, ORIGIN, "stamp")
+    save_statistics(tmp_path, statistics, ORIGIN, STAMP)
     saved = load_statistics(tmp_path)
-    assert (saved.origin, saved.stamp) == (ORIGIN, "stamp")
+    assert (saved.origin, saved.stamp) == (ORIGIN, STAMP)
     again = saved.statistics
     assert again.groups.keys() == statistics.groups.keys()
     assert (again.objectives, again.layout, again.layers) == (statistics.objectives, statistics.layout, 1)
@@ -49,7 +50,7 @@ def test_statistics_come_back_as_they_were(tmp_path: Path) -> None:
 
 
 def test_saved_statistics_take_no_memory_until_they_are_needed(tmp_path: Path) -> None:
-    save_statistics(tmp_path, made(), ORIGIN, "stamp")
+    save_statistics(tmp_path, made(), ORIGIN, STAMP)
     again = load_statistics(tmp_path).statistics
     assert sum(group.bytes for group in again.groups.values()) == 0
 
@@ -57,24 +58,24 @@ def test_saved_statistics_take_no_memory_until_they_are_needed(tmp_path: Path) -
 def test_rows_can_be_added_to_statistics_that_were_read_back(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     more, targets = rng.standard_normal((300, 24)).astype(np.float16).astype(np.float32), rng.random((300, 2))
-    save_statistics(tmp_path, made(), ORIGIN, "stamp")
+    save_statistics(tmp_path, made(), ORIGIN, STAMP)
     again = load_statistics(tmp_path).statistics
     whole = made()
     for statistics in (again, whole):
         statistics.add("small", "train", more, targets)
     assert again.subset(0).n == whole.subset(0).n
     np.testing.assert_allclose(again.subset(0).xx(), whole.subset(0).xx(), rtol=1e-12, atol=1e-9)
-    save_statistics(tmp_path, again, ORIGIN, "stamp")
+    save_statistics(tmp_path, again, ORIGIN, STAMP)
     assert load_statistics(tmp_path).statistics.subset(0).n == whole.subset(0).n
 
 
 def test_files_that_the_index_no_longer_names_are_taken_away(tmp_path: Path) -> None:
     statistics = made()
-    save_statistics(tmp_path, statistics, ORIGIN, "stamp")
+    save_statistics(tmp_path, statistics, ORIGIN, STAMP)
     before = {path.name for path in (tmp_path / FOLDER).iterdir()}
     assert len(before) == len(statistics.groups)
     statistics.groups = {key: group for key, group in statistics.groups.items() if key.dataset == "small"}
-    save_statistics(tmp_path, statistics, Origin("f", {"small/train": "0123456789abcdef"}), "stamp")
+    save_statistics(tmp_path, statistics, Origin("f", {"small/train": "0123456789abcdef"}), STAMP)
     assert {path.name for path in (tmp_path / FOLDER).iterdir()} == {
         name for name in before if name.startswith("small")
     }
@@ -95,7 +96,7 @@ def test_a_damaged_index_is_named_with_its_remedy(tmp_path: Path, text: str) -> 
 
 
 def test_an_index_of_another_version_is_named(tmp_path: Path) -> None:
-    save_statistics(tmp_path, made(), ORIGIN, "stamp")
+    save_statistics(tmp_path, made(), ORIGIN, STAMP)
     index = json.loads((tmp_path / INDEX).read_text())
     (tmp_path / INDEX).write_text(json.dumps(index | {"version": 99}))
     with pytest.raises(StatisticsDamageError, match="another version"):
@@ -115,7 +116,7 @@ def damage(path: Path, how: str) -> None:
 
 @pytest.mark.parametrize("how", ["gone", "cut", "flipped"])
 def test_a_damaged_file_is_named_when_its_group_is_looked_at(tmp_path: Path, how: str) -> None:
-    save_statistics(tmp_path, made(), ORIGIN, "stamp")
+    save_statistics(tmp_path, made(), ORIGIN, STAMP)
     (path,) = (tmp_path / FOLDER).glob("large-validation-0-3-*")
     damage(path, how)
     key = GroupKey("large", "validation", 0, (True, True))
@@ -124,5 +125,5 @@ def test_a_damaged_file_is_named_when_its_group_is_looked_at(tmp_path: Path, how
 
 
 def test_no_file_is_a_pickle(tmp_path: Path) -> None:
-    save_statistics(tmp_path, made(), ORIGIN, "stamp")
+    save_statistics(tmp_path, made(), ORIGIN, STAMP)
     assert {path.suffix for path in tmp_path.rglob("*") if path.is_file()} == {".json", ".safetensors"}
