@@ -47,7 +47,7 @@ def numbers(value: Any, path: str = "") -> Iterator[tuple[str, float | str | Non
     if isinstance(value, dict):
         for key, item in value.items():
             if key not in UNLIKE:
-                yield from numbers(item, f"{path}/{RENAMED.get(key, key)}")
+                yield from numbers(item, path if key == "details" else f"{path}/{RENAMED.get(key, key)}")
     elif isinstance(value, list):
         for number, item in enumerate(value):
             yield from numbers(item, f"{path}/{number}")
@@ -66,7 +66,7 @@ def figures(run: Path) -> dict[str, Any]:
             found[f"scores/{column.name}"] = column.to_numpy().tobytes()
     for table in ("examples", "pairs", "suites"):
         frame = pl.read_parquet(run / "tables" / f"{table}.parquet")
-        found[f"tables/{table}"] = frame.hash_rows(0, 1, 2, 3).to_list()
+        found[f"tables/{table}"] = frame.hash_rows().to_list()
     found["scores/rows"] = len(scores)
     for file in ("heads", "gating", "other_heads", "rewardbench", "rewardbench.analysis", "ratings", "ablations"):
         found |= {
