@@ -160,7 +160,7 @@ class Run:
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.folder = recipe.runs / recipe.name
-        self._settings = recipe.model_dump(mode="json")
+        self.settings = recipe.model_dump(mode="json")
         self._digests: dict[Path, str] = {}
         self._problems: dict[str, str | None] = {}
         self._results: dict[str, Any] = {}
@@ -387,7 +387,7 @@ class Run:
         for key in artefact.settings:
             if key.startswith("-"):
                 continue
-            value: Any = self._settings
+            value: Any = self.settings
             for part in key.split("."):
                 value = value[part]
             names = {name.removeprefix(f"{key}.") for name in dropped if name.startswith(f"{key}.")}
