@@ -13,19 +13,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from pipelines.artefacts import open_run, read_arrays
-from pipelines.fitted_model import Heads
 from torch.nn.functional import softplus
 
 from cache.progress import silent
-from extract.tables import read_table
 from gating.collapse import summarise
 from gating.inputs import GateInputs, gate_inputs, usable_pairs
 from gating.settings import GateSettings
 from gating.training.pairs import GatePairs
 from gating.training.train import train_gate
-from gating.transform import Transform
+from pipelines.fitted import fitted_rules
 from pipelines.recipe import read_recipe
+from pipelines.run import PAIRS, Run
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "the recipe's": {},
@@ -82,13 +80,10 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--json", type=Path, default=None)
     arguments = parser.parse_args()
-    recipe = read_recipe(arguments.recipe)
-    _, store = open_run(recipe)
-    heads = Heads.read(recipe)
-    lambdas = read_arrays(recipe.folder / "gating.safetensors", "train-gating")["lambda"]
-    transform = Transform.of_lambdas(lambdas, recipe.debiasing.verbosity, heads.objectives)
-    pairs = usable_pairs(read_table(recipe.folder / "tables", "pairs"), recipe.gate, store)
-    inputs = gate_inputs(pairs, store, heads.weight, transform, heads.objectives, silent)
+    run = Run(read_recipe(arguments.recipe))
+    recipe, store, parts = run.recipe, run.store, fitted_rules(run).parts
+    pairs = usable_pairs(run.table(PAIRS), recipe.gate, store)
+    inputs = gate_inputs(pairs, store, parts.weight, parts.transform, parts.objectives, silent)
     print("| settings | judged right | spread | loss | entropy | kept at step |\n|---|---|---|---|---|---|")
     results = {}
     for name, changes in VARIANTS.items():
