@@ -21,9 +21,10 @@ from gating.inputs import GateInputs, gate_inputs, usable_pairs
 from gating.settings import GateSettings
 from gating.training.pairs import GatePairs
 from gating.training.train import train_gate
+from pipelines.artefacts import PAIRS
 from pipelines.fitted import fitted_rules
 from pipelines.recipe import read_recipe
-from pipelines.run import PAIRS, Run
+from pipelines.run import Run
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "the recipe's": {},

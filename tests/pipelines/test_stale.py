@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from pipelines.recipe import Recipe, read_recipe
-from pipelines.run import (
+from pipelines.artefacts import (
     ABLATIONS,
     EXAMPLES,
     EXTRACT,
@@ -24,10 +23,11 @@ from pipelines.run import (
     SUITE_ROWS,
     SUITE_TEXTS,
     UNCERTAINTY,
-    Run,
     analysis,
     suite,
 )
+from pipelines.recipe import Recipe, read_recipe
+from pipelines.run import Run
 from tests.pipelines.conftest import Demo, armorm
 
 SUITE, ANALYSIS = suite("rewardbench"), analysis("rewardbench")
@@ -300,3 +300,13 @@ def test_a_run_of_an_earlier_version_names_the_command_and_keeps_its_features(
     done = armorm("train-gating", "--recipe", "demo.toml", folder=copy)
     assert "heads.json was written by an earlier version: run `armorm fit-heads` again" in done.stderr
     run_all(copy, "fit-heads", "fit-other-heads", "train-gating", "eval")
+
+
+def test_a_result_is_stamped_with_what_it_read(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copy)
+    recipe = read_recipe(Path("demo.toml"))
+    run, other = Run(recipe), Run(recipe)
+    gating, gate, heads = run.read(GATING), run.arrays(GATING), other.read(HEADS)
+    other.write(HEADS, heads, arrays={"weight": 2 * other.arrays(HEADS)["weight"]})  # while the gate is trained
+    run.write(GATING, gating, arrays=gate)
+    assert "gating.json is out of date (heads.json changed)" in str(Run(recipe).problem(GATING))
