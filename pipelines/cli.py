@@ -27,6 +27,9 @@ from pipelines.commands import (
     train_gating,
 )
 
+ROOMS = ("cache", "extract", "heads", "gating", "export", "evaluation", "pipelines", "demo_corpus")
+"""Packages whose log lines are shown."""
+
 HELP = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(

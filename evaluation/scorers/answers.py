@@ -28,11 +28,15 @@ class Answers:
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        self._connection.text_factory = bytes  # SQLite does not check that a text is UTF-8
 
     def get(self, key: str) -> str | None:
-        """The answer under a key; None if there is none."""
+        """The answer under a key; None if there is none that can be read."""
         row = self._connection.execute("SELECT answer FROM answers WHERE key = ?", (key,)).fetchone()
-        return None if row is None else str(row[0])
+        try:
+            return None if row is None else bytes(row[0]).decode()
+        except UnicodeDecodeError:
+            return None
 
     def put(self, answers: Iterable[tuple[str, str]]) -> None:
         """Store answers, all or none of them."""
@@ -99,4 +103,6 @@ def _sentence(path: Path, error: sqlite3.OperationalError) -> str:
         return f"{path} cannot be written, for the disk is full: free space, and run the same command again"
     if _code(error) == sqlite3.SQLITE_ERROR:
         return f"{path} is a database of another program ({error}): move it to another folder"
-    return f"{path} cannot be opened or written ({error}): see to its permissions and disk; its answers are as they were"
+    return (
+        f"{path} cannot be opened or written ({error}): see to its permissions and disk; its answers are as they were"
+    )

@@ -68,7 +68,9 @@ def _free(path: Path) -> Path:
 def _mend_first_page(path: Path, empty: Path) -> None:
     """Give a damaged file the first page of an empty one: it holds the schema, and is the same in all of them."""
     first = bytearray(empty.read_bytes()[: int.from_bytes(empty.read_bytes()[16:18], "big")])
-    first[_PAGES] = max(path.stat().st_size // len(first), 1).to_bytes(4, "big")  # SQLite refuses a file that is shorter
+    first[_PAGES] = max(path.stat().st_size // len(first), 1).to_bytes(
+        4, "big"
+    )  # SQLite refuses a file that is shorter
     with path.open("r+b") as file:
         file.write(first)
 

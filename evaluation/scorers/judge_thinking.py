@@ -21,7 +21,9 @@ MARKERS = (
 
 _CLOSING = re.compile("|".join(re.escape(closing) for _, closing in MARKERS), re.IGNORECASE)
 # At the start of a line only: in the middle of a sentence the judge speaks about a marker.
-_OPENING = re.compile(rf"^\s*(?:{'|'.join(re.escape(opening) for opening, _ in MARKERS)})", re.IGNORECASE | re.MULTILINE)
+_OPENING = re.compile(
+    rf"^\s*(?:{'|'.join(re.escape(opening) for opening, _ in MARKERS)})", re.IGNORECASE | re.MULTILINE
+)
 
 
 def after_thinking(text: str) -> str | None:

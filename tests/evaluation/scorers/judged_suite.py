@@ -37,11 +37,11 @@ def suite_rows(rows: int = ROWS) -> pl.DataFrame:
 
 
 def judge_suite(
-    server: Server, path: Path, monkeypatch: pytest.MonkeyPatch, rows: int = ROWS, concurrency: int = 1
+    server: Server | str, path: Path, monkeypatch: pytest.MonkeyPatch, rows: int = ROWS, concurrency: int = 1
 ) -> tuple[JudgeScorer, pl.DataFrame]:
-    """Ask a server to judge the suite, with the answers of a file; what is known of it, and its table."""
+    """Ask a server, or an address, to judge the suite, with the answers of a file; the result and its table."""
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
-    monkeypatch.setenv("OPENAI_BASE_URL", server.url)
+    monkeypatch.setenv("OPENAI_BASE_URL", server if isinstance(server, str) else server.url)
     task = Task("own", suite_rows(rows), "m", "judge:m", "m", concurrency=concurrency)
     with answers_in(path) as answers:
         scores: SuiteScores = judge_rows(task, answers, silent)
