@@ -118,9 +118,11 @@ def test_a_file_that_is_locked_later_is_whole(path: Path, monkeypatch: pytest.Mo
             other.execute("BEGIN IMMEDIATE")
             answers.put([(key_of("new"), "[[A]]")])
 
-    with closing(sqlite3.connect(path, isolation_level=None)) as other:
-        with pytest.raises(UserError, match="another command is writing to"):
-            put_beside(other)
+    with (
+        closing(sqlite3.connect(path, isolation_level=None)) as other,
+        pytest.raises(UserError, match="another command is writing to"),
+    ):
+        put_beside(other)
     assert known(path) == ANSWERS
 
 
