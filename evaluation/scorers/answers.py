@@ -1,7 +1,8 @@
-"""Answers of other scorers, stored on the disk as they come, so that nothing is computed or asked twice.
+"""Answers of other scorers, stored as they arrive, so that nothing is computed or asked twice.
 
-One SQLite file a scorer: an answer is there or not, whenever the process ends. A file is locked, whole but not usable,
-or damaged; only a damaged one is replaced, by one with all answers that can still be read (`answers_salvage`).
+One SQLite file for each scorer: an answer is stored whole or not at all, whenever the process ends. A file that is
+locked or cannot be written is left as it is; a damaged one is replaced by one with all answers that can still be read
+(`answers_salvage`).
 """
 
 import hashlib
@@ -46,7 +47,7 @@ class Answers:
 
 @contextmanager
 def answers_in(path: Path) -> Iterator[Answers]:
-    """The answers in a file, which is made if it is missing, and replaced by what can be read of it if it is damaged.
+    """The answers in a file, which is created if it is missing; of a damaged one, those that can still be read.
 
     Raises:
         UserError: another command is writing to the file, or it cannot be opened or written.
@@ -96,7 +97,7 @@ def _code(error: sqlite3.Error) -> int | None:
 
 
 def _sentence(path: Path, error: sqlite3.OperationalError) -> str:
-    """What is wrong with a file that is not damaged, and the remedy, which never is to remove answers."""
+    """The error for a file that is not damaged, with a remedy that keeps its answers."""
     if _code(error) in _LOCKED:
         return f"another command is writing to {path}: run this one again when that one has ended"
     if _code(error) == sqlite3.SQLITE_FULL:

@@ -17,10 +17,10 @@ from evaluation.scorers.judge_answer import NoAnswerError, read_answer, whole_ch
 from evaluation.scorers.judge_question import Message
 
 KEY, URL = "OPENAI_API_KEY", "OPENAI_BASE_URL"
-"""Environment variables; the client's own names."""
+"""Environment variables, as the client names them."""
 
 MOST_FAILURES = 10
-"""Questions in a row without an answer, after which the endpoint is taken to be down."""
+"""Number of consecutive questions without an answer, after which the endpoint is considered down."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class Endpoint:
     url: str
     key: str
     temperature: float | None = 0.0
-    """Temperature of the model; None leaves it to the server, as models that reason demand."""
+    """Temperature of the model; None leaves it to the server, as reasoning models require."""
     concurrency: int = 8
     """Largest number of questions under way at a time."""
     retries: int = 6
@@ -55,7 +55,7 @@ class Endpoint:
 
     @property
     def address(self) -> str:
-        """The URL without what may be secret in it."""
+        """The URL without user name, password and query, which may be secret."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
@@ -64,11 +64,11 @@ class Endpoint:
 
         Args:
             questions: messages of each question.
-            on_answer: called with the place of a question and its answer as soon as the answer arrives. An answer is
+            on_answer: called with the position of a question and its answer as soon as the answer arrives. An answer is
                 never empty, an error or cut off: those are failures.
 
         Returns:
-            Place of each question that failed -> reason.
+            Position of each question that failed -> reason.
 
         Raises:
             UserError: the endpoint refuses the key or does not know the model, or `MOST_FAILURES` questions in a row

@@ -1,4 +1,4 @@
-"""The question that a language model is asked as a judge of two responses, and the verdict in its answer."""
+"""The question to a language model that judges two responses, and the verdict in its answer."""
 
 import re
 from collections.abc import Sequence
@@ -41,13 +41,13 @@ def read_verdict(answer: str) -> Verdict | None:
 
 
 def chosen_points(first: Verdict, second: Verdict) -> float:
-    """Points that the chosen response wins of a pair asked in both orders: 1, 0.75, 0.5, 0.25 or 0.
+    """Points of the chosen response in a pair that is asked in both orders: 1, 0.75, 0.5, 0.25 or 0.
 
     A tie is half a win, so a win and a tie are a win, and a judge that changes its mind with the order is a coin.
 
     Args:
-        first: the verdict with the chosen response as A.
-        second: the verdict with the chosen response as B.
+        first: verdict with the chosen response as A.
+        second: verdict with the chosen response as B.
     """
     points = {"A": 1.0, "B": 0.0, "tie": 0.5}
     return (points[first] + 1.0 - points[second]) / 2
