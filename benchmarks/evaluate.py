@@ -74,11 +74,11 @@ print(json.dumps({"start-up": imported - started, "eval": done - imported, "rows
 def main() -> None:
     """Make a run, time the command, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--width", type=int, default=4096, help="of the features")
+    parser.add_argument("--width", type=int, default=4096, help="number of values of a feature")
     parser.add_argument("--times", type=float, default=1.0, help="fraction of the benchmark's rows")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="write the figures here too")
-    parser.add_argument("--folder", type=Path, help="for the store; by default a temporary folder")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--folder", type=Path, help="folder of the store; by default a temporary one")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         report = measure(Path(folder), arguments.width, arguments.times, arguments.rounds)

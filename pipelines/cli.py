@@ -27,6 +27,9 @@ from pipelines.commands import (
     train_gating,
 )
 
+ROOMS = ("cache", "extract", "heads", "gating", "export", "evaluation", "pipelines", "demo_corpus")
+"""Packages whose log lines are shown."""
+
 HELP = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
@@ -64,9 +67,9 @@ app.add_typer(cache, name="cache")
 
 def main() -> None:
     """Run the command line; a user's mistake is one sentence and exit code 2, a failure exit code 1."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for noisy in ("httpx", "huggingface_hub", "filelock", "transformers"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    for room in ROOMS:  # libraries only warn: some log a line for each of thousands of requests
+        logging.getLogger(room).setLevel(logging.INFO)
     try:
         app()
     except UserError as error:

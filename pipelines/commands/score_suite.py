@@ -145,7 +145,7 @@ def _refuse_taken(run: "Run", suite: str, name: str, scorer: str) -> None:
         if other.about.name == name and other.about.scorer != scorer:
             raise UserError(
                 f"--scorer: {name!r} stands for {other.about.scorer} in {run.path(SCORERS) / suite}: give the folder"
-                " another name, or remove the files of that one"
+                " another name, or move the files of that one to another folder"
             )
 
 
