@@ -15,8 +15,8 @@ from evaluation.suites import SUITES
 from gating.rules import RULES
 from heads.objectives import PUBLISHED_OBJECTIVES
 from pipelines.artefacts import suite
-from pipelines.cli_reference import commands
 from pipelines.recipe import read_recipe
+from pipelines.reference import commands
 from pipelines.run import Run
 from tests.pipelines.conftest import ROOT, Demo, armorm
 
