@@ -98,7 +98,7 @@ def suite(name: str) -> Artefact[results.Suite]:
 
 
 def analysis(name: str) -> Artefact[results.Analysis]:
-    """What a suite's scores say beyond its own table."""
+    """Analysis of a suite's scores: comparisons of rules, length bias, calibration, best of n."""
     return Artefact(
         f"{name}.analysis.json", "analyse", results.Analysis, made_of=(suite(name),), optional=(OTHER_HEADS,)
     )

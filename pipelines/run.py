@@ -77,7 +77,7 @@ class Run:
         """Where a file of the run lies."""
         return self.folder / (file.file if isinstance(file, Artefact) else file)
 
-    # What is current
+    # Currency
 
     def stamp(self, artefact: Artefact[Any]) -> Stamp:
         """Digests of all that a result depends on, as they are now."""
