@@ -3,8 +3,8 @@
     python -m benchmarks.ablate --rows 40000 --json benchmarks/ablate.json
 
 Eight data sets rate nineteen objectives as the published ones do: seven rating patterns, and one objective that
-two data sets rate. The features are random with a falling spectrum and planted heads, made in memory: what is
-timed is solving from statistics that lie on disk, as the command does.
+two data sets rate. The features are random with a falling spectrum and planted heads, made in memory: the measured
+time is that of solving from statistics on disk, as the command does.
 """
 
 import argparse
@@ -22,13 +22,13 @@ from threadpoolctl import threadpool_info
 
 from benchmarks.process_memory import peak_bytes
 from cache.progress import silent
-from evaluation.ablations import RidgeAblations
 from heads.objectives import PUBLISHED_OBJECTIVES
-from heads.selection import fit_objectives
+from heads.ridge.ablations import RidgeAblations
+from heads.ridge.files import Origin, load_statistics, save_statistics
+from heads.ridge.selection import fit_heads
+from heads.ridge.statistics import GramStatistics
+from heads.ridge.variants import Variants
 from heads.settings import HeadSettings
-from heads.statistics import GramStatistics
-from heads.statistics_files import load_statistics, save_statistics
-from pipelines.ablate import Variants
 
 RATED = {
     "helpsteer": slice(0, 5),
@@ -40,7 +40,7 @@ RATED = {
     "math_preference": slice(6, 7),
     "code_ultrafeedback": slice(14, 19),
 }
-"""Data set -> places of the objectives it rates."""
+"""Data set -> indices of the objectives that it rates."""
 
 ALPHAS = tuple(10.0**power for power in range(-2, 7))
 BLOCK_ROWS = 2048
@@ -49,10 +49,10 @@ BLOCK_ROWS = 2048
 def main() -> None:
     """Make statistics, time all variants, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--rows", type=int, default=40_000, help="rated responses, an eighth of them each data set's")
-    parser.add_argument("--width", type=int, default=4096, help="of the features")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
-    parser.add_argument("--folder", type=Path, help="for the statistics; by default a temporary folder")
+    parser.add_argument("--rows", type=int, default=40_000, help="rated responses, an eighth of them in each data set")
+    parser.add_argument("--width", type=int, default=4096, help="number of values of a feature")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--folder", type=Path, help="folder of the statistics; by default a temporary one")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         report = measure(Path(folder), arguments.rows, arguments.width)
@@ -66,14 +66,14 @@ def measure(folder: Path, rows: int, width: int) -> dict[str, Any]:
     started = time.perf_counter()
     made = GramStatistics(tuple(objective.name for objective in PUBLISHED_OBJECTIVES), width, storage="float16")
     _fill(made, rows, width)
-    save_statistics(folder, made, {})
-    settings = HeadSettings(alphas=ALPHAS)
+    save_statistics(folder, made, Origin(), "")
+    settings = HeadSettings(alphas=ALPHAS, uncertainty=False)
     seconds = {"statistics": time.perf_counter() - started}
-    statistics, _ = load_statistics(folder)
+    statistics = load_statistics(folder).statistics
     started = time.perf_counter()
-    fitted, _ = fit_objectives(statistics, settings, skip_unfit=False)
+    fitted = fit_heads(statistics, settings, skip_unfit=False).objectives
     seconds["all heads, all penalties"] = time.perf_counter() - started
-    statistics, _ = load_statistics(folder)  # as a process of its own would find them
+    statistics = load_statistics(folder).statistics  # as the command reads them
     chosen = {head.name: head.alpha for head in fitted}
     variants = Variants(RidgeAblations(statistics, chosen, settings), silent)
     started = time.perf_counter()
@@ -83,7 +83,7 @@ def measure(folder: Path, rows: int, width: int) -> dict[str, Any]:
     seconds["all variants"] = time.perf_counter() - started
     kinds: dict[str, list[float]] = {}
     for name, taken in variants.seconds.items():
-        kind = "a share of the rows" if "of the rows" in name else name.rsplit(" ", 1)[0]
+        kind = "a fraction of the rows" if "of the rows" in name else name.rsplit(" ", 1)[0]
         kinds.setdefault("heads of the training rows (once)" if name.startswith("heads") else kind, []).append(taken)
     return {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, threads {_threads()}",
@@ -103,7 +103,7 @@ def measure(folder: Path, rows: int, width: int) -> dict[str, Any]:
 
 
 def _fill(statistics: GramStatistics, rows: int, width: int) -> None:
-    """Rows of every data set, a tenth of them validation rows; training rows in the four buckets of shares."""
+    """Rows of every data set, a tenth of them validation rows; training rows in the four buckets of fractions."""
     rng = np.random.default_rng(0)
     k = len(statistics.objectives)
     scale = np.geomspace(3.0, 0.03, width).astype(np.float32)  # (d,)
@@ -123,7 +123,7 @@ def _fill(statistics: GramStatistics, rows: int, width: int) -> None:
                 statistics.add(
                     dataset, split, features[some], targets[some], buckets[some] if split == "train" else None
                 )
-    statistics.settle()
+    statistics.flush()
 
 
 def _threads() -> int:
@@ -133,7 +133,7 @@ def _threads() -> int:
 def table(report: dict[str, Any]) -> str:
     """The figures as a Markdown table."""
     lines = [
-        f"{report['rows']:,} rows × {report['width']:,}, {report['alphas']} penalties, {report['variants']} variants",
+        f"{report['rows']:,} rows × {report['width']:,}, {report['alphas']} alphas, {report['variants']} variants",
         "",
     ]
     lines += ["| variants | number | median s | slowest s |", "|---|---|---|---|"]

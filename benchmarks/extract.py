@@ -1,8 +1,8 @@
-"""Ways to run the backbone, side by side in one run on the same conversations.
+"""Ways to run the backbone, compared in one run on the same conversations.
 
 On a CPU the bundled backbone's shape in float32; on a GPU a model of Llama 3 8B's shape with random weights in
 bfloat16 (`--shape llama-3-8b`). The conversations have the lengths of the eight rating sets (length_mix.py). The
-ways take turns, `--rounds` times, and the medians count, so that what else the machine does falls on all of them.
+ways take turns, `--rounds` times, and figures are medians, so that other load of the machine affects all of them.
 
     python -m benchmarks.extract --json benchmarks/extract.json
 """
@@ -34,16 +34,16 @@ from extract.settings import BackboneSettings, ExtractSettings
 
 @dataclass(frozen=True)
 class Measured:
-    """A way's median over the rounds."""
+    """Medians of one way over the rounds."""
 
     way: str
     seconds: float
     sequences_per_second: float
     unique_tokens_per_second: float
     of_matmul_rate: float
-    """Multiplications that the unique tokens need in the decoder's matrices, of what one large product does."""
+    """Rate of the multiplications that unique tokens need in the decoder's matrices, relative to one large product."""
     ratio: float
-    """Sequences a second, of one at a time."""
+    """Sequences per second, relative to one at a time."""
     ratio_low: float
     ratio_high: float
     error: float
@@ -51,7 +51,7 @@ class Measured:
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype, products: int = 10) -> float:
-    """Floating-point operations a second of large matrix products in `dtype`, measured here and now."""
+    """Measured floating-point operations per second of large matrix products in `dtype`."""
     n, k, m = (16_384, 4096, 14_336) if device.type == "cuda" else (2048, 1024, 2048)
     a, b = torch.randn(n, k, device=device, dtype=dtype), torch.randn(k, m, device=device, dtype=dtype)
     out = torch.empty(n, m, device=device, dtype=dtype)
@@ -76,13 +76,13 @@ def timed(work: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
 
 
 def difference(got: Features, expected: Features) -> float:
-    """Mean relative difference of the features that both have."""
+    """Mean relative difference of the features that are in both."""
     both = got.keys() & expected.keys()
     return float(np.mean([np.linalg.norm(got[key] - expected[key]) / np.linalg.norm(expected[key]) for key in both]))
 
 
 def exact(benchmark: Benchmark) -> Features:
-    """The first conversations' features in float32, one at a time."""
+    """Features of the first conversations, computed one at a time in float32."""
     float32 = benchmark.settings.model_copy(update={"dtype": "float32"})
     engine = SequentialEngine(benchmark.backbone, float32, benchmark.extract, benchmark.device)
     return by_key(engine, layouts(benchmark.groups[:8], benchmark.extract.pack_tokens)[1])
@@ -155,7 +155,7 @@ def show(results: list[Measured]) -> None:
 
 
 def matrix_parameters(config: Any) -> int:
-    """Weights of a decoder's matrices, embeddings left out."""
+    """Number of weights of a decoder's matrices without embeddings."""
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     attention = config.hidden_size * head * (2 * config.num_attention_heads + 2 * config.num_key_value_heads)
     return int(config.num_hidden_layers * (attention + 3 * config.hidden_size * config.intermediate_size))
@@ -170,8 +170,8 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--ways", nargs="+", default=list(NAMES), help="the first is what the others are compared with")
     parser.add_argument("--json", type=Path, default=None)
-    parser.add_argument("--figures", type=Path, default=None, help="JSON lines, each written as it comes")
-    parser.add_argument("--stage", default="extract", help="what the lines of --figures call this run")
+    parser.add_argument("--figures", type=Path, default=None, help="file to append figures to, as JSON lines")
+    parser.add_argument("--stage", default="extract", help="name of this run in --figures")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     config, dtype = LLAMA_3_8B, "bfloat16"
@@ -200,7 +200,7 @@ def main() -> None:
     figures.add(**about)
     results = measure(benchmark, arguments.ways, arguments.rounds, rate, matrix_parameters(config), figures)
     about["peak_gpu_bytes"] = torch.cuda.max_memory_allocated() if cuda else None
-    if cuda:  # after the ways, on a device as warm as they left it
+    if cuda:  # after the ways, while the device is still warm
         about["matmul_tflops_afterwards"] = matmul_rate(benchmark.device, getattr(torch, dtype)) / 1e12
         about["matmul_tflops_for_seconds"] = matmul_rate(benchmark.device, getattr(torch, dtype), 1000) / 1e12
     figures.add(**about)

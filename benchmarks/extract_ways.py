@@ -38,7 +38,7 @@ NAMES = (
 """vllm where it is installed; end to end: from text to sealed shards, with the engine's own choice to compile."""
 
 WARM_UP = 2
-"""Packs before a way is timed: the first takes memory and compiles, the second takes what is still lacking."""
+"""Number of packs before a way is timed: the first allocates memory and compiles, the second allocates the rest."""
 
 TINY = Path(__file__).parents[1] / "backbones" / "tiny"
 
@@ -55,7 +55,7 @@ LLAMA_3_8B = LlamaConfig(
 
 
 class RandomBackbone(Backbone):
-    """The bundled tokenizer before a decoder of some shape with random weights, which all that load it share."""
+    """The bundled tokenizer with a decoder of a given shape and random weights, shared by all engines that load it."""
 
     def __init__(self, config: Any, dtype: str, seed: int = 0) -> None:
         about = find_backbone(BackboneSettings(model=str(TINY), max_tokens=2048))
@@ -68,13 +68,13 @@ class RandomBackbone(Backbone):
         object.__setattr__(self, "model", model.eval().requires_grad_(False))
 
     def saved(self, folder: Path, settings: BackboneSettings) -> Backbone:
-        """The same on the disk, for an engine that reads it from there."""
+        """A copy on disk, for an engine that loads from a folder."""
         self.model.save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         return find_backbone(settings.model_copy(update={"model": str(folder)}))
 
     def load(self, settings: BackboneSettings, device: torch.device, attention: str | None) -> Any:
-        """See `Backbone.load`. In another dtype it is a copy, which has the same weights nevertheless."""
+        """See `Backbone.load`. The weights are shared; in another dtype, or on another device, they are a copy."""
         dtype = getattr(torch, settings.dtype)
         weights = list(self.model.parameters())
         same = weights[0].dtype == dtype and weights[0].device.type == device.type
@@ -92,11 +92,11 @@ Given = Callable[[], Features]
 
 @dataclass(frozen=True)
 class Way:
-    """One way to the features of all conversations."""
+    """One way to compute the features of all conversations."""
 
     name: str
     run: Callable[[], Given]
-    """Compute everything; what then gives the features by key."""
+    """Computes all features; returns a function that gives them by key."""
     tokens: int
     """Tokens that go through the model, repeated prompts included, padding not."""
 
@@ -110,7 +110,7 @@ def layouts(groups: list[Encoded], pack_tokens: int) -> tuple[Request, list[Pack
 
 
 def alone(groups: list[Encoded]) -> list[PackLayout]:
-    """Each conversation by itself, its last token read."""
+    """Each conversation as one layout, read at its last token."""
     found = []
     for group in groups:
         for response in group.responses:
@@ -119,8 +119,8 @@ def alone(groups: list[Encoded]) -> list[PackLayout]:
     return found
 
 
-def unshared(groups: list[Encoded], pack_tokens: int) -> list[PackLayout]:
-    """Packs in which every response has its prompt repeated before it."""
+def repeated_prompts(groups: list[Encoded], pack_tokens: int) -> list[PackLayout]:
+    """Packs in which the prompt is repeated before every response."""
     items = []
     for group, single in zip([g for g in groups for _ in g.responses], alone(groups), strict=True):
         response = single.token_ids[len(group.prompt) :].astype(np.uint32)
@@ -165,7 +165,7 @@ class Benchmark:
 
     @cached_property
     def singles(self) -> list[PackLayout]:
-        """Each conversation by itself."""
+        """One layout for each conversation."""
         return alone(self.groups)
 
     def ways(self, wanted: set[str]) -> Iterator[Way]:
@@ -182,7 +182,7 @@ class Benchmark:
             "sorted, padded": lambda: (PaddedEngine(self.backbone, settings, plain, self.device), [self._all()], again),
             "packed, prompts repeated": lambda: (
                 self._packed(plain),
-                unshared(self.groups, extract.pack_tokens),
+                repeated_prompts(self.groups, extract.pack_tokens),
                 again,
             ),
             "packed, prompts shared": lambda: (self._packed(plain), self.packs, once),

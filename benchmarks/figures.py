@@ -1,4 +1,4 @@
-"""Figures as they come: a line on standard output and a line of JSON in a file, so that a run cut short still tells."""
+"""Figures of a benchmark, printed and appended to a file as they are measured, so a run that is cut short has some."""
 
 import json
 from pathlib import Path
@@ -6,11 +6,11 @@ from typing import Any
 
 
 class Figures:
-    """What a benchmark found so far.
+    """Writer of a benchmark's figures, one line of JSON each.
 
     Args:
-        stage: of which benchmark they are.
-        path: the file they are appended to; None: there is none.
+        stage: name of the benchmark in every line.
+        path: file to append to; None only prints.
     """
 
     def __init__(self, stage: str, path: Path | None) -> None:
@@ -18,7 +18,7 @@ class Figures:
         self._path = path
 
     def add(self, **values: Any) -> None:
-        """Tell and keep a figure."""
+        """Print a figure and append it to the file."""
         line = json.dumps({"stage": self._stage, **values})
         print(line, flush=True)
         if self._path is not None:

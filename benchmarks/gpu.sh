@@ -1,16 +1,16 @@
 #!/usr/bin/env bash
-# What this project does on a GPU, measured by one command in at most nine minutes: the tests that need CUDA, the ways to
-# run a backbone side by side, the way from text to sealed shards, and the server. Every figure is printed and appended to
-# a file of JSON lines as it comes, so that a run which is cut short still tells. A stage that fails says why, the next
-# goes on, and the exit status at the end is that of all.
+# Measures this project on a GPU by one command, in at most nine minutes: the tests that need CUDA, the ways to run a
+# backbone side by side, the way from text to sealed shards, and the server. Every figure is printed and appended to a file
+# of JSON lines as soon as it is measured, so a run that is cut short has some. A stage that fails says why, and the next
+# one runs; the exit status at the end is 1 if any stage failed.
 #
 #   benchmarks/gpu.sh [--tiny] [FIGURES]
 #
-# FIGURES is gpu-results.jsonl where left out. --tiny measures the bundled backbone's shape instead of Llama 3 8B's (16 GB
-# of weights), to try the script itself, on a CPU too. From the environment:
-#   PYTHON   python3 where not set; it has torch, transformers, numpy, pyarrow, h5py, rich and typer.
-#   STAGES   names of those to run, of machine, tests, ways, end-to-end and server; all where not set.
-#   WHEELS   a folder of wheels of what else is needed (requirements/gpu.txt), for a machine without a registry.
+# FIGURES defaults to gpu-results.jsonl. --tiny measures the bundled backbone's shape instead of Llama 3 8B's (16 GB of
+# weights), to try the script itself, on a CPU too. Environment variables:
+#   PYTHON   an interpreter with torch, transformers, numpy, pyarrow, h5py, rich and typer; by default python3.
+#   STAGES   names of the stages to run: machine, tests, ways, end-to-end, server; by default all.
+#   WHEELS   a folder with wheels of the other packages (requirements/gpu.txt), for a machine without a registry.
 set -u
 cd "$(dirname "$0")/.."
 
@@ -35,7 +35,7 @@ if [ -n "${WHEELS:-}" ]; then
     export PYTHONPATH=$PWD:$scratch/site
 fi
 
-# stage NAME SECONDS COMMAND…: run it for so long at most, and never beyond the whole's end.
+# stage NAME SECONDS COMMAND…: run the command for at most SECONDS, and not longer than the whole script may take.
 stage() {
     local name=$1 limit=$2 left=$((whole - SECONDS)) before=$SECONDS status
     shift 2

@@ -1,4 +1,4 @@
-"""The machine that figures are of: device, driver, versions, date."""
+"""The machine of a set of figures: device, driver, versions, date."""
 
 import argparse
 import platform
@@ -13,10 +13,10 @@ from benchmarks.figures import Figures
 
 
 def driver() -> str | None:
-    """The version of the GPU's driver, where it can be asked for."""
+    """Version of the GPU's driver; None if nvidia-smi does not run."""
     try:
-        asked = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-        return subprocess.run(asked, capture_output=True, text=True, check=True).stdout.split("\n")[0].strip()
+        command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.split("\n")[0].strip()
     except (OSError, subprocess.CalledProcessError):
         return None
 
@@ -24,7 +24,7 @@ def driver() -> str | None:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--figures", type=Path, default=None, help="JSON lines, each written as it comes")
+    parser.add_argument("--figures", type=Path, default=None, help="file to append figures to, as JSON lines")
     arguments = parser.parse_args()
     cuda = torch.cuda.is_available()
     Figures("machine", arguments.figures).add(

@@ -1,8 +1,8 @@
-"""Time and memory of the heads beside the ridge, at the real width and three sizes.
+"""Time and memory of the other heads, at the real width and three sizes.
 
     python -m benchmarks.other_heads --json benchmarks/other_heads.json
 
-Each head is fitted in a process of its own on the same generated float16 features: pairs for the pairwise heads
+Each head is fitted in a separate process on the same generated float16 features: pairs for the pairwise heads
 (two responses each, a tenth held out), as many ratings on five levels for the ordinal one. Ratios are to the plain
 Bradley-Terry head of the same size.
 """
@@ -19,14 +19,15 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.process_memory import held_bytes, peak_bytes
+from benchmarks.process_memory import peak_bytes, resident_bytes
 from cache.progress import silent
-from heads.bradley_terry import choose_strength
-from heads.comparison import PAIRWISE, RATINGS
+from heads.kinds.bradley_terry import select_c
+from heads.kinds.registry import PAIRWISE, RATINGS
+from heads.objectives import Objective
 from heads.settings import HeadSettings, OtherHeadSettings
 
 SIZES = (5_000, 10_000, 20_000)
-"""Pairs; there are twice as many responses."""
+"""Numbers of pairs; there are twice as many responses."""
 
 HEADS = ("bradley_terry", "slic", "mlp", "ordinal")
 BLOCK_ROWS = 2048
@@ -36,9 +37,9 @@ def main() -> None:
     """Measure, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of pairs")
-    parser.add_argument("--width", type=int, default=4096, help="of the features")
+    parser.add_argument("--width", type=int, default=4096, help="number of values of a feature")
     parser.add_argument("--heads", nargs="+", default=HEADS, choices=HEADS)
-    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--one", nargs=2, metavar=("HEAD", "PAIRS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
@@ -64,24 +65,25 @@ def main() -> None:
 
 
 def measure(head: str, pairs: int, width: int) -> dict[str, Any]:
-    """Seconds of one head's fit, and by how much memory it grew over the features."""
+    """Seconds of one head's fit, and memory that it needed in addition to the features."""
     features, train, validation, levels = generate(pairs, width)
     settings = OtherHeadSettings()
-    before = held_bytes()
+    before = resident_bytes()
     started = time.perf_counter()
     line: dict[str, Any] = {"head": head, "pairs": pairs, "features_bytes": features.nbytes}
     if head == "bradley_terry":
         sides = [(features[rows[:, 0]].astype(np.float32) - features[rows[:, 1]]) for rows in (train, validation)]
-        _, line["validation_accuracy"] = choose_strength(*sides, HeadSettings().bradley_terry_strengths)
+        _, line["validation_accuracy"] = select_c(*sides, HeadSettings().bradley_terry_C)
     elif head in PAIRWISE:
-        weights, _ = PAIRWISE[head].fit(features, train, validation, settings, silent)
+        weights = PAIRWISE[head].fit(features, train, validation, settings.of(head), silent).arrays
         line["seconds"] = time.perf_counter() - started
         scores = PAIRWISE[head].scores(features, weights)
         line["validation_accuracy"] = float((scores[validation[:, 0]] > scores[validation[:, 1]]).mean())
     else:
         cut = int(0.9 * len(features))
-        fitted = RATINGS[head](features, levels, cut, settings)
-        line["pearson"] = float(np.corrcoef(fitted.predicted, levels[cut:])[0, 1])
+        scale = Objective(name="five levels", low=1, high=5)
+        fitted = RATINGS[head].fit(features, levels, cut, scale, settings.of(head))
+        line["pearson"] = float(np.corrcoef(fitted.validation, levels[cut:])[0, 1])
     line.setdefault("seconds", time.perf_counter() - started)
     return line | {"grew_bytes": peak_bytes() - before}
 

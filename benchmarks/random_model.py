@@ -1,4 +1,4 @@
-"""A folder as `armorm export` writes it, with random weights: for measuring a server where there is no checkpoint.
+"""A folder as `armorm export` writes it, with random weights, to measure a server without a checkpoint.
 
 python -m benchmarks.random_model /tmp/model --shape llama-3-8b
 python -m benchmarks.serve /tmp/model/model
@@ -14,11 +14,12 @@ from transformers import AutoConfig
 from benchmarks.extract_ways import LLAMA_3_8B, TINY, RandomBackbone
 from export.folder import Exported, write_folder
 from export.reward_config import RewardConfig
-from export.reward_heads import RewardHeads
 from extract.backbone import read_backbone
 from extract.settings import BackboneSettings
 from gating.gate import Gate
-from gating.settings import GateSettings
+from gating.reward import RewardParts
+from gating.settings import NO_VERBOSITY, GateSettings
+from gating.transform import Transform
 from heads.objectives import PUBLISHED_OBJECTIVES
 
 MAX_TOKENS = 4096
@@ -45,15 +46,17 @@ def write(out: Path, shape: str) -> None:
     names = tuple(objective.name for objective in PUBLISHED_OBJECTIVES)
     weight = np.random.default_rng(0).standard_normal((len(names), backbone.hidden_size)) / backbone.hidden_size**0.5
     gate = Gate(backbone.hidden_size, len(names), GateSettings()).requires_grad_(False).eval()
-    heads = RewardHeads(weight.astype(np.float32), np.eye(len(names)), None, gate)
-    reward = RewardConfig(objectives=names, verbosity="none", max_tokens=MAX_TOKENS, dtype=dtype, backbone="random")
-    write_folder(out / "model", Exported(backbone, reward, heads, {}, "Random weights.\n"), "link")
+    parts = RewardParts(names, weight.astype(np.float32), Transform(np.zeros((len(names), len(names)))), gate)
+    reward = RewardConfig(
+        objectives=names, verbosity=NO_VERBOSITY, max_tokens=MAX_TOKENS, dtype=dtype, backbone="random"
+    )
+    write_folder(out / "model", Exported(backbone, reward, parts, {}, "Random weights.\n"), "link")
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("out", type=Path, help="folder that is not there yet")
+    parser.add_argument("out", type=Path, help="new folder")
     parser.add_argument("--shape", choices=["tiny", "llama-3-8b"], default="tiny")
     arguments = parser.parse_args()
     write(arguments.out, arguments.shape)

@@ -1,6 +1,6 @@
-"""A journal: JSON objects, one a line, each with its own checksum, only ever appended to.
+"""A journal: JSON objects, one per line, each line with its own checksum, only ever appended to.
 
-Several writers may append to one journal: a lock beside it, held for the one line, lets them take turns.
+Several writers may append to one journal: they take turns by a lock file, held while one line is written.
 """
 
 import json
@@ -18,18 +18,18 @@ from cache.durable import naming, replacing, sync_folder
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A whole line."""
+    """A line that ends with a newline."""
 
     number: int
-    """From 1."""
+    """Line number, from 1."""
     value: dict[str, Any] | None
-    """None where the line is damaged."""
+    """The object; None where the line is damaged."""
 
 
 def append(path: Path, values: Iterable[dict[str, Any]]) -> None:
-    """Add one line an object and make them durable.
+    """Add one line per object and make the lines durable.
 
-    A crash in between leaves a torn last line, which `read` leaves out. An error, such as a full disk,
+    A crash in between leaves a torn last line, which `read` ignores. An error, such as a full disk,
     leaves the file as it was. A torn line that a dead writer left is cut off first.
     """
     with FileLock(path.with_suffix(".lock")):
@@ -49,14 +49,14 @@ def append(path: Path, values: Iterable[dict[str, Any]]) -> None:
 def read(path: Path) -> list[Line]:
     """All lines that end with a newline, in order; none if there is no file.
 
-    What follows the last newline was torn by a crash, or is being written just now.
+    Bytes after the last newline were torn by a crash, or are just being written; they are ignored.
     """
     whole, _ = _split(path)
     return [Line(number, _value(line)) for number, line in enumerate(whole, start=1)]
 
 
 def _drop_torn_line(path: Path) -> int:
-    """Cut off a last line without its newline, so that the next starts on its own; the bytes that are left."""
+    """Cut off a last line without its newline, so that the next one starts on a new line; returns the file's size."""
     _, size = _split(path)
     if path.exists() and path.stat().st_size > size:
         os.truncate(path, size)
@@ -64,7 +64,7 @@ def _drop_torn_line(path: Path) -> int:
 
 
 def rewrite(path: Path, values: Iterable[dict[str, Any]]) -> None:
-    """Put these lines in the file's place, at once and durably."""
+    """Replace the file by these lines, at once and durably."""
     with replacing(path) as file:
         file.write(b"".join(map(_line, values)))
 
@@ -83,7 +83,7 @@ def _value(line: bytes) -> dict[str, Any] | None:
 
 
 def _split(path: Path) -> tuple[list[bytes], int]:
-    """The whole lines, and the number of bytes they take."""
+    """The lines that end with a newline, and their total size in bytes."""
     data = path.read_bytes() if path.exists() else b""
     whole = data[: data.rfind(b"\n") + 1]
     return whole.split(b"\n")[:-1], len(whole)

@@ -1,4 +1,4 @@
-"""`store.json`: what the vectors of a store are, and how its shards are laid out."""
+"""`store.json`: what a store's vectors depend on, their size, and the format of its shards."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -11,15 +11,15 @@ from cache.formats import FORMATS, FormatName
 from cache.precision import ITEM_BYTES, StoreDtype
 
 VERSION = 1
-"""Of the layout on disk."""
+"""Version of the layout on disk."""
 
 FILE = "store.json"
-"""Its name inside a store."""
+"""File name inside a store."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoreDescription:
-    """What a store holds."""
+    """The fingerprint, size and format of a store's vectors."""
 
     fingerprint: Fingerprint
     hidden_size: int
@@ -27,27 +27,27 @@ class StoreDescription:
 
     @property
     def dtype(self) -> StoreDtype:
-        """Of the stored values."""
+        """Dtype of the stored values."""
         return self.fingerprint.store_dtype  # type: ignore[return-value]
 
     @property
     def layers(self) -> int:
-        """Vectors of one row."""
+        """Number of vectors per row."""
         return len(self.fingerprint.layers)
 
     @property
     def width(self) -> int:
-        """Values of one row: layers * hidden_size, layer after layer."""
+        """Number of values per row: layers * hidden_size, layer after layer."""
         return self.layers * self.hidden_size
 
     @property
     def row_bytes(self) -> int:
-        """Payload of one row: the vectors alone."""
+        """Bytes of one row's vectors."""
         return self.width * ITEM_BYTES[self.dtype]
 
     @property
     def about(self) -> dict[str, str]:
-        """What a shard says about itself in its own metadata, for readers without this program."""
+        """Metadata that every shard carries, for readers without this program."""
         return {
             "fingerprint": self.fingerprint.digest,
             "dtype": self.dtype,
@@ -65,7 +65,7 @@ def read_description(folder: Path) -> StoreDescription:
     """The description of the store in a folder.
 
     Raises:
-        UserError: there is none, it is damaged or of another version, or the folder bears another name.
+        UserError: the file is missing, damaged or of another version, or the folder has another name.
     """
     path = folder / FILE
     if not path.exists():

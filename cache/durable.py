@@ -3,8 +3,12 @@
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    import polars as pl
 
 TEMPORARY = ".partial"
 """Suffix of files being written; nothing ever reads them."""
@@ -12,7 +16,7 @@ TEMPORARY = ".partial"
 
 @contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Let an error of the system that names no file, as a failed write does, name this one."""
+    """Put this file's name on system errors that carry none, such as those of a failed write."""
     try:
         yield
     except OSError as error:
@@ -25,8 +29,8 @@ def naming(path: Path) -> Iterator[None]:
 def replacing(path: Path) -> Iterator[BinaryIO]:
     """A binary file that takes the place of `path` when the block ends without an error.
 
-    Written beside `path`, flushed, fsynced, renamed; then the folder is fsynced, without which the
-    rename itself may be lost.
+    The file is written under a temporary name, flushed, fsynced and renamed; then the folder is fsynced, without
+    which the rename itself may be lost.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + TEMPORARY)
@@ -46,6 +50,18 @@ def write_text(path: Path, text: str) -> None:
     """Write `text` as UTF-8 in place of `path`, durably."""
     with replacing(path) as file:
         file.write(text.encode())
+
+
+def write_frame(path: Path, frame: "pl.DataFrame") -> None:
+    """Write a table as Parquet in place of `path`, durably.
+
+    Raises:
+        OSError: the file cannot be written; it names the file.
+    """
+    parquet = BytesIO()  # through memory: polars reports a full disk as a bug in Parquet, without the file's name
+    frame.write_parquet(parquet)
+    with replacing(path) as file:
+        file.write(parquet.getbuffer())
 
 
 def sync_folder(folder: Path) -> None:

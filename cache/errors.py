@@ -1,4 +1,7 @@
-"""The exceptions that stand for what a user can mend."""
+"""The exceptions for mistakes that a user can mend, and how other errors are quoted in their messages."""
+
+MOST_CHARACTERS = 200
+"""Longest quotation of another error's message."""
 
 
 class UserError(Exception):
@@ -10,7 +13,7 @@ class UserError(Exception):
 
 
 class DamageError(UserError):
-    """A file of a store is not what was written: cut, altered, gone, or of another store."""
+    """A file of a store is not as it was written: cut, altered, missing, or from another store."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(
@@ -18,3 +21,9 @@ class DamageError(UserError):
         )
         self.problem = problem
         """The message without the remedy."""
+
+
+def first_line(error: BaseException) -> str:
+    """First line of an error's message, at most 200 characters; the type's name where the message is empty."""
+    lines = str(error).strip().splitlines()
+    return lines[0][:MOST_CHARACTERS] if lines else type(error).__name__

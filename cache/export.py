@@ -1,4 +1,4 @@
-"""Writing chosen features of a store as one plain file: NumPy, safetensors or Parquet, batch by batch."""
+"""Export of selected features as one plain file: NumPy, safetensors or Parquet, written batch by batch."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -19,14 +19,14 @@ from cache.store import FeatureStore
 def export_npy(store: FeatureStore, keys: Keys, folder: Path, progress: Progress = silent) -> list[Path]:
     """Write `features.npy` (n, layers, hidden_size), `keys.npy` (n, 16) uint8 and `n_tokens.npy` (n,) int32.
 
-    Features are float16 or float32 as the store has them; NumPy has no bfloat16, so such ones become float32,
-    which holds them exactly.
+    Features keep the store's float16 or float32; bfloat16, which NumPy does not know, becomes float32, which holds
+    it exactly.
 
     Args:
-        store: where from.
+        store: the store to read.
         keys: distinct, in shard order (`FeatureStore.in_shard_order`).
-        folder: made if it is not there.
-        progress: told the number of features.
+        folder: where the files go; made if it is missing.
+        progress: called with the number of features written.
     """
     dtype = _numpy_dtype(store)
     with replacing(folder / "features.npy") as file:
@@ -44,7 +44,7 @@ def export_npy(store: FeatureStore, keys: Keys, folder: Path, progress: Progress
 def export_safetensors(store: FeatureStore, keys: Keys, folder: Path, progress: Progress = silent) -> list[Path]:
     """Write `features.safetensors`: features (n, layers, hidden_size) in the store's dtype, keys, n_tokens.
 
-    Arguments as of `export_npy`. The file is laid out by hand, because the library wants all of it in memory.
+    Takes the arguments of `export_npy`. The file is laid out by hand, because the library needs all of it in memory.
     """
     names = {"float16": "F16", "bfloat16": "BF16", "float32": "F32"}
     sizes = [store.row_bytes * len(keys), 4 * len(keys), KEY_BYTES * len(keys)]
@@ -72,7 +72,7 @@ def export_safetensors(store: FeatureStore, keys: Keys, folder: Path, progress: 
 def export_parquet(store: FeatureStore, keys: Keys, folder: Path, progress: Progress = silent) -> list[Path]:
     """Write `features.parquet`: key, n_tokens, feature as a list of layers * hidden_size float16 or float32.
 
-    Arguments as of `export_npy`; bfloat16 becomes float32 here too.
+    Takes the arguments of `export_npy`; bfloat16 becomes float32 here too.
     """
     dtype = _numpy_dtype(store)
     width = store.layers * store.hidden_size
@@ -120,4 +120,4 @@ EXPORTS: dict[str, Callable[[FeatureStore, Keys, Path, Progress], list[Path]]] =
     "safetensors": export_safetensors,
     "parquet": export_parquet,
 }
-"""The kinds of files. To add one: a function above, and its line here."""
+"""Name of a file format -> its export. To add one: a function above, and its line here."""

@@ -20,9 +20,9 @@ class Fingerprint:
     template: str
     """Digest of the chat template."""
     position: str
-    """The rule that says which token a feature is read at."""
+    """Rule that says at which token a feature is read."""
     layers: tuple[int, ...]
-    """Indices into the backbone's hidden states; -1 is the last one, behind the final norm."""
+    """Indices into the backbone's hidden states; -1 is the last one, after the final norm."""
     compute_dtype: str
     store_dtype: str
     engine: str

@@ -1,4 +1,4 @@
-"""The formats a store can keep its shards in. To add one: a module with a class as `ShardFormat`, and its line here."""
+"""The file formats of shards. To add one: a module with a class like `ShardFormat`, and its line here."""
 
 from typing import Literal
 

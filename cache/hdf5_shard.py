@@ -1,6 +1,6 @@
 """A shard as HDF5: data sets key, n_tokens, crc32 and feature, readable with plain h5py.
 
-The values of a row lie together and rows follow each other without gaps, so a single row is a single
+The values of a row are contiguous, and so are the rows, so a single row is a single
 short read. HDF5 has no bfloat16: such values are uint16, and the data set's attribute `dtype` says so.
 """
 
@@ -18,10 +18,10 @@ from cache.precision import StoreDtype
 from cache.shard import ShardIndex, Stored
 
 LIBRARY = ("v110", "v110")
-"""Of the layout: the first in which HDF5 puts a checksum on its own metadata."""
+"""Version bounds of the layout: the first version in which HDF5 puts a checksum on its own metadata."""
 
 GAP_BYTES = 64 * 1024
-"""Rows closer to each other than this are read in one go."""
+"""Rows closer to each other than this many bytes are read at once."""
 
 DTYPES: dict[StoreDtype, str] = {"float16": "<f2", "bfloat16": "<u2", "float32": "<f4"}
 
@@ -33,7 +33,7 @@ class Hdf5Format:
 
     def write(self, file: BinaryIO, index: ShardIndex, stored: Stored, about: dict[str, str]) -> None:
         """See `ShardFormat.write`."""
-        # Made in memory and written in one go: an error of the disk is then Python's own, with its number.
+        # Made in memory and written at once: a disk error is then a Python OSError with its number.
         with h5py.File("shard", "w", driver="core", backing_store=False, libver=LIBRARY) as shard:
             for name, value in about.items():
                 shard.attrs[name] = value
@@ -98,7 +98,7 @@ class Hdf5Reader:
 
 
 def _stretches(rows: NDArray[np.int64], gap: int) -> Iterator[tuple[int, int]]:
-    """Cut ascending rows where two neighbours are more than `gap` apart; yields (start, stop)."""
+    """Cut ascending rows where two neighbours are more than `gap` apart; yields (start, stop) indices into `rows`."""
     cuts = np.flatnonzero(np.diff(rows) > gap) + 1
     edges = [0, *cuts.tolist(), len(rows)]
     return ((low, high) for low, high in pairwise(edges) if low < high)

@@ -2,14 +2,19 @@
 
 import hashlib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+if TYPE_CHECKING:
+    import polars as pl
+
 KEY_BYTES = 16
+"""Bytes of a key."""
 
 Keys = NDArray[np.uint8]
-"""Shape (n, 16), uint8."""
+"""Keys (n, 16) uint8."""
 
 
 def token_key(token_ids: NDArray[np.uint32]) -> bytes:
@@ -21,12 +26,34 @@ def token_key(token_ids: NDArray[np.uint32]) -> bytes:
 
 
 def as_keys(keys: Iterable[bytes]) -> Keys:
-    """Keys as one array, shape (n, 16), uint8."""
+    """Keys as one array. Shape (n, 16), uint8."""
     return np.frombuffer(b"".join(keys), dtype=np.uint8).reshape(-1, KEY_BYTES)
 
 
+def key_column(column: "pl.Series") -> Keys:
+    """A table's column of keys, without nulls, as an array. Shape (n, 16), uint8."""
+    return as_keys(column.to_list())
+
+
+def unique_keys(*columns: "pl.Series") -> tuple[Keys, list[NDArray[np.int64]]]:
+    """The distinct keys of some columns, ascending, and each column as indices into them.
+
+    Returns:
+        keys: (m, 16) uint8
+        places: for each column of length n an array (n,) int64, such that `keys[places]` is the column.
+    """
+    import polars as pl  # here, because the command line imports this module to print its help
+
+    together = pl.concat([column.rename("key") for column in columns])
+    codes = together.to_frame().with_columns(code=pl.col("key").rank("dense") - 1)["code"]
+    first = pl.DataFrame({"key": together, "code": codes}).unique("code").sort("code")["key"]
+    places = codes.to_numpy().astype(np.int64)
+    cuts = np.cumsum([len(column) for column in columns])[:-1]
+    return key_column(first), np.split(places, cuts)
+
+
 class KeyIndex:
-    """Positions of keys in a fixed list, by binary search: 32 bytes a key, no Python objects."""
+    """Positions of keys in a fixed list, by binary search: 32 bytes per key, no Python objects."""
 
     def __init__(self, keys: Keys) -> None:
         high, low = _halves(keys)
@@ -34,7 +61,7 @@ class KeyIndex:
         self._high, self._low = high[self._order], low[self._order]
 
     def find(self, keys: Keys) -> NDArray[np.int64]:
-        """Position of each key in the list the index was made from, -1 where absent. Shape (m,)."""
+        """Position of each key in the list the index was made from, -1 where it is missing. Shape (m,), int64."""
         high, low = _halves(keys)
         at = np.searchsorted(self._high, high, side="left")  # (m,)
         found = np.full(len(keys), -1, dtype=np.int64)

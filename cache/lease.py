@@ -1,4 +1,4 @@
-"""The writer's lease: one process writes to a store, or one for each share of it; a dead one holds nothing."""
+"""The writer's lease: one process writes to a store, or several numbered workers; a dead process holds nothing."""
 
 import json
 import os
@@ -12,27 +12,27 @@ from filelock import FileLock, Timeout
 
 from cache.durable import naming
 from cache.errors import UserError
-from cache.share import WHOLE, Share
+from cache.worker import ALONE, Worker
 
 HOLDER = ".json"
-"""Suffix of the note, beside a lock, on who holds it; it says nothing while nobody does."""
+"""Suffix of the note that names the holder of a lock; without a holder the note means nothing."""
 
 
 @contextmanager
-def writer_lease(folder: Path, share: Share = WHOLE) -> Iterator[None]:
-    """Hold the only right to write a share of a store.
+def writer_lease(folder: Path, worker: Worker = ALONE) -> Iterator[None]:
+    """Hold the exclusive right to write to a store as this worker.
 
-    Shares of the same number of writers go together; a writer of the whole, or of another number of shares,
+    Workers that agree on their number may write at once; a single writer, or a worker of another number of workers,
     keeps all others out. The locks are the operating system's: they end with the process that holds them,
     however it ends.
 
     Raises:
         UserError: another process holds a lease that excludes this one, or the folder cannot be written.
     """
-    lock = folder / _name(share)
+    lock = folder / _name(worker)
     with _deciding(folder):
         for other in sorted(folder.glob("writer*.lock")):
-            if other != lock and not (share.of > 1 and other.stem.endswith(f"-of-{share.of}")):
+            if other != lock and not (worker.of > 1 and other.stem.endswith(f"-of-{worker.of}")):
                 _take(folder, other).release()
         held = _take(folder, lock)
     try:
@@ -45,11 +45,11 @@ def writer_lease(folder: Path, share: Share = WHOLE) -> Iterator[None]:
 def hold_as_worker(folder: Path) -> FileLock:
     """A lock that keeps other writers out of a store until this process ends; the caller keeps the object.
 
-    For a process that seals shards by order of one that holds the lease: should that one die, the lease must
-    not go to another while a worker of it may still write.
+    For a process that seals shards on behalf of the lease's holder: should the holder die, nobody else may get the
+    lease while one of its workers may still write.
     """
     for number in count(1):
-        # Of the process, not of a thread: who asks for it may be a thread that ends before the process does.
+        # Bound to the process, not to a thread: the calling thread may end before the process does.
         lock = FileLock(folder / f"writer-worker-{number}.lock", thread_local=False)
         with suppress(Timeout):
             lock.acquire(timeout=0)
@@ -59,15 +59,15 @@ def hold_as_worker(folder: Path) -> FileLock:
 
 
 def holder(folder: Path) -> str:
-    """What the one that holds the lease of a whole store wrote down about itself; empty where nobody did."""
+    """The note of the process that holds the lease of a whole store (JSON text); empty if there is none."""
     with suppress(OSError):
-        return (folder / _name(WHOLE)).with_suffix(HOLDER).read_text()
+        return (folder / _name(ALONE)).with_suffix(HOLDER).read_text()
     return ""
 
 
 @contextmanager
 def creating(folder: Path) -> Iterator[None]:
-    """Wait for, then hold, the right to write a store's description. Held for moments only."""
+    """Wait for, then hold, the right to write a store's description, for a moment."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -78,7 +78,7 @@ def creating(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _deciding(folder: Path) -> Iterator[None]:
-    """Wait for, then hold, the right to decide who writes. Held for moments only."""
+    """Wait for, then hold, the right to decide who writes, for a moment."""
     lock = FileLock(folder / "create.lock")
     try:
         lock.acquire()
@@ -107,8 +107,8 @@ def _sign(lock: Path) -> None:
         note.write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
 
 
-def _name(share: Share) -> str:
-    return "writer.lock" if share == WHOLE else f"writer-{share.number}-of-{share.of}.lock"
+def _name(worker: Worker) -> str:
+    return "writer.lock" if worker == ALONE else f"writer-{worker.number}-of-{worker.of}.lock"
 
 
 def _unwritable(folder: Path, error: OSError) -> UserError:

@@ -8,7 +8,7 @@ from cache import checked_lines
 from cache.errors import DamageError
 
 FILE = "manifest.jsonl"
-"""Its name inside a store."""
+"""File name inside a store."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,11 +18,11 @@ class ShardEntry:
     shard: str
     """File name inside `shards/`."""
     store: str
-    """Digest of the store's fingerprint: a line that strayed in from another store is known by it."""
+    """Digest of the store's fingerprint, by which a line from another store is recognised."""
     rows: int
     bytes: int
     sha256: str
-    """Of the file."""
+    """SHA-256 of the file, hexadecimal."""
     index: str
     """SHA-256 of keys, token counts and row checksums; see `ShardIndex.digest`."""
 
@@ -41,18 +41,18 @@ def append(path: Path, entry: ShardEntry) -> None:
 
 
 def rewrite(path: Path, entries: Iterable[ShardEntry]) -> None:
-    """Put these entries in the manifest's place, at once and durably."""
+    """Replace the manifest by these entries, at once and durably."""
     checked_lines.rewrite(path, map(asdict, entries))
 
 
 def examine(path: Path, store: str) -> tuple[list[ShardEntry], list[BadLine]]:
-    """The usable lines in order, and those that are not.
+    """The usable entries in order, and the lines that are not usable.
 
-    A last line without its newline is neither: its shard was never sealed.
+    A last line without its newline is ignored: its shard was never sealed.
 
     Args:
         path: the manifest.
-        store: digest of the fingerprint whose shards it should name.
+        store: digest of the store's fingerprint.
     """
     entries: list[ShardEntry] = []
     bad: list[BadLine] = []
@@ -78,7 +78,7 @@ def read(path: Path, store: str) -> list[ShardEntry]:
     """All entries, in order.
 
     Raises:
-        DamageError: the file is gone, or a whole line is damaged or belongs to another store.
+        DamageError: the file is missing, or a line is damaged or belongs to another store.
     """
     if not path.exists():
         raise DamageError(f"{path} is gone")

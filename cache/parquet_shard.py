@@ -17,10 +17,10 @@ from cache.precision import ITEM_BYTES, StoreDtype
 from cache.shard import ShardIndex, Stored
 
 ROW_GROUP_BYTES = 256 << 10
-"""Payload of a row group, which is what has to be read to get one row of it."""
+"""Size of a row group's vectors: to get one row, its whole row group must be read."""
 
 GROUPS_A_READ = 4
-"""Row groups that are read in one call."""
+"""Number of row groups read in one call."""
 
 ARROW_TYPES = {"float16": pa.float16(), "float32": pa.float32()}
 
@@ -92,7 +92,7 @@ class ParquetReader:
         needed, first = np.unique(groups, return_index=True)
         edges = [*first, len(rows)]
         for start in range(0, len(needed), GROUPS_A_READ):
-            # A few groups at a time and no thread: what is held beside the result stays small.
+            # A few groups at a time and no thread, so that little memory is needed besides the result.
             some = needed[start : start + GROUPS_A_READ]
             low, high = edges[start], edges[start + len(some)]
             column = self._file.read_row_groups(some.tolist(), columns=["feature"], use_threads=False)["feature"]

@@ -1,4 +1,4 @@
-"""Storage precision: what each dtype can hold, and its bytes."""
+"""Storage precision: the range and size of each dtype, and conversion to and from it."""
 
 from typing import Literal
 
@@ -11,10 +11,16 @@ LARGEST = {"float16": 65504.0, "bfloat16": 3.3895e38, "float32": float(np.finfo(
 """Largest finite magnitude of each storage dtype."""
 
 ITEM_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
+"""Bytes of one value."""
 
 
 def unusable_rows(features: NDArray[np.float32], dtype: StoreDtype) -> dict[int, str]:
-    """Rows that `dtype` cannot hold, with the reason: not finite, or out of range."""
+    """Row -> reason, for rows that `dtype` cannot hold: not finite, or out of range.
+
+    Args:
+        features: (n, layers, hidden_size)
+        dtype: the storage dtype.
+    """
     flat = features.reshape(len(features), int(np.prod(features.shape[1:])))  # (n, layers * d), n may be 0
     largest = np.abs(flat).max(axis=-1, initial=0.0)  # (n,) NaN where any is NaN
     reasons = {
@@ -29,16 +35,16 @@ def unusable_rows(features: NDArray[np.float32], dtype: StoreDtype) -> dict[int,
 
 
 def to_storage(features: NDArray[np.float32], dtype: StoreDtype) -> NDArray[np.generic]:
-    """Float32 as it is stored: float16, float32, or bfloat16's upper 16 bits as uint16."""
+    """Convert float32 to the storage dtype; bfloat16 becomes uint16, the upper 16 bits of the float32."""
     if dtype != "bfloat16":
         return features.astype(dtype)
     bits = np.ascontiguousarray(features, dtype=np.float32).view(np.uint32)
-    # Round to nearest, ties to even, as the hardware does: add half of the last kept place, and its bit.
+    # Round to nearest, ties to even, as the hardware does: add half of the last place that stays, and its bit.
     return ((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)).astype(np.uint16)
 
 
 def from_storage(stored: NDArray[np.generic], dtype: StoreDtype) -> NDArray[np.float32]:
-    """The stored values as float32; exact for every storage dtype."""
+    """Convert stored values to float32, exactly."""
     if dtype != "bfloat16":
         return stored.astype(np.float32, copy=False)
     return (stored.astype(np.uint32) << np.uint32(16)).view(np.float32)

@@ -1,14 +1,14 @@
-"""How long work tells how far it has come; the command line draws it."""
+"""Progress of long work: the function that reports it, which the command line draws."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """Called now and then with what is being done, how much of it is done, and of how much (if known)."""
+    """Called now and then with the name of the work, how much is done, the total (None if unknown) and the unit."""
 
     def __call__(self, what: str, done: int, total: int | None, unit: str) -> None:
-        """Take note of the state of the work."""
+        """Note the state of the work."""
 
 
 def silent(what: str, done: int, total: int | None, unit: str) -> None:
-    """Progress that goes nowhere."""
+    """Discard the report."""

@@ -1,4 +1,4 @@
-"""A shard that the manifest names: read, and checked as it is read."""
+"""Shards that the manifest names: every read is checked."""
 
 import hashlib
 from collections.abc import Iterator
@@ -16,11 +16,11 @@ from cache.manifest import ShardEntry
 from cache.shard import Checksums, ShardIndex, ShardReader, Stored, row_checksums
 
 FOLDER = "shards"
-"""Where shards lie inside a store."""
+"""Folder of the shards inside a store."""
 
 
 class SealedShard:
-    """One shard of a store."""
+    """A shard of a store, closed."""
 
     def __init__(self, folder: Path, entry: ShardEntry, description: StoreDescription) -> None:
         self.path = folder / FOLDER / entry.shard
@@ -31,7 +31,7 @@ class SealedShard:
         """Keys, token counts and row checksums, as they were sealed.
 
         Raises:
-            DamageError: the file is gone, has another size, or another index.
+            DamageError: the file is missing, or has another size or index.
         """
         self.check_size()
         with self._open() as reader, self._reading():
@@ -41,10 +41,10 @@ class SealedShard:
         return index
 
     def check_size(self) -> None:
-        """See that the file is there in its full length.
+        """Check that the file exists in its full length.
 
         Raises:
-            DamageError: it is not.
+            DamageError: it does not.
         """
         if not self.path.exists():
             raise DamageError(f"{self.path} is gone although the manifest names it")
@@ -54,7 +54,7 @@ class SealedShard:
 
     @contextmanager
     def open(self) -> Iterator["OpenShard"]:
-        """The shard, to read rows from.
+        """Open the shard for reading rows.
 
         Raises:
             DamageError: the file cannot be read.
@@ -84,7 +84,7 @@ class SealedShard:
 
 
 class OpenShard:
-    """An open shard of a store."""
+    """A shard of a store, open for reading."""
 
     def __init__(self, shard: SealedShard, reader: ShardReader, width: int) -> None:
         self._shard = shard
@@ -96,9 +96,9 @@ class OpenShard:
 
         Args:
             rows: (m,) ascending, each once.
-            keys: (m, 16) of these rows, as sealed; so are the next two.
-            n_tokens: (m,)
-            checksums: (m,)
+            keys: (m, 16) uint8: keys of these rows, as they were sealed.
+            n_tokens: (m,) int32: token counts of these rows, as they were sealed.
+            checksums: (m,) uint32: checksums of these rows, as they were sealed.
 
         Raises:
             DamageError: the values are not those that were sealed, or cannot be read.
@@ -114,9 +114,9 @@ class OpenShard:
 
 
 def describe(folder: Path, name: str, description: StoreDescription) -> ShardEntry:
-    """The manifest entry that a shard which nothing names would have, by its own word.
+    """The manifest entry for a shard that no entry names, made from the shard's own metadata and index.
 
-    What it says of itself is still to be checked, row by row.
+    The rows are not checked yet.
 
     Raises:
         DamageError: it cannot be read, or belongs to another store.

@@ -1,4 +1,4 @@
-"""Sealing a shard: every step durable before the next, and nothing named that was not read back."""
+"""Sealing a shard: each step is durable before the next, and a shard is named only after it was read back."""
 
 import errno
 from pathlib import Path
@@ -18,7 +18,7 @@ from cache.sealed_shard import FOLDER, SealedShard, sha256
 from cache.shard import ShardIndex, row_checksums
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-"""What the system says when there is no room, no quota, or a limit on a file's size."""
+"""Error numbers for a full disk, a full quota, and a limit on a file's size."""
 
 
 def seal(
@@ -31,7 +31,7 @@ def seal(
 ) -> ShardEntry:
     """Write one shard and name it in the manifest; both durable when this returns.
 
-    In order: temporary file, flush, fsync, rename, fsync of the folder; read back and compare; manifest
+    The order is: temporary file, flush, fsync, rename, fsync of the folder; read back and compare; manifest
     line, fsync. A crash at any point leaves all sealed shards as they were and this one unnamed.
 
     Raises:
@@ -74,10 +74,10 @@ def seal(
 
 
 def _read_back(shard: SealedShard, index: ShardIndex) -> None:
-    """Check what lies there against what was meant, before the manifest vouches for it.
+    """Compare the written file with the values it should hold, before the manifest names it.
 
-    Right after writing this reads what the system holds in memory: it finds an encoder that errs, not a
-    disk that does. That is what the checksums of every later read are for.
+    Right after the write this reads the system's memory cache, so it finds faults of the encoder, not of the disk.
+    Faults of the disk are found by the checksums of every later read.
     """
     try:
         read = shard.index()

@@ -1,7 +1,7 @@
-"""What a shard holds in whatever format, and the checksums that vouch for it row by row.
+"""The contents of a shard in any format, and the checksums of its rows.
 
-The chain: a manifest line carries its own CRC and the digest of a shard's index; the index carries a CRC
-for each row; so every value read is checked against the manifest, at the price of the rows read alone.
+A manifest line has a CRC and the digest of a shard's index; the index has a CRC for each row. So every value that is
+read is checked against the manifest, at the cost of reading only its row.
 """
 
 import hashlib
@@ -17,22 +17,22 @@ from cache.keys import Keys
 from cache.precision import StoreDtype
 
 Stored = NDArray[np.generic]
-"""Shape (n, layers * d): float16, float32, or uint16 that holds bfloat16's bits."""
+"""Stored values (n, layers * d): float16, float32, or uint16 with the bits of bfloat16."""
 
 Checksums = NDArray[np.uint32]
-"""Shape (n,), uint32."""
+"""Row checksums (n,) uint32."""
 
 
 @dataclass(frozen=True, slots=True)
 class ShardIndex:
-    """All of a shard but its vectors: 24 bytes a row."""
+    """A shard without its vectors: 24 bytes per row."""
 
     keys: Keys
     """(n, 16) uint8"""
     n_tokens: NDArray[np.int32]
-    """(n,) int32, length of the token sequence behind each key"""
+    """(n,) int32: length of each key's token sequence"""
     checksums: Checksums
-    """(n,) uint32, see `row_checksums`"""
+    """(n,) uint32: see `row_checksums`"""
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -54,10 +54,10 @@ def row_checksums(keys: Keys, n_tokens: NDArray[np.int32], stored: Stored) -> Ch
 
 
 class ShardReader(Protocol):
-    """An open shard. Errors are whatever the format's library raises; the caller names the file."""
+    """An open shard. It raises the errors of the format's library; the caller adds the file's name."""
 
     def about(self) -> dict[str, str]:
-        """What was given to `ShardFormat.write`."""
+        """The metadata that `ShardFormat.write` was given."""
 
     def index(self) -> ShardIndex:
         """Keys, token counts and checksums."""
@@ -66,14 +66,14 @@ class ShardReader(Protocol):
         """The values of some rows, given in ascending order, each once. Shape (rows, layers * d)."""
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
 
 
 class ShardFormat(Protocol):
-    """A way to lay out shards on the disk. Both columns and names are the same in all of them."""
+    """A file format for shards. All formats have the same columns under the same names."""
 
     suffix: str
-    """Of the files, with its dot."""
+    """Suffix of the files, with its dot."""
 
     def write(self, file: BinaryIO, index: ShardIndex, stored: Stored, about: dict[str, str]) -> None:
         """Write a whole shard; `about` goes into the file's own metadata. The same input gives the same bytes."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cache import manifest, refusals, sealing
+from cache import manifest, sealing, skipped_keys
 from cache.description import FILE, StoreDescription, read_description
 from cache.durable import TEMPORARY, replacing
 from cache.errors import UserError
@@ -20,19 +20,20 @@ from cache.manifest import ShardEntry
 from cache.precision import from_storage
 from cache.sealed_shard import FOLDER, SealedShard
 from cache.shard import ShardIndex
-from cache.share import WHOLE, Share
+from cache.worker import ALONE, Worker
 
 BATCH_BYTES = 16 << 20
-"""Of a streamed batch of float32 features, by default."""
+"""Default size of a streamed batch of float32 features."""
 
 
 class FeatureStore:
     """Vectors of one fingerprint, keyed by token digest.
 
-    On disk: `store.json` (what the vectors are), `manifest.jsonl` (the sealed shards), `shards/` (them),
-    `refused.jsonl` (keys whose vectors the dtype cannot hold), `plans/` (how an extraction is cut into
-    packs). A reader sees the shards that the manifest named when the store was opened or last refreshed.
-    Nothing but `create`, `writing`, `seal` and `refuse` writes. In memory lie 32 bytes a row, no vectors.
+    Files on disk: `store.json` (what the vectors depend on), `manifest.jsonl` (names of the sealed shards),
+    `shards/` (the shards), `refused.jsonl` (skipped keys, whose vectors the dtype cannot hold), `plans/` (how an
+    extraction is cut into packs). A reader sees the shards that the manifest named when the store was opened or last
+    refreshed. Only `create`, `writing`, `seal` and `skip` write. The object holds 32 bytes per row in memory, no
+    vectors.
     """
 
     def __init__(self, folder: Path, description: StoreDescription) -> None:
@@ -52,10 +53,10 @@ class FeatureStore:
     def create(
         cls, root: Path, fingerprint: Fingerprint, hidden_size: int, shard_format: FormatName = "parquet"
     ) -> "FeatureStore":
-        """Open the store of a fingerprint below `root`, made first if it is not there yet.
+        """Open the store of a fingerprint below `root`; make it first if it is missing.
 
         Raises:
-            UserError: it is there in the other format, or cannot be opened or made.
+            UserError: it exists in the other format, or cannot be opened or made.
         """
         folder = root / fingerprint.digest
         if not (folder / FILE).exists():
@@ -75,22 +76,22 @@ class FeatureStore:
 
     @classmethod
     def open(cls, root: Path, digest: str) -> "FeatureStore":
-        """Open the store with this fingerprint digest below `root`; writes nothing.
+        """Open the store with this fingerprint digest below `root`; write nothing.
 
         Raises:
-            UserError: there is none, it is of another version, or its fingerprint is not its name's.
+            UserError: it is missing, of another version, or its fingerprint is not that of its folder's name.
             DamageError: the manifest or a shard it names is not as it was written.
         """
         return cls(root / digest, read_description(root / digest))
 
     def refresh(self) -> None:
-        """See the shards that the manifest names now.
+        """Take up the shards that the manifest names now.
 
         Raises:
             DamageError: the manifest or a shard it names is not as it was written.
         """
         entries = manifest.read(self.folder / manifest.FILE, self.fingerprint.digest)
-        self.refused = refusals.read(self.folder / refusals.FILE)
+        self.skipped = skipped_keys.read(self.folder / skipped_keys.FILE)
         if entries == self.entries:
             return
         indexes = [SealedShard(self.folder, entry, self.description).index() for entry in entries]
@@ -107,14 +108,14 @@ class FeatureStore:
         return int(self._starts[-1])
 
     def missing(self, keys: Keys) -> NDArray[np.bool_]:
-        """Which of the keys have no feature here and were not refused one. Shape (n,), bool."""
+        """Mask of the keys that have no feature here and are not skipped. Shape (n,), bool."""
         missing = self._index.find(keys) < 0
-        for at in np.flatnonzero(missing) if self.refused else ():
-            missing[at] = keys[at].tobytes() not in self.refused
+        for at in np.flatnonzero(missing) if self.skipped else ():
+            missing[at] = keys[at].tobytes() not in self.skipped
         return missing
 
     def n_tokens(self, keys: Keys) -> NDArray[np.int32]:
-        """Length of the token sequence behind each key. Shape (n,), int32.
+        """Length of each key's token sequence. Shape (n,), int32.
 
         Raises:
             UserError: a key has no feature.
@@ -122,7 +123,7 @@ class FeatureStore:
         return self._n_tokens[self._find(keys)]
 
     def in_shard_order(self, keys: Keys) -> Keys:
-        """The distinct keys among these in the order in which they are stored. Shape (m, 16).
+        """The distinct keys among these, in the order in which they are stored. Shape (m, 16).
 
         Raises:
             UserError: a key has no feature.
@@ -133,11 +134,11 @@ class FeatureStore:
     def stream(
         self, keys: Keys, batch_rows: int | None = None
     ) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-        """The features of `keys` in shard order, each shard opened once and each row read once.
+        """Yield the features of `keys` in shard order; each shard is opened once and each row is read once.
 
         Yields (positions in `keys`, features (positions, layers, hidden_size) float32) in batches of at
         most `batch_rows` distinct keys, by default 16 MiB; a key given twice comes twice. Every row is
-        checked against its checksum before it is given out.
+        checked against its checksum before it is yielded.
 
         Raises:
             UserError: a key has no feature.
@@ -167,38 +168,42 @@ class FeatureStore:
                     yield positions[begin:end], features if len(inside) == len(features) else features[inside]
 
     def gather(self, keys: Keys) -> NDArray[np.float32]:
-        """The features of `keys` in their order. Shape (n, layers, hidden_size), float32."""
+        """The features of `keys`, in the order of `keys`. Shape (n, layers, hidden_size), float32.
+
+        Raises:
+            As `stream`.
+        """
         features = np.empty((len(keys), self.layers, self.hidden_size), dtype=np.float32)
         for positions, part in self.stream(keys):
             features[positions] = part
         return features
 
     @contextmanager
-    def writing(self, share: Share = WHOLE) -> Iterator[None]:
-        """Hold the only right to seal shards in this store, or a share of them.
+    def writing(self, worker: Worker = ALONE) -> Iterator[None]:
+        """Hold the exclusive right to seal shards in this store, alone or as one of several workers.
 
-        Writers of shares of the same number may write at once; what they seal must not have a key in common.
+        Workers that agree on their number may write at once; their shards must not have a key in common.
 
         Raises:
             UserError: another process holds it, or the folder cannot be written.
         """
-        with writer_lease(self.folder, share):
-            if share == WHOLE:
+        with writer_lease(self.folder, worker):
+            if worker == ALONE:
                 for pattern in (f"{FOLDER}/*{TEMPORARY}", "plans/*.lock", "plans/*.attempts"):
                     for left in self.folder.glob(pattern):
-                        left.unlink()  # of a writer or worker that died; nobody has it in hand any more
+                        left.unlink()  # its writer has died: nobody else may write here now
             self.refresh()
             yield
 
     def seal(self, shard: str, keys: Keys, n_tokens: NDArray[np.int32], features: NDArray[np.float32]) -> ShardEntry:
         """Write one shard and name it in the manifest; both durable when this returns.
 
-        To be called inside `writing`. The store sees the shard after the next `refresh`.
+        Call it inside `writing`. The store sees the shard after the next `refresh`.
 
         Args:
             shard: name of the shard without its suffix.
             keys: (n, 16) uint8, each once, none of them in the store.
-            n_tokens: (n,) int32, length of the token sequence behind each key.
+            n_tokens: (n,) int32, length of each key's token sequence.
             features: (n, layers, hidden_size) float32, all within the store's dtype.
 
         Raises:
@@ -209,10 +214,10 @@ class FeatureStore:
             raise ValueError(f"shard {shard} was given a key that is in the store")
         return sealing.seal(self.folder, self.description, shard, keys, n_tokens, features)
 
-    def refuse(self, reasons: dict[bytes, str]) -> None:
+    def skip(self, reasons: dict[bytes, str]) -> None:
         """Remember keys whose features cannot be stored, and why, so that no run computes them again."""
-        refusals.append(self.folder / refusals.FILE, reasons)
-        self.refused |= reasons
+        skipped_keys.append(self.folder / skipped_keys.FILE, reasons)
+        self.skipped |= reasons
 
     def _find(self, keys: Keys) -> NDArray[np.int64]:
         at = self._index.find(keys)

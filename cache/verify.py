@@ -1,4 +1,4 @@
-"""Looking at every byte of a store, and taking out of it exactly what is damaged."""
+"""Verification of every byte of a store, and repair by removing exactly what is damaged."""
 
 import contextlib
 from dataclasses import dataclass, field
@@ -19,49 +19,50 @@ from cache.progress import Progress, silent
 from cache.sealed_shard import FOLDER, SealedShard, describe, sha256
 
 BLOCK_BYTES = 32 << 20
-"""Payload looked at at a time."""
+"""Size of the vectors that are checked at once."""
 
 
 @dataclass(slots=True)
 class Findings:
-    """What a store's files are like."""
+    """The result of a verification."""
 
     shards: int = 0
-    """Named by the manifest, the damaged ones too."""
+    """Number of shards that the manifest names, damaged ones included."""
     rows: int = 0
-    """In whole shards."""
+    """Number of rows in undamaged shards."""
     bytes: int = 0
-    """Of whole shards."""
+    """Size of the undamaged shards."""
     problems: list[str] = field(default_factory=list)
-    """One sentence for each damaged line and shard."""
+    """One sentence per damaged line and shard."""
     damaged_lines: int = 0
-    """Of the manifest."""
+    """Number of damaged lines of the manifest."""
     damaged_shards: list[str] = field(default_factory=list)
-    """File names."""
+    """File names of the damaged shards."""
     rows_lost: int = 0
-    """In damaged shards; those of damaged lines are not known."""
+    """Number of rows in damaged shards; those of damaged lines are unknown."""
     leftovers: list[str] = field(default_factory=list)
-    """Files in `shards/` that the manifest does not name. They harm nobody: nothing reads them."""
+    """Files in `shards/` that the manifest does not name. They do no harm: nothing reads them."""
     adopted: list[str] = field(default_factory=list)
-    """Leftovers that proved whole and are named by the manifest again."""
+    """Leftovers that proved undamaged and are named by the manifest again."""
     repaired: bool = False
+    """Whether the damage was removed."""
 
 
 def verify(folder: Path, *, repair: bool = False, progress: Progress = silent) -> Findings:
     """Check every manifest line, and everything about every shard it names.
 
-    Of a shard: size, SHA-256, rows, index, that no key of it comes twice in the store, each row's checksum,
-    and that all values are finite.
+    The checks of a shard are its size, its SHA-256, its number of rows, its index, that none of its keys comes twice
+    in the store, each row's checksum, and that all values are finite.
 
     Args:
-        folder: the store's.
+        folder: the store's folder.
         repair: rewrite the manifest without the damaged lines and shards, so that the next extraction
-            computes what they held, and remove those shards. Leftovers that prove whole, such as the
+            computes their rows, and remove those shards. Leftovers that prove undamaged, such as the
             shard of a damaged line, are named again; the others are removed.
-        progress: told the number of shards.
+        progress: called with the number of shards checked.
 
     Raises:
-        UserError: there is no store, its description is damaged, or (to repair) another process writes to it.
+        UserError: there is no store, its description is damaged, or (with `repair`) another process writes to it.
     """
     description = read_description(folder)
     with writer_lease(folder) if repair else contextlib.nullcontext():
@@ -74,7 +75,7 @@ def verify(folder: Path, *, repair: bool = False, progress: Progress = silent) -
 
 
 def leftovers(folder: Path, entries: list[ShardEntry]) -> list[Path]:
-    """Shards that no entry names, and temporary files: of a run that died, or of a damaged manifest line."""
+    """Shards that no entry names, and temporary files: left by a run that died, or by a damaged manifest line."""
     named = {entry.shard for entry in entries}
     suffixes = {TEMPORARY, *(form.suffix for form in FORMATS.values())}
     return [path for path in sorted((folder / FOLDER).glob("*")) if path.suffix in suffixes and path.name not in named]
@@ -111,7 +112,7 @@ def _examine(
 
 
 def _check(shard: SealedShard, description: StoreDescription) -> Keys:
-    """Everything about one shard; its keys.
+    """Check everything about one shard and return its keys. Shape (rows, 16).
 
     Raises:
         DamageError: something about it is not as it was sealed.
@@ -132,16 +133,16 @@ def _check(shard: SealedShard, description: StoreDescription) -> Keys:
 
 
 class _SeenKeys:
-    """The keys of all shards so far, in a few large indexes instead of one a shard."""
+    """The keys of all shards so far, in a few large indexes instead of one per shard."""
 
     def __init__(self) -> None:
         self._indexes: list[tuple[Keys, KeyIndex]] = []
 
     def add(self, keys: Keys, entry: ShardEntry) -> None:
-        """Take note of a shard's keys.
+        """Add a shard's keys.
 
         Raises:
-            DamageError: one of them is there already.
+            DamageError: one of them was added before.
         """
         twice = len(np.unique(keys, axis=0)) < len(keys)
         if twice or any((index.find(keys) >= 0).any() for _, index in self._indexes):
@@ -155,7 +156,7 @@ class _SeenKeys:
 def _adopt(
     folder: Path, description: StoreDescription, findings: Findings, whole: list[ShardEntry], seen: _SeenKeys
 ) -> None:
-    """Name the leftovers that prove whole: what was computed and lies there need not be computed again."""
+    """Name the leftovers that prove undamaged, so that their rows need not be computed again."""
     for name in findings.leftovers:
         try:
             entry = describe(folder, name, description)
@@ -170,7 +171,7 @@ def _adopt(
 
 
 def _rewrite(folder: Path, findings: Findings, whole: list[ShardEntry]) -> None:
-    # The manifest first: a crash in between leaves files that nothing names, never names without a file.
+    # The manifest first: a crash in between leaves files without an entry, never an entry without its file.
     manifest.rewrite(folder / manifest.FILE, whole)
     named = {entry.shard for entry in whole}
     for name in {*findings.damaged_shards, *findings.leftovers} - named:

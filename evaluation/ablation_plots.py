@@ -1,29 +1,20 @@
-"""Plots of a run's ablations, from what `ablations.json` holds."""
+"""Plots of a run's ablations."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from evaluation.figures import BLUE, GREY, ORANGE, figure, labels, number, styled, write
+from heads.results import Ablations, AlphaPaths, Baseline, ObjectiveHead
 
 COLUMNS = 5
-"""Small plots side by side, one an objective."""
-
-Report = dict[str, Any]
+"""Small plots in a row of a figure, one for each objective."""
 
 
-def draw(report: Report, folder: Path) -> list[Path]:
-    """Write every plot there is something to show in, as SVG and PNG.
-
-    Args:
-        report: what `ablations.json` holds.
-        folder: for the files, `ablation-<what>.svg` and `.png`.
-
-    Returns:
-        The files.
-    """
+def draw(report: Ablations, folder: Path) -> list[Path]:
+    """Write every plot that has something to show, as `ablation-<name>.svg` and `.png` in a folder; the files."""
     with styled():
         drawn = {name: plot(report) for name, plot in PLOTS.items()}
         return [
@@ -31,18 +22,18 @@ def draw(report: Report, folder: Path) -> list[Path]:
         ]
 
 
-def datasets(report: Report) -> Any:
-    """Data sets against objectives: lost without it, or by how much the correlation changes."""
+def datasets(report: Ablations) -> Any:
+    """Data sets against objectives: the change of correlation without it, grey where an objective cannot be fitted."""
     from matplotlib.colors import TwoSlopeNorm
     from matplotlib.patches import Patch
 
-    names, sets = list(report["baseline"]), list(report["datasets"])
+    names, sets = list(report.baseline), list(report.datasets)
     change = np.full((len(sets), len(names)), np.nan)
     drawn, axes = figure(2.2 + 0.33 * len(names), 1.9 + 0.33 * len(sets))
-    for row, left in enumerate(report["datasets"].values()):
-        for name, score in left["objectives"].items():
-            change[row, names.index(name)] = number(score["pearson"]) - number(report["baseline"][name]["pearson"])
-        for name in left["lost"]:
+    for row, left in enumerate(report.datasets.values()):
+        for name, score in left.objectives.items():
+            change[row, names.index(name)] = number(score.pearson) - number(report.baseline[name].pearson)
+        for name in left.skipped:
             axes.fill_between([names.index(name) - 0.5, names.index(name) + 0.5], row - 0.5, row + 0.5, color=GREY)
     largest = max(0.01, float(np.nanmax(np.abs(change), initial=0.0)))
     shown = axes.imshow(change, cmap="RdBu", norm=TwoSlopeNorm(0.0, -largest, largest), aspect="auto")
@@ -66,7 +57,7 @@ def datasets(report: Report) -> Any:
     axes.grid(visible=False)
     axes.grid(which="minor", color="#cbd5e0", linewidth=0.5)
     axes.tick_params(which="minor", length=0)
-    axes.set_title("Leaving out a data set: change of each objective's validation correlation", loc="left")
+    axes.set_title("Without a data set: change of each objective's validation correlation", loc="left")
     drawn.colorbar(shown, ax=axes, label="change of Pearson", fraction=0.03, pad=0.02)
     marks = [
         Patch(color=GREY, label="too few ratings left"),
@@ -76,73 +67,79 @@ def datasets(report: Report) -> Any:
     return drawn
 
 
-def objectives(report: Report) -> Any:
-    """Each objective's own head beside all others' heads, best combined."""
-    if not report["objectives"]:
+def objectives(report: Ablations) -> Any:
+    """Correlation by each objective's head, and by the heads of all other objectives, best combined."""
+    if not report.objectives:
         return None
-    names = sorted(report["objectives"], key=lambda name: _gap(report, name))
+    names = sorted(report.objectives, key=lambda name: _gap(report, name))
     drawn, axes = figure(6.5, 1.3 + 0.24 * len(names))
-    own = [number(report["baseline"][name]["pearson"]) for name in names]
-    others = [number(report["objectives"][name]["pearson"]) for name in names]
-    axes.hlines(range(len(names)), others, own, color=GREY, linewidth=1.5, zorder=1)
+    alone = [number(report.baseline[name].pearson) for name in names]
+    others = [number(report.objectives[name].pearson) for name in names]
+    axes.hlines(range(len(names)), others, alone, color=GREY, linewidth=1.5, zorder=1)
     axes.scatter(others, range(len(names)), color=ORANGE, s=22, label="all other heads, best combined", zorder=2)
-    axes.scatter(own, range(len(names)), color=BLUE, s=22, label="its own head", zorder=3)
+    axes.scatter(alone, range(len(names)), color=BLUE, s=22, label="its own head", zorder=3)
     axes.set_yticks(range(len(names)), labels(names))
     axes.set_xlabel("validation Pearson")
-    axes.set_title("Leaving out an objective: what the others still know of its ratings", loc="left", pad=22)
+    axes.set_title("Without an objective: its ratings predicted by the other heads", loc="left", pad=22)
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False)
     return drawn
 
 
-def alphas(report: Report) -> Any:
+def alphas(report: Ablations) -> Any:
     """Validation error against the penalty, an objective a small plot."""
-    penalties = np.array(report["alphas"]["alphas"])
+    return alpha_paths(report.alphas, report.baseline)
+
+
+def alpha_paths(paths: AlphaPaths, heads: Mapping[str, Baseline | ObjectiveHead]) -> Any:
+    """The errors along a grid of penalties, over the error at the selected one; None where the grid has one value."""
+    penalties = np.array(paths.alphas)
     if len(penalties) < 2:
         return None
 
     def plot(axes: Any, name: str) -> None:
-        errors = np.array([number(error) for error in report["alphas"]["validation_mse"][name]])
-        chosen = report["baseline"][name]
-        axes.plot(penalties, errors / chosen["validation_mse"], color=BLUE, marker="o", markersize=2, linewidth=1)
-        axes.plot(chosen["alpha"], 1.0, color=ORANGE, marker="o", markersize=5)
+        errors = np.array([number(error) for error in paths.validation_mse[name]])
+        head = heads[name]
+        lowest = number(head.validation_mse)
+        axes.plot(penalties, errors / lowest, color=BLUE, marker="o", markersize=2, linewidth=1)
+        axes.plot(head.alpha, 1.0, color=ORANGE, marker="o", markersize=5)
         axes.set_xscale("log")
-        axes.set_ylim(0.96, 1.5)  # what is worse by half is out of the question
+        axes.set_ylim(0.96, 1.5)  # errors above half as much again are of no interest
 
-    title = "Validation error against the ridge penalty, over the error at the chosen one (orange)"
-    return _small_plots(report, plot, title, "alpha", "MSE over the lowest")
+    title = "Validation error against the ridge penalty, over the error at the selected one (orange)"
+    return _small_plots(heads, plot, title, "alpha", "MSE over the lowest")
 
 
-def rows(report: Report) -> Any:
+def rows(report: Ablations) -> Any:
     """Validation correlation against training rows, an objective a small plot."""
-    if not any(report["rows"].values()):
+    if not any(report.rows.values()):
         return None
 
     def plot(axes: Any, name: str) -> None:
-        counts = [*(point["rows"] for point in report["rows"][name]), report["train_rows"][name]]
-        whole = report["baseline"][name]
-        reached = [number(point["pearson"]) for point in (*report["rows"][name], whole)]
+        counts = [*(point.rows for point in report.rows[name]), report.train_rows[name]]
+        curve = (*(point.pearson for point in report.rows[name]), report.baseline[name].pearson)
+        reached = [number(pearson) for pearson in curve]
         axes.plot(counts, reached, color=BLUE, marker="o", markersize=3)
         axes.set_xscale("log")
         axes.set_xticks(counts, [_short(count) for count in counts])
         axes.set_xlim(0.8 * counts[0], 1.25 * counts[-1])
 
     title = "Validation correlation against training rows: 1/8, 1/4, 1/2 and all of them"
-    return _small_plots(report, plot, title, "training rows", "Pearson")
+    return _small_plots(report.baseline, plot, title, "training rows", "Pearson")
 
 
-def layers(report: Report) -> Any:
+def layers(report: Ablations) -> Any:
     """Correlation by layer, an objective a row."""
-    if not report["layers"]:
+    if not report.layers:
         return None
     import matplotlib as mpl
 
-    names = list(report["baseline"])
+    names = list(report.baseline)
     drawn, axes = figure(6.5, 1.3 + 0.24 * len(names))
-    whole = [number(report["baseline"][name]["pearson"]) for name in names]
+    whole = [number(report.baseline[name].pearson) for name in names]
     axes.scatter(whole, range(len(names)), color="black", marker="|", s=60, label="all layers", zorder=3)
-    colours = mpl.colormaps["viridis"](np.linspace(0.0, 0.9, len(report["layers"])))
-    for (layer, scores), colour in zip(report["layers"].items(), colours, strict=True):
-        reached = [number(scores[name]["pearson"]) if name in scores else np.nan for name in names]
+    colours = mpl.colormaps["viridis"](np.linspace(0.0, 0.9, len(report.layers)))
+    for (layer, scores), colour in zip(report.layers.items(), colours, strict=True):
+        reached = [number(scores[name].pearson) if name in scores else np.nan for name in names]
         axes.scatter(reached, range(len(names)), color=colour, s=18, label=f"layer {layer}", zorder=2)
     axes.set_yticks(range(len(names)), labels(names))
     axes.invert_yaxis()
@@ -152,9 +149,9 @@ def layers(report: Report) -> Any:
     return drawn
 
 
-def heads(report: Report) -> Any:
-    """Held-out pairs judged right by each kind of head; objective by objective the kinds that predict ratings."""
-    pairs, ratings = report["heads"]["pairs"], report["heads"]["ratings"]
+def heads(report: Ablations) -> Any:
+    """Held-out pairs judged right by each kind of head; below, each objective by the kinds that predict ratings."""
+    pairs, ratings = report.heads.pairs, report.heads.ratings
     others = {kind: scores for kind, scores in ratings.items() if kind != "ridge"}
     if not pairs and not others:
         return None
@@ -179,7 +176,7 @@ def heads(report: Report) -> Any:
     if names:
         axes = panels.pop(0)
         for (kind, scores), colour in zip(ratings.items(), (BLUE, ORANGE, "#2f855a", "#6b46c1"), strict=False):
-            reached = [number(scores[name]["pearson"]) if name in scores else np.nan for name in names]
+            reached = [number(scores[name].pearson) if name in scores else np.nan for name in names]
             axes.scatter(reached, range(len(names)), color=colour, s=18, label=kind)
         axes.set_yticks(range(len(names)), labels(names))
         axes.invert_yaxis()
@@ -188,7 +185,7 @@ def heads(report: Report) -> Any:
     return drawn
 
 
-PLOTS: dict[str, Callable[[Report], Any]] = {
+PLOTS: dict[str, Callable[[Ablations], Any]] = {
     "datasets": datasets,
     "objectives": objectives,
     "alphas": alphas,
@@ -196,13 +193,15 @@ PLOTS: dict[str, Callable[[Report], Any]] = {
     "layers": layers,
     "heads": heads,
 }
-"""What is drawn; None where there is nothing to show. To add a plot: a function above, and its line here."""
+"""Name in the file -> plot, None where it has nothing to show. To add one: a function above, and its line here."""
 
 
-def _small_plots(report: Report, plot: Callable[[Any, str], None], title: str, xlabel: str, ylabel: str) -> Any:
+def _small_plots(
+    objectives: Iterable[str], plot: Callable[[Any, str], None], title: str, xlabel: str, ylabel: str
+) -> Any:
     from matplotlib.figure import Figure
 
-    names = list(report["baseline"])
+    names = list(objectives)
     columns = min(COLUMNS, len(names))
     lines = -(-len(names) // columns)
     drawn = Figure(figsize=(2.0 * columns, 0.5 + 1.45 * lines), layout="constrained")
@@ -220,8 +219,8 @@ def _small_plots(report: Report, plot: Callable[[Any, str], None], title: str, x
     return drawn
 
 
-def _gap(report: Report, name: str) -> float:
-    gap = number(report["baseline"][name]["pearson"]) - number(report["objectives"][name]["pearson"])
+def _gap(report: Ablations, name: str) -> float:
+    gap = number(report.baseline[name].pearson) - number(report.objectives[name].pearson)
     return float(np.nan_to_num(gap))
 
 

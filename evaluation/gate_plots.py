@@ -1,4 +1,4 @@
-"""Plots of the gate: what debiasing did, how training went, how the rules compare, and what counts where."""
+"""Plots of the gate: debiasing, training, the rules on held-out pairs, and weights by section of a suite."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -8,13 +8,13 @@ import numpy as np
 
 from cache import UserError
 from evaluation.figures import BLUE, GREY, INK, ORANGE, available, figure, labels, number, styled, write
+from evaluation.results import Suite
+from gating.results import Gating
 from gating.rules import RULES
-
-Report = dict[str, Any]
 
 
 def check_plots() -> None:
-    """Say so before any work if plots cannot be drawn.
+    """Refuse before any work if plots cannot be drawn.
 
     Raises:
         UserError: matplotlib is not installed.
@@ -23,48 +23,50 @@ def check_plots() -> None:
         raise UserError("--plots needs matplotlib, which is not installed: run `pip install -e '.[plots]'`")
 
 
-def plot_gating(result: Report, folder: Path) -> list[Path]:
-    """Draw what `gating.json` holds, each of `PLOTS` as SVG and PNG in `folder`; the files."""
+def plot_gating(result: Gating, folder: Path) -> list[Path]:
+    """Draw each of `PLOTS` as SVG and PNG in a folder; the files."""
     check_plots()
     with styled():
         return [path for name, plot in PLOTS.items() for path in write(plot(result), folder, name)]
 
 
-def plot_coefficients(result: Report, folder: Path) -> list[Path]:
-    """Draw a suite's table of coefficients, as SVG and PNG in `folder`; the files."""
+def plot_coefficients(result: Suite, folder: Path) -> list[Path]:
+    """Draw the gate's weights in a suite's sections, as SVG and PNG in a folder; the files."""
     check_plots()
-    name = "coefficients" if result["suite"] == "rewardbench" else f"coefficients-{result['suite']}"
+    name = "coefficients" if result.suite == "rewardbench" else f"coefficients-{result.suite}"
     with styled():
         return write(coefficients(result), folder, name)
 
 
-def coefficients(result: Report) -> Any:
-    """What `<suite>.json` says of the gate: objectives against sections, the mean share of its weight."""
-    sections = result["gate_by_section"]
+def coefficients(result: Suite) -> Any:
+    """The mean parts of the gate's weight, objectives against sections."""
+    sections = result.gate_by_section
     objectives = list(next(iter(sections.values())))
-    shares = np.array([[100 * own[name] for own in sections.values()] for name in objectives])  # (k, sections)
+    percents = np.array(
+        [[100 * weights[name] for weights in sections.values()] for name in objectives]
+    )  # (k, sections)
     drawn, axes = figure(max(6.5, 3.2 + 1.1 * len(sections)), 1.2 + 0.28 * len(objectives))
-    axes.imshow(shares, cmap="Blues", aspect="auto", vmin=0, vmax=max(float(shares.max()), 1.0))
-    for row, column in np.ndindex(shares.shape):
-        dark = shares[row, column] > 0.6 * shares.max()
+    axes.imshow(percents, cmap="Blues", aspect="auto", vmin=0, vmax=max(float(percents.max()), 1.0))
+    for row, column in np.ndindex(percents.shape):
+        dark = percents[row, column] > 0.6 * percents.max()
         axes.text(
-            column, row, f"{shares[row, column]:.0f}", ha="center", va="center", color="white" if dark else "black"
+            column, row, f"{percents[row, column]:.0f}", ha="center", va="center", color="white" if dark else "black"
         )
     axes.set_xticks(range(len(sections)), labels(list(sections)))
     axes.set_yticks(range(len(objectives)), labels(objectives))
-    axes.set_title("mean share of the gate's weight, per cent")
+    axes.set_title("mean part of the gate's weight, per cent")
     axes.tick_params(length=0)
     axes.grid(visible=False)
     return drawn
 
 
-def debiasing(result: Report) -> Any:
-    """Each objective's correlation with verbosity, before and after."""
-    names = [name for name in result["lambda"] if name != result["verbosity"]]
+def debiasing(result: Gating) -> Any:
+    """Each objective's correlation with verbosity, before and after debiasing."""
+    names = [name for name in result.lambdas if name != result.verbosity]
     rows = np.arange(len(names))
     before, after, held_out = (
-        [number(result[key][name]) for name in names]
-        for key in ("correlation_before", "correlation_after", "correlation_after_held_out")
+        [number(correlations[name]) for name in names]
+        for correlations in (result.correlation_before, result.correlation_after, result.correlation_after_held_out)
     )
     drawn, axes = figure(8.5, 1.6 + 0.28 * len(names))
     axes.axvline(0, color=INK, linewidth=0.8)
@@ -75,40 +77,41 @@ def debiasing(result: Report) -> Any:
     axes.set_yticks(rows, labels(names))
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(-1, 1)
-    (verbosity,) = labels([result["verbosity"]])
-    axes.set_xlabel(f"{result['correlation'].capitalize()} correlation with {verbosity}")
+    (verbosity,) = labels([result.verbosity])
+    axes.set_xlabel(f"{result.correlation.capitalize()} correlation with {verbosity}")
     drawn.legend(loc="outside lower center", ncols=3, frameon=False)
     return drawn
 
 
-def training(result: Report) -> Any:
-    """The loss on the training and on the held-out pairs, step by step."""
-    steps = [look["step"] for look in result["looks"]]
+def training(result: Gating) -> Any:
+    """Loss on training and on held-out pairs against the step."""
+    steps = [metrics.step for metrics in result.metrics]
     drawn, axes = figure(6.5, 3.2)
-    axes.plot(steps, [number(look["train_loss"]) for look in result["looks"]], color=GREY, label="one training batch")
-    axes.plot(steps, [number(look["loss"]) for look in result["looks"]], color=BLUE, label="held-out pairs")
-    axes.axvline(result["best_step"], color=INK, linewidth=0.8, linestyle=":", label="kept")
+    axes.plot(steps, [number(metrics.train_loss) for metrics in result.metrics], color=GREY, label="one training batch")
+    axes.plot(steps, [number(metrics.loss) for metrics in result.metrics], color=BLUE, label="held-out pairs")
+    axes.axvline(result.best_step, color=INK, linewidth=0.8, linestyle=":", label="selected")
     axes.set_xlabel("step")
     axes.set_ylabel("loss a pair")
     axes.legend(frameon=False)
     return drawn
 
 
-def rules(result: Report) -> Any:
-    """The share of held-out pairs that each rule judges right, with its interval."""
-    judged = result["rules"]
+def rules(result: Gating) -> Any:
+    """Fraction of held-out pairs that each rule judges right, with its interval."""
+    judged = result.rules
     rows = np.arange(len(judged))
-    accuracies = np.array([100 * rule["accuracy"] for rule in judged.values()])
-    ends = np.array([[100 * rule[end] for rule in judged.values()] for end in ("low", "high")])  # (2, rules)
+    accuracies = np.array([100 * rule.accuracy for rule in judged.values()])
+    low = np.array([100 * rule.low for rule in judged.values()])
+    high = np.array([100 * rule.high for rule in judged.values()])
     drawn, axes = figure(8.5, 1.2 + 0.32 * len(judged))
     axes.axvline(50, color=INK, linewidth=0.8, linestyle=":")
-    axes.hlines(rows, ends[0], ends[1], color=GREY, linewidth=2)
+    axes.hlines(rows, low, high, color=GREY, linewidth=2)
     axes.plot(accuracies, rows, "o", color=BLUE)
     axes.set_yticks(rows, [RULES[name].title for name in judged])
     axes.set_ylim(len(judged) - 0.5, -0.5)
-    axes.set_xlabel(f"held-out pairs judged right, per cent ({result['validation_pairs']:,}; 95 % intervals)")
+    axes.set_xlabel(f"held-out pairs judged right, per cent ({result.validation_pairs:,}; 95 % intervals)")
     return drawn
 
 
-PLOTS: dict[str, Callable[[Report], Any]] = {"debiasing": debiasing, "gate-training": training, "rules": rules}
-"""File -> what is drawn of `gating.json`."""
+PLOTS: dict[str, Callable[[Gating], Any]] = {"debiasing": debiasing, "gate-training": training, "rules": rules}
+"""File -> plot of the gate's training."""

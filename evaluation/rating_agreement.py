@@ -1,5 +1,6 @@
-"""How far predicted ratings agree with people's, on prompts that were held out."""
+"""Agreement of predicted ratings with people's ratings, on held-out prompts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,7 +10,10 @@ from evaluation.bootstrap import Estimate, reweighted
 from evaluation.weighted_ranks import Ranks, auc, pearson
 
 FEWEST_PROMPTS = 10
-"""With fewer to draw from, a bootstrap interval is narrower than what is known."""
+"""With fewer prompts there is no interval: a bootstrap's would be too narrow."""
+
+FEWEST_RATINGS = 2
+"""With fewer ratings of an objective in a data set, there is nothing to correlate."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +26,12 @@ class RatingAgreement:
     """NaN where predictions or ratings do not vary."""
     spearman: Estimate
     mse: Estimate
-    """In squared units of the targets, which go from 0 to 1."""
+    """Mean squared error; targets go from 0 to 1."""
     constant_mse: float
-    """What the mean of these ratings, for every row, would give: their variance."""
+    """Mean squared error of predicting the mean of these ratings: their variance."""
     auc: Estimate | None
-    """For objectives of two levels: probability that a response of the higher one is predicted above one of the
-    lower."""
+    """Probability that a response of the higher level is predicted above one of the lower level; None where there are
+    not two levels."""
 
 
 def rating_agreement(
@@ -39,7 +43,7 @@ def rating_agreement(
         predicted: (n,) finite.
         targets: (n,) finite, on the same scale.
         prompt: (n,) which prompt each row belongs to.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Raises:
         ValueError: there is no row, or a number is not finite.
@@ -76,3 +80,33 @@ def rating_agreement(
         constant_mse=float(targets.var()),
         auc=area if len(levels) == 2 else None,
     )
+
+
+def agreement_by_dataset(
+    predicted: NDArray[np.float64],
+    targets: NDArray[np.float64],
+    prompt: NDArray[np.integer],
+    dataset: NDArray[np.object_],
+    objectives: Sequence[str],
+) -> dict[str, dict[str, RatingAgreement]]:
+    """Agreement of each objective's predictions with its ratings, data set by data set.
+
+    Args:
+        predicted: (n, k) finite.
+        targets: (n, k) on the same scale; NaN where a row is not rated.
+        prompt: (n,) which prompt each row belongs to.
+        dataset: (n,) each row's data set.
+        objectives: names of the k columns.
+
+    Returns:
+        Objective -> data set -> agreement, where the data set has at least `FEWEST_RATINGS` ratings of it.
+    """
+    agreement: dict[str, dict[str, RatingAgreement]] = {}
+    for number, name in enumerate(objectives):
+        rated = ~np.isnan(targets[:, number])
+        for of in dict.fromkeys(dataset[rated]):
+            rows = rated & (dataset == of)
+            if rows.sum() >= FEWEST_RATINGS:
+                found = rating_agreement(predicted[rows, number], targets[rows, number], prompt[rows])
+                agreement.setdefault(name, {})[str(of)] = found
+    return agreement

@@ -1,15 +1,15 @@
-"""A suite's table for every rule, each figure with its 95 % interval."""
+"""A suite's table by every rule, each figure with its 95 % interval."""
 
 from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from evaluation.metrics import accuracy_of
+from evaluation.bootstrap import Estimate
+from evaluation.metrics import Accuracy, accuracy_of
 from evaluation.outcomes import Rows, check_finite
+from evaluation.results import Ends, RuleScore
 from evaluation.suites.suite import Suite
 from evaluation.units import Figure, Units, resampled, totals
 
@@ -19,21 +19,20 @@ ENDS = (2.5, 97.5)
 
 def score_suite(
     suite: Suite, responses: pl.DataFrame, scores: Mapping[str, NDArray[np.float64]], seed: int = 0
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, RuleScore]:
     """Judge the rows of a suite by every rule.
 
-    Intervals come from prompts drawn again inside subsets, the same ones for all rules. A subset in which no two
-    rows share a prompt has a Wilson interval instead, which is right for few rows too.
+    Intervals come from bootstrap draws of prompts inside subsets, the same draws for all rules. A subset in which no
+    two rows share a prompt has a Wilson interval instead, which is valid for few rows too.
 
     Args:
         suite: the suite.
         responses: lines of the table of suites, without missing rows.
         scores: rule -> (lines,) finite.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Returns:
-        Rule -> score, score_low, score_high, sections, section_intervals, extra, absent_subsets and subsets; shares
-        from 0 to 1.
+        Rule -> its table.
 
     Raises:
         ValueError: a score is not finite, or a row does not have the responses that the suite compares.
@@ -50,32 +49,29 @@ def score_suite(
     others = {name: figure for name, figure in figures.subsets.items() if name not in plain}
     subsets = _with_ends(others, {name: drawn.subsets[name] for name in others})
     counted = dict(rows.table.group_by(suite.subset.alias("name")).len().rows())
-    absent = [name for name in suite.subsets if name not in figures.subsets]
+    missing = tuple(name for name in suite.subsets if name not in figures.subsets)
 
-    def of_rule(number: int) -> dict[str, Any]:
+    def subset_of(name: str, number: int) -> Accuracy:
+        if name in plain:
+            return accuracy_of(plain[name][:, number])
+        accuracy, low, high = subsets[name][number]
+        return Accuracy(accuracy, counted[name], low, high)
+
+    def of_rule(number: int) -> RuleScore:
         score, low, high = scored[number]
-        return {
-            "score": score,
-            "score_low": low,
-            "score_high": high,
-            "sections": {name: values[number][0] for name, values in sections.items()},
-            "section_intervals": {name: _interval(values[number]) for name, values in sections.items()},
-            "extra": {
-                title: {name: {"value": values[number][0], **_interval(values[number])} for name, values in own.items()}
-                for title, own in tables.items()
+        return RuleScore(
+            score=score,
+            score_low=low,
+            score_high=high,
+            sections={name: values[number][0] for name, values in sections.items()},
+            section_intervals={name: Ends(*values[number][1:]) for name, values in sections.items()},
+            extra={
+                title: {name: Estimate(*values[number]) for name, values in columns.items()}
+                for title, columns in tables.items()
             },
-            "absent_subsets": absent,
-            "subsets": {
-                name: asdict(accuracy_of(plain[name][:, number]))
-                if name in plain
-                else {
-                    "accuracy": subsets[name][number][0],
-                    "rows": counted[name],
-                    **_interval(subsets[name][number]),
-                }
-                for name in figures.subsets
-            },
-        }
+            missing_subsets=missing,
+            subsets={name: subset_of(name, number) for name in figures.subsets},
+        )
 
     return {rule: of_rule(number) for number, rule in enumerate(scores)}
 
@@ -85,7 +81,7 @@ Triple = tuple[float, float, float]
 
 
 def _with_ends(figures: Mapping[str, Figure], drawn: Mapping[str, Figure]) -> dict[str, list[Triple]]:
-    """Each figure with its interval, rule by rule. Draws in which nothing of a figure was drawn do not count."""
+    """Each figure with its interval, rule by rule; draws in which a figure is not defined are skipped."""
     result = {}
     for name, figure in figures.items():
         values = drawn[name][~np.isnan(drawn[name][:, 0])]  # (draws, rules)
@@ -95,18 +91,14 @@ def _with_ends(figures: Mapping[str, Figure], drawn: Mapping[str, Figure]) -> di
     return result
 
 
-def _interval(figure: Triple) -> dict[str, float]:
-    return {"low": figure[1], "high": figure[2]}
-
-
 def _plain(units: Units) -> dict[str, NDArray[np.bool_]]:
-    """Subset -> (units, rules) outcomes, of those in which a unit is right or wrong and shares its prompt with none."""
+    """Subset -> (units, rules) outcomes, for subsets whose units are right or wrong and share no prompt."""
     plain = {}
     for number, name in enumerate(units.subsets):
-        own = units.subset == number
-        values = units.values[own]  # (own, cells, rules)
+        mask = units.subset == number  # (units,)
+        values = units.values[mask]  # (members, cells, rules)
         first = values[:, 0]
         binary = np.isin(first, (0.0, 1.0)).all() and np.isnan(values[:, 1:]).all()
-        if binary and len(np.unique(units.cluster[own])) == len(first):
+        if binary and len(np.unique(units.cluster[mask])) == len(first):
             plain[name] = first.astype(bool)
     return plain

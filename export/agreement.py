@@ -1,4 +1,4 @@
-"""Whether an exported folder, loaded by transformers, scores as the parts it was made of."""
+"""The check that an exported folder, loaded by transformers, scores as the parts it was made of."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from transformers.utils import logging as transformers_logging
 
 from cache import UserError
 from export.modeling_armorm import ArmoRewardModel
-from export.scored import Scored
+from gating.reward import Scored
 
 CONVERSATIONS: tuple[tuple[dict[str, str], ...], ...] = tuple(
     tuple({"role": role, "content": text} for role, text in zip(("user", "assistant") * 2, texts, strict=False))
@@ -23,23 +23,24 @@ CONVERSATIONS: tuple[tuple[dict[str, str], ...], ...] = tuple(
 """One prompt with two responses, and one conversation of two turns."""
 
 LARGEST_DIFFERENCE = {"float32": 1e-3, "float16": 0.02, "bfloat16": 0.1}
-"""Of a score, relative to the sizes of its terms: a batch with padding rounds otherwise than one sequence does."""
+"""Largest difference of a score, relative to the sizes of its terms: a padded batch rounds differently from a single
+sequence."""
 
 
 def check_folder(folder: Path, expected: Sequence[Scored], dtype: str, device: torch.device) -> float:
     """Score `CONVERSATIONS` with the folder's model in one padded batch.
 
     Args:
-        folder: that was just written.
-        expected: from the parts.
-        dtype: of the backbone.
-        device: to run on.
+        folder: the folder that was just written.
+        expected: scores of the parts.
+        dtype: dtype of the backbone.
+        device: device to run on.
 
     Returns:
         The largest difference of a score, relative to the sum of the sizes of its terms.
 
     Raises:
-        UserError: it is more than rounding.
+        UserError: the difference is more than rounding.
     """
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()

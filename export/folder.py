@@ -7,17 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import torch
 from transformers import AutoConfig
 
 from cache import UserError
 from cache.durable import TEMPORARY, sync_folder
 from export import modeling_armorm
 from export.reward_config import SECTION, RewardConfig
-from export.reward_heads import GATING, LENGTH_PENALTY, REGRESSION, TRANSFORM, RewardHeads
+from export.reward_tensors import reward_tensors
 from export.weights import Weights, write_weights
 from extract.backbone import Backbone
+from gating.reward import RewardParts
 
 TOKENIZER_FILES = (
     "tokenizer.json",
@@ -34,33 +33,33 @@ MODEL_CLASS = modeling_armorm.ArmoRewardModel.__name__
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What a folder is made of."""
+    """The content of a folder."""
 
     backbone: Backbone
     config: RewardConfig
-    heads: RewardHeads
+    parts: RewardParts
     provenance: dict[str, Any]
-    """What provenance.json holds: recipe, fingerprint, measurements."""
+    """Content of provenance.json: recipe, fingerprint, measurements."""
     card: str
-    """README.md."""
+    """Text of README.md."""
 
 
 def write_folder(out: Path, model: Exported, weights: Weights, check: Callable[[Path], None] = lambda _: None) -> int:
-    """Write everything beside `out`, check it, and rename it into place: there is a whole folder or none.
+    """Write a temporary folder, check it, and rename it to `out`: the result is a whole folder or none.
 
-    An earlier export in `out` is replaced; anything else there is not touched.
+    An earlier export in `out` is replaced; any other content is not touched.
 
     Args:
-        out: folder.
-        model: what to write.
-        weights: whether the backbone's are copied or linked.
-        check: is given the folder before it is renamed, and raises if it is not as it should be.
+        out: the folder.
+        model: its content.
+        weights: whether the backbone's weights are copied or linked.
+        check: takes the folder before it is renamed, and raises if it is not as it should be.
 
     Returns:
-        Bytes of all weights.
+        Size of all weights in bytes.
 
     Raises:
-        UserError: `out` holds something else, or the backbone's weights cannot be taken over.
+        UserError: `out` holds something else, or the backbone's weights cannot be copied or linked.
     """
     out = out.absolute()
     _refuse_another(out)
@@ -68,7 +67,7 @@ def write_folder(out: Path, model: Exported, weights: Weights, check: Callable[[
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        size = write_weights(model.backbone.folder, partial, _tensors(model.heads), weights)
+        size = write_weights(model.backbone.folder, partial, reward_tensors(model.parts), weights)
         _write_tokenizer(model.backbone, partial)
         _write_json(partial / "config.json", _config(model))
         _write_json(partial / "provenance.json", model.provenance)
@@ -99,24 +98,12 @@ def _refuse_another(out: Path) -> None:
         raise UserError(f"{out} is there and was not written by `armorm export`: name another folder with --out")
 
 
-def _tensors(heads: RewardHeads) -> dict[str, torch.Tensor]:
-    """The tensors beside the backbone's, float32, by the published checkpoint's names."""
-    tensors = {
-        REGRESSION: torch.from_numpy(heads.weight),
-        TRANSFORM: torch.from_numpy(heads.transform.astype(np.float32)),
-        **{GATING + name: value for name, value in heads.gate.state_dict().items()},
-    }
-    if heads.length_penalty is not None:
-        tensors[LENGTH_PENALTY] = torch.from_numpy(heads.length_penalty.astype(np.float32))
-    return {name: tensor.float().contiguous() for name, tensor in tensors.items()}
-
-
 def _config(model: Exported) -> dict[str, Any]:
-    """The backbone's config.json, with the reward model's numbers in it."""
+    """The backbone's config.json with the reward model's keys added."""
     values: dict[str, Any] = json.loads((model.backbone.folder / "config.json").read_text(encoding="utf-8"))
-    if "text_config" in values:  # of a model that also sees, the part that reads
+    if "text_config" in values:  # a model that also takes images: only its language part is used
         values = AutoConfig.from_pretrained(model.backbone.folder, trust_remote_code=False).get_text_config().to_dict()
-    gate, tokenizer = model.heads.gate, model.backbone.tokenizer
+    gate, tokenizer = model.parts.gate, model.backbone.tokenizer
     padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
     return (
         values
@@ -139,7 +126,7 @@ def _config(model: Exported) -> dict[str, Any]:
 
 
 def _for_older_transformers(values: dict[str, Any]) -> dict[str, Any]:
-    """`rope_parameters` of transformers 5 under the names that version 4 reads."""
+    """`rope_parameters` of transformers 5, under the keys that version 4 reads."""
     rope = values.get("rope_parameters")
     if not isinstance(rope, dict) or "rope_theta" not in rope or "rope_theta" in values:
         return {}
@@ -149,16 +136,16 @@ def _for_older_transformers(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write_tokenizer(backbone: Backbone, out: Path) -> None:
-    """The backbone's own files, with the chat template that was used in both places it is looked for."""
+    """Copy the backbone's files, and write the chat template in use to both places where readers look for it."""
     for name in TOKENIZER_FILES:
         if (backbone.folder / name).is_file():
             shutil.copyfile(backbone.folder / name, out / name)
-    if not (out / "tokenizer.json").is_file():  # made of another format when it was read
+    if not (out / "tokenizer.json").is_file():  # transformers converted another format when it read the tokenizer
         backbone.tokenizer.backend_tokenizer.save(str(out / "tokenizer.json"))
     path = out / "tokenizer_config.json"
     settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     settings["chat_template"] = backbone.tokenizer.chat_template
-    if settings.get("tokenizer_class") in (None, "TokenizersBackend"):  # transformers 5's name for what 4 calls so
+    if settings.get("tokenizer_class") in (None, "TokenizersBackend"):  # transformers 5's name for it
         settings["tokenizer_class"] = "PreTrainedTokenizerFast"
     if backbone.tokenizer.pad_token is None:
         settings["pad_token"] = backbone.tokenizer.eos_token  # batches need one; masked, it is never read
@@ -167,7 +154,7 @@ def _write_tokenizer(backbone: Backbone, out: Path) -> None:
 
 
 def _modeling(family: str) -> str:
-    """The modeling file, for this family's configuration."""
+    """Text of the modeling file, with the configuration class of this family."""
     source = Path(modeling_armorm.__file__).read_text(encoding="utf-8")
     line = f'MODEL_TYPE = "{modeling_armorm.MODEL_TYPE}"'
     assert source.count(line) == 1

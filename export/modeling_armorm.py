@@ -1,8 +1,8 @@
-"""ArmoRM: named rewards read off a frozen decoder, weighed by a gate that looks at the prompt.
+"""ArmoRM: named rewards from a frozen decoder, weighted by a gate that depends on the prompt.
 
 `armorm export` copies this file into every folder it writes, where transformers runs it
-(`AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)`). It needs torch and transformers
-alone, and fits every decoder that `AutoModel` knows.
+(`AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True)`). It needs only torch and
+transformers, and works with every decoder that `AutoModel` knows.
 """
 
 from collections.abc import Mapping
@@ -22,21 +22,21 @@ MODEL_TYPE = "llama"
 
 BACKBONE = MODEL_MAPPING[CONFIG_MAPPING[MODEL_TYPE]]
 
-# Version 4 takes names of modules alone, and refuses a buffer's.
+# Version 4 takes only names of modules, and refuses those of buffers.
 BUFFERS = [] if transformers.__version__.startswith("4.") else ["reward_transform_matrix", "length_penalty"]
 FLOAT32 = ["regression_layer", "gating", *BUFFERS]
 
 
 @dataclass
 class RewardModelOutput(ModelOutput):  # type: ignore[misc]
-    """What the model says of a batch of B conversations; all float32.
+    """The model's output for a batch of B conversations; all float32.
 
     Attributes:
         rewards: (B, k) one for each objective, before verbosity is taken out.
-        hidden_state: (B, d) the feature of each conversation.
-        prompt_embedding: (B, d) the feature of each prompt.
-        gating_output: (B, k) how much each objective counts for the prompt.
-        score: (B,) the sum of the adjusted rewards, so weighed.
+        hidden_state: (B, d) feature of each conversation.
+        prompt_embedding: (B, d) feature of each prompt.
+        gating_output: (B, k) weight of each objective for the prompt.
+        score: (B,) weighted sum of the adjusted rewards.
         logits: (B, 1) the score, in the shape of a sequence classifier with one label.
     """
 
@@ -74,34 +74,34 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
     config_class = CONFIG_MAPPING[MODEL_TYPE]
     base_model_prefix = "model"
     supports_gradient_checkpointing = True
-    # What attention the backbone can do, under the names that versions 4 and 5 ask for.
+    # Attention that the backbone supports, under the names that versions 4 and 5 ask for.
     _supports_sdpa = getattr(BACKBONE, "_supports_sdpa", False)
     _supports_flash_attn = getattr(BACKBONE, "_supports_flash_attn", False)
     _supports_flash_attn_2 = getattr(BACKBONE, "_supports_flash_attn_2", False)
     _supports_flex_attn = getattr(BACKBONE, "_supports_flex_attn", False)
     _supports_attention_backend = getattr(BACKBONE, "_supports_attention_backend", False)
     _no_split_modules: list[str] = []  # noqa: RUF012 - the backbone's own are added
-    # Heads and gate are small, and a score is read to the last digit: they stay float32 whatever the backbone is in.
+    # Heads and gate are small, and every digit of a score counts: they stay float32 whatever the backbone's dtype.
     _keep_in_fp32_modules = FLOAT32
     _keep_in_fp32_modules_strict = FLOAT32
-    # The backbone's own output layer may lie in the same file.
+    # The same file may hold the backbone's output layer.
     _keys_to_ignore_on_load_unexpected = [r"^lm_head\.", r"^score\.", r"^embed_out\."]  # noqa: RUF012
 
     def __init__(self, config: Any) -> None:
         super().__init__(config)
-        own = config.armorm
-        k, d = config.num_objectives, config.hidden_size * len(own["layers"])
+        settings = config.armorm
+        k, d = config.num_objectives, config.hidden_size * len(settings["layers"])
         self.num_labels = 1
         self.model = AutoModel.from_config(config)
         self.regression_layer = nn.Linear(d, k, bias=False)
         self.register_buffer("reward_transform_matrix", torch.eye(k))
-        self.register_buffer("length_penalty", torch.zeros(k) if own["verbosity"] == "response_tokens" else None)
+        self.register_buffer("length_penalty", torch.zeros(k) if settings["verbosity"] == "response_tokens" else None)
         self.gating = GatingNetwork(d, k, config.gating_hidden_dim, config.gating_n_hidden, config.gating_temperature)
         self.post_init()
 
     @property
     def objectives(self) -> list[str]:
-        """Names of the rewards, in their order."""
+        """Names of the rewards, in order."""
         return list(self.config.armorm["objectives"])
 
     def get_input_embeddings(self) -> nn.Module:
@@ -109,7 +109,7 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
         return self.model.get_input_embeddings()
 
     def set_input_embeddings(self, value: nn.Module) -> None:
-        """Exchange the backbone's embeddings."""
+        """Replace the backbone's embeddings."""
         self.model.set_input_embeddings(value)
 
     def forward(
@@ -182,22 +182,22 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
         return [output.last_hidden_state] if only_last else [output.hidden_states[layer] for layer in layers]
 
     def _padding_mask(self, input_ids: Tensor) -> Tensor:
-        """What is not padding, told by the ids. (B, T) bool."""
+        """True for tokens that are not padding, found from the ids. (B, T) bool."""
         pad = self.config.pad_token_id
         if pad is None:
             return torch.ones_like(input_ids, dtype=torch.bool)
         token = input_ids != pad  # (B, T)
         before = token.long().cumsum(dim=-1) > 0
-        behind = token.flip(-1).long().cumsum(dim=-1).flip(-1) > 0
-        mask = before & behind
-        own = self.config.armorm
-        if own["prompt_end"] and own["prompt_end_offset"] and own["prompt_end"][own["prompt_end_offset"] - 1] == pad:
-            one_more = F.pad(mask[:, :-1], (1, 0))  # behind every token, so behind the last
+        after = token.flip(-1).long().cumsum(dim=-1).flip(-1) > 0
+        mask = before & after
+        pattern, offset = self.config.armorm["prompt_end"], self.config.armorm["prompt_end_offset"]
+        if pattern and offset and pattern[offset - 1] == pad:
+            one_more = F.pad(mask[:, :-1], (1, 0))  # also the position after the last token
             mask = mask | (before & one_more)
         return mask
 
     def _without_second_bos(self, input_ids: Tensor, mask: Tensor) -> Tensor:
-        """The mask less a BOS in front of another: one that the tokenizer added to text with the template's own."""
+        """The mask without a BOS before another BOS: the tokenizer adds one to text that has the template's."""
         bos = self.config.bos_token_id
         if bos is None or input_ids.shape[-1] < 2:
             return mask
@@ -207,7 +207,7 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
         return mask & ~(start & begins & followed)
 
     def _ends(self, input_ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """First token, and the last one that is read. (B,) each."""
+        """Places of the first token and of the last one that is read. (B,) each."""
         if not bool(mask.any(dim=-1).all()):
             raise ValueError(f"conversation {_first(~mask.any(dim=-1))} of the batch is empty")
         place = torch.arange(input_ids.shape[-1], device=input_ids.device)  # (T,)
@@ -215,21 +215,21 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
         last = (mask * place).amax(dim=-1)  # (B,)
         trailing = self.config.armorm["trailing"]
         if trailing and input_ids.shape[-1] > len(trailing):
-            behind = last[:, None] - torch.arange(len(trailing) - 1, -1, -1, device=last.device)  # (B, m)
-            tokens = input_ids.gather(-1, behind.clamp(min=0))
+            places = last[:, None] - torch.arange(len(trailing) - 1, -1, -1, device=last.device)  # (B, m)
+            tokens = input_ids.gather(-1, places.clamp(min=0))
             ends = (tokens == torch.tensor(trailing, device=last.device)).all(dim=-1) & (last - first > len(trailing))
             last = last - ends.long() * len(trailing)
         return first, last
 
     def _prompt_ends(self, input_ids: Tensor, first: Tensor, last: Tensor) -> Tensor:
-        """The token at which each prompt's feature is read. (B,)."""
+        """Place of the token at which each prompt's feature is read. Shape (B,)."""
         pattern = torch.tensor(self.config.armorm["prompt_end"], device=input_ids.device)  # (m,)
         if input_ids.shape[-1] >= len(pattern):
             start = torch.arange(input_ids.shape[-1] - len(pattern) + 1, device=input_ids.device)  # (places,)
             inside = (start >= first[:, None]) & (start + len(pattern) - 1 <= last[:, None])  # (B, places)
-            there = (input_ids.unfold(-1, len(pattern), 1) == pattern).all(dim=-1) & inside  # (B, places)
-            found = there.any(dim=-1)
-            at = (there * start).amax(dim=-1)  # (B,)
+            matches = (input_ids.unfold(-1, len(pattern), 1) == pattern).all(dim=-1) & inside  # (B, places)
+            found = matches.any(dim=-1)
+            at = (matches * start).amax(dim=-1)  # (B,)
         else:
             found, at = torch.zeros_like(first, dtype=torch.bool), first
         if not bool(found.all()):
@@ -241,7 +241,7 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
 
 
 def _linear(inputs: Tensor, layer: Any) -> Tensor:
-    """A layer in float32, whatever its weights were cast to."""
+    """Apply a layer in float32, whatever dtype its weights have."""
     bias = None if layer.bias is None else layer.bias.float()
     return F.linear(inputs, layer.weight.float(), bias)
 

@@ -1,18 +1,22 @@
-"""What a folder's config.json says of its reward model, beside what transformers reads there.
+"""The reward model's part of config.json, written for readers other than transformers.
 
 The published checkpoint names four numbers (`num_objectives`, `gating_temperature`, `gating_hidden_dim`,
-`gating_n_hidden`). An exported folder has the same four, and a table `armorm` with what the published one leaves to its
-readers: names, scales, layers, positions, origin.
+`gating_n_hidden`). An exported folder has the same four, and a table `armorm` with names, scales, layers, positions and
+origin, which the published one leaves to its readers.
 """
 
 import json
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cache import UserError
+from export.turns import TurnMarkers
+from extract.backbone import Backbone
 from extract.settings import BackboneSettings
+from extract.templating import ConversationEncoder
+from gating.reward import RewardParts
 from gating.settings import GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
 
@@ -29,45 +33,92 @@ PUBLISHED_NUMBERS = {
 
 
 class RewardConfig(BaseModel):
-    """The table `armorm` of config.json. The defaults are what the published checkpoint is read with."""
+    """The table `armorm` of config.json. The defaults describe the published checkpoint."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
     objectives: tuple[str, ...] = ()
     """Names of the rows of `regression_layer.weight`."""
     scales: dict[str, Scale] = Field(default_factory=dict)
-    """Objective -> the scale its ratings were on, where it is known."""
+    """Objective -> scale of its ratings, where it is known."""
     verbosity: str = "helpsteer-verbosity"
-    """What is taken out of the rewards: an objective, 'response_tokens' or 'none'."""
+    """Verbosity that is taken out of the rewards: an objective, 'response_tokens' or 'none'."""
     layers: tuple[int, ...] = Field(default=(-1,), min_length=1)
     """Indices into the hidden states, read side by side."""
     position: Literal["end_of_turn", "last_token"] = "end_of_turn"
     """As in `[backbone]`."""
-    special_tokens_in_text: Literal["quarantine", "keep"] = "quarantine"
+    special_tokens_in_text: Literal["skip", "keep"] = "skip"
     """As in `[backbone]`."""
     max_tokens: int | None = Field(default=None, ge=8)
-    """A longer conversation is refused; left out: as many as the backbone has positions for."""
+    """A longer conversation is refused; None: the backbone's number of positions."""
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
-    """What the backbone computed in when the heads were fitted; left out: what its weights are stored in."""
+    """The backbone's dtype when the heads were fitted; None: the dtype of its stored weights."""
     prompt_end: tuple[int, ...] = ()
-    """Token ids around the end of the prompt: what closes the last user turn, and the header of the response."""
+    """Token ids around the end of the prompt: the end of the last user turn, and the header of the response."""
     prompt_end_offset: int = 0
-    """How many of `prompt_end` belong to the prompt."""
+    """Number of tokens of `prompt_end` that belong to the prompt."""
     trailing: tuple[int, ...] = ()
-    """Token ids that the template writes behind the closing token, which no feature is read at."""
+    """Token ids that the template writes after the closing token; no feature is read there."""
     backbone: str = ""
-    """What the features were read from: `org/name@commit`, or the digest of a folder."""
+    """Source of the features: `org/name@commit`, or the digest of a folder."""
     fingerprint: str = ""
-    """Of the features that the heads were fitted on."""
+    """Fingerprint of the features that the heads were fitted on."""
     recipe: str = ""
     """Digest of the recipe's settings."""
+
+    @field_validator("special_tokens_in_text", mode="before")
+    @classmethod
+    def _as_named_before(cls, value: object) -> object:
+        return "skip" if value == "quarantine" else value  # folders of version 0.1 have the former name
+
+
+def run_config(
+    parts: RewardParts,
+    scales: dict[str, Scale],
+    settings: BackboneSettings,
+    backbone: Backbone,
+    *,
+    fingerprint: str = "",
+    recipe: str = "",
+) -> RewardConfig:
+    """The table of a run's reward model.
+
+    Args:
+        parts: the fitted reward model.
+        scales: objective -> scale of its ratings.
+        settings: how its features were read.
+        backbone: the backbone they were read from.
+        fingerprint: fingerprint of the features.
+        recipe: digest of the recipe's settings.
+
+    Raises:
+        UserError: the chat template writes nothing between a prompt and its response.
+    """
+    encoder = ConversationEncoder(backbone.tokenizer, settings, backbone.vocabulary)
+    markers = TurnMarkers.of(encoder, settings.position)
+    return RewardConfig(
+        objectives=parts.objectives,
+        scales={name: scales[name] for name in parts.objectives},
+        verbosity=parts.transform.verbosity(parts.objectives),
+        layers=settings.layers,
+        position=settings.position,
+        special_tokens_in_text=settings.special_tokens_in_text,
+        max_tokens=settings.max_tokens,
+        dtype=settings.dtype,
+        prompt_end=markers.prompt_end,
+        prompt_end_offset=markers.offset,
+        trailing=markers.trailing,
+        backbone=backbone.identity,
+        fingerprint=fingerprint,
+        recipe=recipe,
+    )
 
 
 def read_config(folder: Path) -> tuple[RewardConfig, GateSettings]:
     """Read config.json of an exported folder, or of the published checkpoint.
 
     Raises:
-        UserError: it is not there, not of a reward model of this kind, or damaged.
+        UserError: the file is missing, not that of a reward model of this kind, or damaged.
     """
     path = folder / "config.json"
     try:
@@ -95,12 +146,12 @@ def read_config(folder: Path) -> tuple[RewardConfig, GateSettings]:
 
 
 def backbone_settings(folder: Path, config: RewardConfig, changed: dict[str, Any]) -> BackboneSettings:
-    """`[backbone]` of a recipe that reads features as this reward model does.
+    """The `[backbone]` settings under which features are read as this reward model needs them.
 
     Args:
-        folder: where it lies.
-        config: its table.
-        changed: settings in place of the table's.
+        folder: the reward model's folder.
+        config: its table `armorm`.
+        changed: settings that replace the table's.
 
     Raises:
         UserError: a setting is impossible.
@@ -123,7 +174,7 @@ def backbone_settings(folder: Path, config: RewardConfig, changed: dict[str, Any
 
 
 def _named(config: RewardConfig, values: dict[str, Any], path: Path) -> RewardConfig:
-    """The table with names: the published ones for nineteen objectives without, else numbers."""
+    """The table with names of objectives; where it has none, the published nineteen, or numbers."""
     count = values["num_objectives"]
     if config.objectives:
         if len(config.objectives) != count:

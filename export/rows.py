@@ -1,4 +1,4 @@
-"""Lines of a JSONL file as conversations to be scored, and what is written back beside them.
+"""Lines of a JSONL file as conversations to be scored, and the lines that are written back.
 
 A line is an object with `messages`; with `prompt` and `response`; or with `prompt` and `responses`, the candidates of a
 best-of-n choice. `prompt` is text or a list of turns, `messages` ends with the assistant's.
@@ -12,8 +12,9 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from export.reward_model import Conversation
-from export.scored import NotScorableError, Scored
+from export.conversations import Conversation
+from export.not_scorable import NotScorableError
+from gating.reward import Scored
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class Row:
     values: dict[str, Any]
     conversations: tuple[Conversation, ...]
     several: bool
-    """Whether it has `responses`."""
+    """Whether the line has `responses`, even a single one."""
 
 
 def read_row(line: bytes) -> Row:
@@ -56,13 +57,13 @@ def read_row(line: bytes) -> Row:
 def annotated(
     row: Row, results: Sequence[Scored | NotScorableError], objectives: Sequence[str], prefix: str, *, full: bool
 ) -> dict[str, Any]:
-    """The row with its scores beside what it has.
+    """The row with its scores added.
 
-    `score`, or for several responses `scores`, `best` (the place of the highest, the first of equal ones) and `errors`
-    (place -> reason) if any; `error` where a single response has no score. With `full` the decomposition of each.
+    Keys added: `score`, or for several responses `scores`, `best` (the place of the highest, the first of equal ones)
+    and `errors` (place -> reason) if there are any. `full` adds the decomposition of each score.
 
     Raises:
-        NotScorableError: the row has one of these keys already.
+        NotScorableError: no response has a score, or the row has one of these keys already.
     """
     added: dict[str, Any]
     if not row.several:
@@ -87,10 +88,10 @@ def annotated(
 
 
 def joined(values: dict[str, Any], added: dict[str, Any], prefix: str) -> dict[str, Any]:
-    """What a row has, and what is added to it, none of which it may have.
+    """A row's values and the added ones, with the prefix before the added keys.
 
     Raises:
-        NotScorableError: it has one of the keys.
+        NotScorableError: the row has one of the added keys already.
     """
     named = {prefix + key: value for key, value in added.items()}
     taken = sorted(named.keys() & values.keys())
@@ -100,7 +101,7 @@ def joined(values: dict[str, Any], added: dict[str, Any], prefix: str) -> dict[s
 
 
 def decomposition(scored: Scored, objectives: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Rewards, adjusted rewards, weights and contributions by name."""
+    """Rewards, adjusted rewards, weights and contributions, each as objective -> value."""
     columns: dict[str, NDArray[Any]] = {
         "rewards": scored.rewards,
         "adjusted_rewards": scored.adjusted,

@@ -1,9 +1,9 @@
-"""Where the prompt ends in a row of token ids that carries no such mark: by what the template writes there.
+"""The end of the prompt in token ids of a whole conversation, found by the tokens that the template writes there.
 
-With text at hand, positions are found by construction (extract/templating.py). Token ids, or text that is templated
-already, are searched for what stands around the end of the last prompt: the tokens that close the user's turn and the
-header of the response. The last place counts, so a response that contains these very tokens is cut there; text cannot
-spell them unless the tokenizer reads special tokens in it.
+Where messages are given as text, positions are known by construction (extract/templating.py). In token ids, or in text
+that the template has already written, the end of the last prompt is found by the tokens around it: those that close the
+user's turn, and the header of the response. The last match counts, so a response that contains these very tokens is cut
+there; text cannot spell them unless the tokenizer parses special tokens in it.
 """
 
 from collections.abc import Sequence
@@ -13,34 +13,34 @@ from itertools import takewhile
 import numpy as np
 
 from cache import UserError
-from export.scored import NotScorableError
+from export.not_scorable import NotScorableError
 from extract.records import Message, Prompt
 from extract.templating import ConversationEncoder, Encoded, TokenIds
 
 PROMPTS = ("What is two plus two?", "List 3 colours:\nred, green", "Thanks", "f(x) = {x}", "naïve 猫")
 RESPONSES = ("It is four.", "\n\nFour", " four", "4", "```python\nx = 1\n```", "(a) yes", "- one\n- two", "猫")
-"""Beginnings and ends that no tokenizer treats alike: what all conversations share is the template's."""
+"""Texts whose first and last tokens differ: tokens that all conversations have in common are the template's."""
 
 
 @dataclass(frozen=True, slots=True)
 class TurnMarkers:
-    """What a chat template writes between a prompt and its response, and behind the last token that is read."""
+    """Tokens that a chat template writes between a prompt and its response, and after the last token that is read."""
 
     prompt_end: tuple[int, ...]
     """Token ids around the end of the prompt."""
     offset: int
-    """How many of them belong to the prompt; its feature is read at the last of these."""
+    """Number of tokens of `prompt_end` that belong to the prompt; its feature is read at the last of these."""
     trailing: tuple[int, ...]
-    """Token ids behind the closing token, that no feature is read at; none if the last token is read."""
+    """Token ids after the closing token, where no feature is read; empty if the last token is read."""
     pad: int | None
     """Token id of padding."""
 
     @classmethod
     def of(cls, encoder: ConversationEncoder, position: str) -> "TurnMarkers":
-        """Learn them from a few conversations.
+        """Learn the tokens from a few conversations.
 
         Raises:
-            UserError: the template writes nothing there, so that prompt and response cannot be told apart.
+            UserError: the template writes nothing there, so that the end of the prompt cannot be found.
         """
         made = encoder.encode([((Message("user", prompt),), RESPONSES) for prompt in PROMPTS])
         encoded = [one for one in made if isinstance(one, Encoded)]
@@ -63,46 +63,46 @@ class TurnMarkers:
         """A whole conversation as prompt and response.
 
         Raises:
-            NotScorableError: there is no assistant turn, or nothing in it.
+            NotScorableError: there is no assistant turn, or it is empty.
         """
         ids = self.without_padding(ids)
-        behind = len(ids) - len(self.trailing)
-        if self.trailing and tuple(ids[behind:].tolist()) == self.trailing:
-            ids = ids[:behind]
+        end = len(ids) - len(self.trailing)
+        if self.trailing and tuple(ids[end:].tolist()) == self.trailing:
+            ids = ids[:end]
         at = self._last_place(ids)
         if at is None:
             raise NotScorableError("there is no assistant turn: the tokens in front of a response are nowhere in it")
         start, header = at + self.offset, at + len(self.prompt_end)
-        said = ids[header:]
+        response = ids[header:]
         closing = self.prompt_end[self.offset - 1] if self.offset else None
-        if len(said) == 0 or (len(said) == 1 and int(said[0]) == closing):
+        if len(response) == 0 or (len(response) == 1 and int(response[0]) == closing):
             raise NotScorableError("the response is empty")
         return Encoded(ids[:start], (ids[start:],))
 
     def without_padding(self, ids: TokenIds) -> TokenIds:
-        """The ids less the padding on either side.
+        """The ids without the padding on either side.
 
-        Where the padding token also closes a turn, as `pad = eos` makes it, the first of those at the end stays.
+        Where the padding token also closes a turn (`pad = eos`), the first of those at the end stays.
         """
         if self.pad is None or len(ids) == 0:
             return ids
-        kept = np.flatnonzero(ids != self.pad)
-        if len(kept) == 0:
+        places = np.flatnonzero(ids != self.pad)
+        if len(places) == 0:
             return ids[:0]
         closes = self.offset > 0 and self.prompt_end[self.offset - 1] == self.pad
-        return ids[kept[0] : kept[-1] + 1 + closes]
+        return ids[places[0] : places[-1] + 1 + closes]
 
     def _last_place(self, ids: TokenIds) -> int | None:
-        wanted = np.asarray(self.prompt_end, dtype=ids.dtype)
-        if len(ids) < len(wanted):
+        pattern = np.asarray(self.prompt_end, dtype=ids.dtype)
+        if len(ids) < len(pattern):
             return None
-        windows = np.lib.stride_tricks.sliding_window_view(ids, len(wanted))  # (places, pattern)
-        places = np.flatnonzero((windows == wanted).all(axis=-1))
+        windows = np.lib.stride_tricks.sliding_window_view(ids, len(pattern))  # (places, len(pattern))
+        places = np.flatnonzero((windows == pattern).all(axis=-1))
         return int(places[-1]) if len(places) else None
 
 
 def _common(rows: Sequence[TokenIds]) -> tuple[int, ...]:
-    """What all of them begin with."""
+    """Longest common prefix of the rows."""
     return tuple(column[0] for column in takewhile(lambda column: len(set(column)) == 1, zip(*map(_ints, rows))))  # noqa: B905
 
 
@@ -111,16 +111,16 @@ def _ints(ids: TokenIds) -> list[int]:
 
 
 def _generation_prompts(encoder: ConversationEncoder, encoded: Sequence[Encoded]) -> list[TokenIds]:
-    """What the template writes for a response to come: Qwen 3 puts a thought into one that is there."""
+    """Headers that the template writes before a response to be generated; before a given one Qwen 3 adds a thought."""
     rows = []
     for text, one in zip(PROMPTS, encoded, strict=False):
         rendered = encoder.tokenizer.apply_chat_template(
             [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
         )
         (ids,) = encoder.tokenize([rendered])
-        behind = ids[len(one.prompt) :]
-        if len(behind) and np.array_equal(ids[: len(one.prompt)], one.prompt):
-            rows.append(behind)
+        header = ids[len(one.prompt) :]
+        if len(header) and np.array_equal(ids[: len(one.prompt)], one.prompt):
+            rows.append(header)
     return rows
 
 

@@ -1,7 +1,7 @@
-"""The backbone's weights in an exported folder: copied, or linked to where they lie.
+"""The backbone's weights in an exported folder: copies, or links to the original files.
 
 Keys begin with `model.`, as those of the published checkpoint and of every causal language model of the Llama kind do.
-Files are copied tensor by tensor, in the dtype they are stored in, and never loaded as a model.
+Tensors are copied one by one, in the dtype they are stored in, and never loaded as a model.
 """
 
 import json
@@ -18,17 +18,17 @@ from transformers import AutoConfig, AutoModel
 from cache import UserError
 
 Weights = Literal["copy", "link"]
-"""copy: the folder can go anywhere; link: it takes no room, and needs the backbone to stay where it is."""
+"""copy: the folder can be moved anywhere; link: it takes no disk space, and the backbone must stay in its place."""
 
 INDEX = "model.safetensors.index.json"
 PREFIX = "model."
 SHARD_BYTES = 5 * 10**9
-"""Of a copied file, at most, as transformers' own default was; a larger tensor has a file to itself."""
+"""Largest size of a copied file, as transformers' default was; a larger tensor has a file to itself."""
 
 Value = TypeVar("Value")
 
 SAFETENSORS_METADATA = {"format": "pt"}
-"""transformers refuses files that do not say what wrote them."""
+"""transformers refuses files without it."""
 
 
 def write_weights(backbone: Path, out: Path, heads: dict[str, Tensor], how: Weights) -> int:
@@ -36,15 +36,15 @@ def write_weights(backbone: Path, out: Path, heads: dict[str, Tensor], how: Weig
 
     Args:
         backbone: folder with its safetensors.
-        out: folder, which is there.
-        heads: the tensors beside the backbone's.
+        out: an existing folder.
+        heads: the reward model's own tensors.
         how: copy or link.
 
     Returns:
-        Bytes of all tensors that the index lists.
+        Size in bytes of all tensors that the index lists.
 
     Raises:
-        UserError: there are no safetensors, one is damaged, or they cannot be linked as they are.
+        UserError: safetensors are missing or damaged, or cannot be linked under the names they have.
     """
     where = _files(backbone)
     renamed = _names_in_the_folder(backbone, sorted(where))
@@ -59,7 +59,7 @@ def write_weights(backbone: Path, out: Path, heads: dict[str, Tensor], how: Weig
 
 
 def _files(backbone: Path) -> dict[str, Path]:
-    """Tensor -> the file it is in."""
+    """Tensor -> its file."""
     index = backbone / INDEX
     if index.is_file():
         names = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
@@ -76,10 +76,10 @@ def _names_in_the_folder(backbone: Path, stored: list[str]) -> dict[str, str]:
     config = AutoConfig.from_pretrained(backbone, trust_remote_code=False).get_text_config()
     with torch.device("meta"):
         decoder = AutoModel.from_config(config, trust_remote_code=False)
-    own = f"{decoder.base_model_prefix}."
+    family = f"{decoder.base_model_prefix}."
     expected = set(decoder.state_dict())
-    # Alone, below an output layer, or as the language part of a model that also sees.
-    prefixes = ("", PREFIX, own, "model.language_model.", "language_model.model.")
+    # A decoder alone, below an output layer, or as the language part of a model that also takes images.
+    prefixes = ("", PREFIX, family, "model.language_model.", "language_model.model.")
     found: dict[str, str] = {}
     for prefix in dict.fromkeys(prefixes):
         names = {name: PREFIX + name.removeprefix(prefix) for name in stored if name.startswith(prefix)}
@@ -87,14 +87,14 @@ def _names_in_the_folder(backbone: Path, stored: list[str]) -> dict[str, str]:
             name.removeprefix(PREFIX) in expected for name in found.values()
         ):
             found = names
-    kept = {name: new for name, new in found.items() if _of_decoder(new.removeprefix(PREFIX), expected)}
-    if not kept:
+    of_decoder = {name: new for name, new in found.items() if _is_decoders(new.removeprefix(PREFIX), expected)}
+    if not of_decoder:
         raise UserError(f"none of the weights in {backbone} is one of {type(decoder).__name__}: fetch them again")
-    return kept
+    return of_decoder
 
 
-def _of_decoder(name: str, expected: set[str]) -> bool:
-    """Whether a tensor is the decoder's; experts may be stored one by one, so the module's beginning decides."""
+def _is_decoders(name: str, expected: set[str]) -> bool:
+    """Whether a tensor is the decoder's. Experts may be stored one by one, so the first part of the name decides."""
     first = name.partition(".")[0]
     return name in expected or any(other.startswith(f"{first}.") for other in expected)
 
@@ -108,7 +108,7 @@ def _link(where: dict[str, Path], renamed: dict[str, str], backbone: Path, out: 
         )
     index: dict[str, str] = {}
     for name in renamed:
-        # Under another name: transformers would take a file called model.safetensors for the whole.
+        # Renamed, since transformers would take a file called model.safetensors for the whole model.
         file = f"backbone-{where[name].name}"
         index[name] = file
         if not (out / file).is_symlink():
@@ -127,7 +127,7 @@ def _copy(where: dict[str, Path], renamed: dict[str, str], out: Path) -> dict[st
 
 
 def _save(tensors: dict[str, Tensor], path: Path) -> None:
-    """Write a file that others may read: safetensors makes it its owner's alone."""
+    """Write a file that all users may read; safetensors lets only the owner read it."""
     save_file(tensors, path, SAFETENSORS_METADATA)
     path.chmod(0o644)
 
@@ -145,7 +145,7 @@ def _shards(sizes: dict[str, int]) -> Iterator[list[str]]:
 
 
 def _sizes(where: dict[str, Path], names: set[str]) -> dict[str, int]:
-    """Bytes of each tensor, from the files' headers alone."""
+    """Size of each tensor in bytes, read from the files' headers."""
     return _each(where, sorted(names), _slice_bytes)
 
 

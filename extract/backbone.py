@@ -1,4 +1,4 @@
-"""The frozen backbone: where it lies, what identifies it, its tokenizer and its weights."""
+"""The frozen backbone: its folder, its identity, its tokenizer and its weights."""
 
 import hashlib
 import logging
@@ -13,18 +13,19 @@ from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer, Pr
 from transformers.utils import logging as transformers_logging
 
 from cache import Fingerprint, UserError
+from cache.errors import first_line
 from cache.precision import StoreDtype
 from extract.settings import BackboneSettings
 
 log = logging.getLogger(__name__)
 
 PATTERNS = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt"]
-"""Weights in safetensors, configuration and tokenizer: nothing that would have to be unpickled."""
+"""Files to fetch: weights in safetensors, configuration and tokenizer; nothing that is a pickle."""
 
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """A backbone on the local disk, with what its features depend on."""
+    """A backbone on the local disk, with everything its features depend on."""
 
     folder: Path
     identity: str
@@ -33,16 +34,16 @@ class Backbone:
     hidden_size: int
     hidden_layers: int
     vocabulary: int
-    """Number of embeddings: no token id may reach it."""
+    """Number of embeddings; every token id is below it."""
     family: str
     """The configuration's `model_type`."""
     attention_exchangeable: bool
-    """Whether transformers lets this family's attention be exchanged, as packing needs."""
+    """Whether transformers can exchange this family's attention, which packing needs."""
     layer_kinds: frozenset[str]
-    """The configuration's `layer_types`; none where all layers are of one kind."""
+    """The configuration's `layer_types`; empty if all layers are of one kind."""
 
     def fingerprint(self, settings: BackboneSettings, store_dtype: StoreDtype, engine: str) -> Fingerprint:
-        """The fingerprint of features read from this backbone."""
+        """The fingerprint of features that are read from this backbone."""
         return Fingerprint(
             backbone=self.identity,
             tokenizer=_digest(self.tokenizer.backend_tokenizer.to_str().encode()),
@@ -58,11 +59,11 @@ class Backbone:
         """The decoder without its output layer, frozen, on `device`.
 
         Raises:
-            UserError: a weight of it is missing or has another shape, or the device has no room for it.
+            UserError: a weight is missing or has another shape, or the device has no room for the weights.
         """
-        transformers_logging.disable_progress_bar()  # a bar for a second's work, in the middle of ours
+        transformers_logging.disable_progress_bar()  # its bar, for a second's work, would break ours
         verbosity = transformers_logging.get_verbosity()
-        # What else the files hold (an output layer, a reward model's heads) is not used here, and no news.
+        # Other weights in the files (an output layer, a reward model's heads) are not used, and need no warning.
         transformers_logging.set_verbosity_error()
         try:
             model, report = AutoModel.from_pretrained(
@@ -76,13 +77,13 @@ class Backbone:
         finally:
             transformers_logging.set_verbosity(verbosity)
         if missing := sorted(report["missing_keys"]):
-            # transformers fills it with random numbers and goes on.
+            # transformers would fill it with random numbers without an error.
             raise UserError(f"backbone.model: the weights in {self.folder} have no {missing[0]}: fetch them again")
         log.info(
             "backbone in %s, as the recipe's backbone.dtype says; features leave it as float32",
             settings.dtype,
         )
-        # Of a model that also sees, or has an output layer, the decoder alone.
+        # Only the decoder, for a model that also has a vision part or an output layer.
         try:
             return model.get_decoder().eval().requires_grad_(False).to(device)
         except torch.OutOfMemoryError:
@@ -96,23 +97,23 @@ def find_backbone(settings: BackboneSettings) -> Backbone:
     """Locate (and, from the hub, fetch) the backbone, and read its configuration and tokenizer.
 
     Raises:
-        UserError: it cannot be found, is not a decoder, or has no chat template or such a layer.
+        UserError: it cannot be found, is not a decoder, has no chat template, or lacks a layer of the settings.
     """
     return read_backbone(*_locate(settings), settings)
 
 
 def read_backbone(folder: Path, identity: str, settings: BackboneSettings) -> Backbone:
-    """The backbone in a local folder, whatever `backbone.model` says; `identity` is taken as it is given.
+    """The backbone in a local folder; `settings.model` is ignored, and `identity` is not checked.
 
     Raises:
-        UserError: it is not a decoder, or has no chat template or such a layer.
+        UserError: it is not a decoder, has no chat template, or lacks a layer of the settings.
     """
     try:
-        # Code that a folder brings along is never run: families that transformers does not know are refused.
+        # Code in a model's folder is never run: families that transformers does not know are refused.
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False).get_text_config()
         tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
     except (OSError, ValueError) as error:
-        raise UserError(f"backbone.model: {folder} cannot be read as a model: {_first_line(error)}") from None
+        raise UserError(f"backbone.model: {folder} cannot be read as a model: {first_line(error)}") from None
     if not getattr(tokenizer, "is_fast", False):
         raise UserError(f"backbone.model: {folder} has no fast tokenizer (tokenizer.json), which is needed here")
     if settings.chat_template is not None:
@@ -131,8 +132,8 @@ def read_backbone(folder: Path, identity: str, settings: BackboneSettings) -> Ba
     steady = _steady_positions(config)
     if steady is not None and settings.max_tokens > steady:
         raise UserError(
-            f"backbone.max_tokens is {settings.max_tokens}, and behind {steady} tokens the positions of"
-            f" {config.model_type} are scaled for all that shares a pass: set backbone.max_tokens to {steady}"
+            f"backbone.max_tokens is {settings.max_tokens}, and beyond {steady} tokens the positions of"
+            f" {config.model_type} are scaled for everything in a pass: set backbone.max_tokens to {steady}"
         )
     if settings.max_tokens > config.max_position_embeddings:
         log.warning(
@@ -155,10 +156,10 @@ def read_backbone(folder: Path, identity: str, settings: BackboneSettings) -> Ba
 
 
 def _steady_positions(config: PretrainedConfig) -> int | None:
-    """The most tokens whose positions are encoded the same whatever shares a pass; None if that is so for all.
+    """Number of tokens up to which a position's encoding does not depend on the other sequences; None if it never does.
 
-    Two of transformers' rotary encodings (modeling_rope_utils.py) look at the longest sequence of the pass, and
-    "dynamic" at that of earlier passes too: features beyond would depend on what else was computed.
+    Two of transformers' rotary encodings (modeling_rope_utils.py) depend on the longest sequence of the pass, and
+    "dynamic" on those of earlier passes too: longer features would depend on what else was computed.
     """
     rope = getattr(config, "rope_parameters", None) or {}
     for parameters in (rope, *(part for part in rope.values() if isinstance(part, dict))):
@@ -182,12 +183,12 @@ def _locate(settings: BackboneSettings) -> tuple[Path, str]:
 
 
 def locate_model(model: str, revision: str | None, key: str) -> tuple[Path, str]:
-    """The folder of a model, fetched from the hub if need be, and what identifies its weights.
+    """The folder of a model, fetched from the hub if necessary, and the identity of its weights.
 
     Args:
         model: a local folder, or org/name on the hub.
-        revision: of the hub's repository.
-        key: what gave the model, for errors.
+        revision: branch, tag or commit of the hub's repository.
+        key: the setting or option that named the model, for errors.
 
     Raises:
         UserError: it cannot be found or fetched.
@@ -203,7 +204,7 @@ def locate_model(model: str, revision: str | None, key: str) -> tuple[Path, str]
         raise UserError(f"{key}: the hub has no model {model}, or it needs access: check the name, or log in") from None
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
         raise UserError(
-            f"{key}: {model} could not be fetched ({_first_line(error)}): check the connection, or name a local folder"
+            f"{key}: {model} could not be fetched ({first_line(error)}): check the connection, or name a local folder"
         ) from None
     return folder, f"{model}@{folder.name}"
 
@@ -218,7 +219,3 @@ def _folder_digest(folder: Path) -> str:
 
 def _digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", maxsplit=1)[0][:200]

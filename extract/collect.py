@@ -1,4 +1,4 @@
-"""The first pass of a run: read every data set, encode it, and note which features are needed."""
+"""The first pass of a run: read every data set, encode its rows, and note which features are needed."""
 
 import json
 from collections import Counter
@@ -13,9 +13,9 @@ import polars as pl
 from cache.progress import Progress, silent
 from extract.derived_pairs import derive_pairs
 from extract.packing import Request
-from extract.quarantine import Quarantine
-from extract.records import PreferencePair, Prompt, RatedResponse, Record, Refused, SuiteItem
+from extract.records import PreferencePair, Prompt, RatedResponse, Record, Skipped, SuiteItem
 from extract.settings import DatasetSettings, PairSettings, SplitSettings
+from extract.skipped import SkippedRows
 from extract.sources.reader import read
 from extract.sources.source import Kind, Source
 from extract.splits import split_of
@@ -23,23 +23,23 @@ from extract.tables import EXAMPLES, PAIRS, SUITE_TEXTS, SUITES, Tables, frame
 from extract.templating import BATCH, ConversationEncoder, Encoded, NotEncodableError
 
 READING = "reading rows"
-"""What progress is told the first pass does."""
+"""Name of the first pass in progress reports."""
 
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """A data set of the recipe, found on the disk."""
+    """A data set of the recipe whose files are on the disk."""
 
     settings: DatasetSettings
     source: Source
     root: Path
     paths: Sequence[Path]
     ranges: Mapping[str, Range] = field(default_factory=dict)
-    """Objective -> lowest and highest rating, for rating sets."""
+    """Objective -> (lowest, highest) rating, for rating sets."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Objective -> column, for sources whose rating columns the recipe names."""
+    """Objective -> column, for sources whose rating columns are named by the recipe."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +48,9 @@ class Collected:
 
     tables: Tables
     request: Request
-    quarantine: Quarantine
+    skipped: SkippedRows
     kinds: dict[str, Kind]
-    """What each data set holds, the derived ones too."""
+    """Data set -> kind of its rows, derived pair sets included."""
 
 
 def collect(
@@ -65,11 +65,11 @@ def collect(
 
     Args:
         datasets: rating sets, pair sets and suites.
-        derived: pair sets made of the rating sets among `datasets`.
-        objectives: names of the objectives, the rating columns of the table of examples.
+        derived: pair sets to be derived from the rating sets among `datasets`.
+        objectives: names of the objectives; the table of examples has a rating column for each.
         encoder: the chat template and tokenizer.
         split: how prompts are held out.
-        progress: told the number of rows read.
+        progress: called with the number of rows read.
 
     Raises:
         UserError: a file cannot be read.
@@ -83,13 +83,13 @@ def collect(
         pairs = derive_pairs(tables.examples, settings)
         tables = replace(tables, pairs=tables.pairs.vstack(pairs))
         collector.kinds[settings.name] = "pairs"
-    return Collected(tables, collector.request, collector.quarantine, collector.kinds)
+    return Collected(tables, collector.request, collector.skipped, collector.kinds)
 
 
 class _Collector:
     def __init__(self, objectives: Sequence[str], encoder: ConversationEncoder, split: SplitSettings) -> None:
         self.request = Request()
-        self.quarantine = Quarantine()
+        self.skipped = SkippedRows()
         self.kinds: dict[str, Kind] = {}
         self.records = 0
         self._objectives = tuple(objectives)
@@ -117,28 +117,28 @@ class _Collector:
             encoded = self._encoder.encode([_texts(record) for record in batch])
             for record, result in zip(batch, encoded, strict=True):
                 if isinstance(result, NotEncodableError):
-                    self._refuse(dataset, Refused(record.row, str(result), getattr(record, "subset", None)))
+                    self._skip(dataset, Skipped(record.row, str(result), getattr(record, "subset", None)))
                 else:
                     self._add(name, record, result)
             self.records += len(batch)
             progress(READING, self.records, None, "rows")
         self.kinds[name] = dataset.source.kind
 
-    def _usable(self, dataset: Dataset, records: Iterable[Record | Refused]) -> Iterator[Record]:
+    def _usable(self, dataset: Dataset, records: Iterable[Record | Skipped]) -> Iterator[Record]:
         for record in records:
-            if isinstance(record, Refused):
-                self._refuse(dataset, record)
+            if isinstance(record, Skipped):
+                self._skip(dataset, record)
             elif isinstance(record, RatedResponse):
                 rated = self._on_scale(dataset, record)
                 if rated.ratings:
                     yield rated
                 else:
-                    self._refuse(dataset, Refused(record.row, "no rating of an objective of the recipe"))
+                    self._skip(dataset, Skipped(record.row, "no rating of an objective of the recipe"))
             else:
                 yield record
 
     def _on_scale(self, dataset: Dataset, record: RatedResponse) -> RatedResponse:
-        """The record with the recipe's objectives alone; a rating off its scale is put aside by itself."""
+        """The record with only the recipe's objectives; a rating off its scale is skipped by itself."""
         ratings = {}
         for objective, value in record.ratings.items():
             if objective not in dataset.ranges:
@@ -147,28 +147,17 @@ class _Collector:
             if low <= value <= high:
                 ratings[objective] = value
             else:
-                reason = f"the rating '{objective}' is {value:g}, outside {low:g} to {high:g}; it is left out"
-                self._refuse(dataset, Refused(record.row, reason, rating_only=True))
+                reason = f"the rating '{objective}' is {value:g}, outside {low:g} to {high:g}; it is skipped"
+                self._skip(dataset, Skipped(record.row, reason, rating_only=True))
         return RatedResponse(record.row, record.prompt, record.response, ratings)
 
-    def _refuse(self, dataset: Dataset, refused: Refused) -> None:
-        self.quarantine.add(dataset.settings.name, refused)
+    def _skip(self, dataset: Dataset, skipped: Skipped) -> None:
+        name = dataset.settings.name
+        self.skipped.add(name, skipped)
         if dataset.source.kind == "suite":
-            # A suite's row stays in its table, so that the evaluation can name what it does not score.
-            self._suites.append(
-                (
-                    dataset.settings.name,
-                    refused.subset,
-                    refused.row,
-                    None,
-                    None,
-                    None,
-                    None,
-                    None,
-                    refused.reason,
-                    None,
-                )
-            )
+            # A suite's row stays in its table, so that the evaluation can name the rows that it does not score.
+            line = {"suite": name, "subset": skipped.subset, "row": skipped.row, "missing": skipped.reason}
+            self._suites.append(tuple(line.get(column) for column in SUITES))
 
     def _add(self, name: str, record: Record, encoded: Encoded) -> None:
         prompt, keys = self.request.add(encoded)
@@ -182,7 +171,7 @@ class _Collector:
         else:
             places = [(True, place) for place in range(len(record.chosen))]
             places += [(False, place) for place in range(len(record.rejected))]
-            row = self._told_apart(name, record)
+            row = self._unique_row_name(name, record)
             metadata = json.dumps(dict(record.metadata), ensure_ascii=False)
             messages = [asdict(message) for message in record.prompt]
             responses = (*record.chosen, *record.rejected)
@@ -190,10 +179,10 @@ class _Collector:
                 self._suites.append((name, record.subset, row, prompt, key, length, *place, None, metadata))
                 self._suite_texts.append((name, record.subset, row, *place, messages, response))
 
-    def _told_apart(self, name: str, record: SuiteItem) -> str:
-        """The row's name; where the set gives it to several rows of a subset, with which of them it is.
+    def _unique_row_name(self, name: str, record: SuiteItem) -> str:
+        """A unique row name: a number is added where the set repeats a name within a subset.
 
-        The responses of a row are found by its name: rows that share one would be judged as one.
+        The responses of a row are found by its name: rows of the same name would be judged as one.
         """
         identity = (name, record.subset, record.row)
         self._suite_rows[identity] += 1

@@ -1,4 +1,4 @@
-"""Preferences derived from ratings: among the responses to one prompt, the better rated is preferred."""
+"""Preferences derived from ratings: of two responses to one prompt, the better rated one is preferred."""
 
 import polars as pl
 
@@ -8,12 +8,12 @@ from extract.tables import PAIRS
 
 
 def derive_pairs(examples: pl.DataFrame, settings: PairSettings) -> pl.DataFrame:
-    """Pairs of one rating set, in the schema `PAIRS`.
+    """Pairs from one rating set, in the schema `PAIRS`.
 
-    The rating of a response is the weighted mean of the objectives in `settings.by`, of which one with a
-    negative weight counts against it; a response that lacks one of them is left out. The margin is the
-    difference of the means. With 'best_worst' a prompt gives one pair, with 'all' every pair
-    whose means differ by more than `minimum_gap`.
+    A response's rating is the weighted mean of its ratings on the objectives in `settings.by`; an objective with a
+    negative weight counts against it. A response that lacks one of these ratings is skipped. A pair's margin is the
+    difference of the two means. With 'best_worst' a prompt gives one pair, with 'all' every pair whose means differ
+    by more than `minimum_gap`.
 
     Raises:
         UserError: an objective is not in the table.

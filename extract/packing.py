@@ -1,4 +1,4 @@
-"""Packing: a prompt once, its responses behind it, many prompts to one row of tokens."""
+"""Packing: many prompts in one row of tokens, each once and followed by its responses."""
 
 from bisect import bisect_left, insort
 from collections.abc import Iterable, Sequence
@@ -9,38 +9,39 @@ from numpy.typing import NDArray
 
 from cache import token_key
 from cache.keys import Keys, as_keys
-from cache.share import WHOLE, Share
+from cache.worker import ALONE, Worker
 from extract.templating import Encoded, TokenIds
 
 
 @dataclass(frozen=True, slots=True)
 class PackItem:
-    """A prompt with responses that share a pack; the prompt's own feature is read or not."""
+    """A prompt and those of its responses that are in the same pack."""
 
     prompt: bytes
     """Key of the prompt."""
     responses: tuple[bytes, ...]
-    """Keys of the conversations."""
+    """Keys of the conversations that end with these responses."""
     read_prompt: bool
+    """Whether this item reads the feature of the prompt."""
 
 
 Pack = tuple[PackItem, ...]
 
 
 def pack_keys(pack: Pack) -> list[bytes]:
-    """Keys of the features that a pack gives."""
+    """Keys of the features that are read from a pack."""
     return [key for item in pack for key in (*((item.prompt,) if item.read_prompt else ()), *item.responses)]
 
 
 class Request:
-    """All token sequences a run needs features of, each once, grouped by prompt."""
+    """All token sequences whose features a run needs, each once, grouped by prompt."""
 
     def __init__(self) -> None:
         self._prompts: dict[bytes, TokenIds] = {}
         self._responses: dict[bytes, dict[bytes, TokenIds]] = {}
 
     def add(self, encoded: Encoded) -> tuple[bytes, tuple[bytes, ...]]:
-        """Ask for a prompt and its responses. Returns their keys."""
+        """Request a prompt and its responses; returns their keys."""
         prompt = token_key(encoded.prompt)
         self._prompts.setdefault(prompt, encoded.prompt)
         responses = self._responses.setdefault(prompt, {})
@@ -51,16 +52,17 @@ class Request:
             keys.append(key)
         return prompt, tuple(keys)
 
-    def keys(self, share: Share = WHOLE) -> Keys:
-        """Keys of all prompts and conversations, each once, or a share of them by their prompts. Shape (n, 16)."""
+    def keys(self, worker: Worker = ALONE) -> Keys:
+        """Keys of all prompts and conversations that fall to a worker by their prompts, each once. Shape (n, 16)."""
         owners = self._owners()
-        return as_keys(key for key, prompt in owners.items() if share.holds(prompt))
+        return as_keys(key for key, prompt in owners.items() if worker.holds(prompt))
 
     def _owners(self) -> dict[bytes, bytes]:
         """Key -> the prompt it is computed with.
 
-        One sequence may end a conversation and be the prompt of a longer one, or be cut into prompt and
-        response in two ways. It is computed once: as a prompt if it is one, else behind the first by digest.
+        A sequence may end one conversation and be the prompt of a longer one, or be split into prompt and
+        response in two ways. It is computed once: as a prompt if it is one, else after the prompt whose digest
+        comes first.
         """
         owners = {prompt: prompt for prompt in self._prompts}
         for prompt in sorted(self._prompts):
@@ -69,26 +71,26 @@ class Request:
         return owners
 
     def tokens(self) -> int:
-        """Tokens of all prompts and responses, each prompt counted once."""
+        """Number of tokens of all prompts and responses, each prompt counted once."""
         return sum(map(len, self._prompts.values())) + sum(
             len(ids) for group in self._responses.values() for ids in group.values()
         )
 
     def item_tokens(self, item: PackItem) -> int:
-        """Tokens an item takes in a pack."""
+        """Number of tokens that an item takes in a pack."""
         group = self._responses[item.prompt]
         return len(self._prompts[item.prompt]) + sum(len(group[key]) for key in item.responses)
 
     def holds(self, item: PackItem) -> bool:
-        """Whether all sequences of an item were asked for."""
+        """Whether all sequences of an item were requested."""
         group = self._responses.get(item.prompt)
         return group is not None and all(key in group for key in item.responses)
 
     def plan(self, missing: set[bytes], pack_tokens: int) -> list[Pack]:
-        """Cut what is missing into packs of at most `pack_tokens` tokens.
+        """Divide the missing sequences into packs of at most `pack_tokens` tokens.
 
-        Best fit, largest first. A prompt whose responses do not fit one pack is repeated. The plan is a
-        function of the set of sequences, not of the order they came in.
+        Items are placed by best fit, largest first. A prompt whose responses do not fit one pack is repeated. The
+        plan is a function of the set of sequences, not of the order in which they were requested.
         """
         owned: dict[bytes, set[bytes]] = {}
         for key, prompt in self._owners().items():
@@ -126,17 +128,17 @@ class Request:
         yield PackItem(prompt, tuple(chunk), read_prompt)
 
     def token_ids(self, item: PackItem) -> tuple[TokenIds, list[TokenIds]]:
-        """Token ids of an item's prompt, and of each of its responses."""
+        """Token ids of an item's prompt, and of each of its responses. Shapes (tokens,)."""
         return self._prompts[item.prompt], [self._responses[item.prompt][key] for key in item.responses]
 
     def layout(self, pack: Pack) -> "PackLayout":
-        """A pack as the arrays an engine needs."""
+        """The arrays of a pack, as an engine needs them."""
         return PackLayout.of([(item, *self.token_ids(item)) for item in pack])
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A run of tokens that attends to itself causally, and to all of a prefix before that."""
+    """Consecutive tokens that attend causally to each other and to all tokens of a prefix."""
 
     start: int
     stop: int
@@ -146,25 +148,25 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class PackLayout:
-    """One row of tokens: prompt, its responses, next prompt, ….
+    """One row of tokens: a prompt, its responses, the next prompt, ….
 
-    A response's segment has its prompt's tokens as prefix; a prompt's segment has an empty one.
+    A response's segment has its prompt's tokens as prefix; a prompt's segment has an empty prefix.
     """
 
     token_ids: NDArray[np.int64]
     """(tokens,)"""
     position_ids: NDArray[np.int64]
-    """(tokens,) position inside the conversation: a response goes on where its prompt ended."""
+    """(tokens,) position inside the conversation: a response continues where its prompt ended."""
     segments: tuple[Segment, ...]
     keys: Keys
     """(features, 16)"""
     rows: NDArray[np.int64]
-    """(features,) index of the token each feature is read at."""
+    """(features,) index of the token at which each feature is read."""
     n_tokens: NDArray[np.int32]
-    """(features,) length of the sequence behind each feature."""
+    """(features,) length of each feature's token sequence."""
 
     def sequences(self) -> list[NDArray[np.int64]]:
-        """The whole token sequence behind each feature, a response's prompt included."""
+        """The whole token sequence of each feature, a response's prompt included. Shapes (tokens,)."""
         by_end = {segment.stop - 1: segment for segment in self.segments}
         ends = [by_end[int(row)] for row in self.rows]
         return [

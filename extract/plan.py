@@ -1,8 +1,8 @@
 """The pack plan of a run, on the disk.
 
 What shares a pack moves a feature by rounding, so a resumed run must use the packs that the first run
-chose. The plan is written before the first pass of the backbone, under the digest of what was asked
-for; a run that asks for the same goes on with it, and seals the same shards with the same bytes.
+chose. The plan is written before the first pass of the backbone, under the digest of the requested keys;
+a run that requests the same keys continues with it, and seals the same shards with the same bytes.
 """
 
 import hashlib
@@ -29,12 +29,12 @@ SCHEMA = pa.schema(
         "read_prompt": pa.bool_(),
     }
 )
-"""One line per response of an item; `response` is null for an item that only reads its prompt."""
+"""Columns of a plan, one line per response of an item; `response` is null for an item that only reads its prompt."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedShard:
-    """A shard and the packs it will be made of."""
+    """The name and the packs of a shard that is not sealed yet."""
 
     name: str
     packs: tuple[Pack, ...]
@@ -43,16 +43,16 @@ class PlannedShard:
 def plan_shards(
     store: FeatureStore, request: Request, keys: Keys, pack_tokens: int, shard_rows: int
 ) -> list[PlannedShard]:
-    """The shards that are still to be sealed for these keys, planned now or by the run it continues.
+    """The shards to be sealed for these keys, as planned now or by the run that is resumed.
 
-    A shard that an interrupted run sealed in part comes with the packs that are left, under a name of its own.
+    A shard that an interrupted run sealed in part comes with its remaining packs under a new name.
 
     Args:
-        store: what is there already.
+        store: the store, whose features are not planned again.
         request: the token sequences.
-        keys: those wanted, all of the request or a share of it. Shape (n, 16).
-        pack_tokens: most tokens of a pack.
-        shard_rows: a shard is full with the pack that brings it to this many rows.
+        keys: (n, 16) uint8: the keys of the request that are wanted, all or one worker's.
+        pack_tokens: maximum number of tokens in a pack.
+        shard_rows: a shard is complete with the pack that brings it to this many rows.
 
     Raises:
         UserError: the plan on the disk is damaged.
@@ -66,7 +66,7 @@ def plan_shards(
         waiting = _waiting(_read(path), set(missing), sealed)
         if _fill(waiting, request, missing):
             return waiting
-    # No plan yet, or one whose shards were sealed and of which something has since been taken away.
+    # There is no plan yet, or its shards were sealed and some of them have been removed since.
     packs = request.plan(set(missing), pack_tokens)
     shards = _cut(packs, shard_rows, _digest(missing, pack_tokens, shard_rows)[:12])
     _write(path, shards)
@@ -74,7 +74,7 @@ def plan_shards(
 
 
 def _waiting(shards: list[PlannedShard], missing: set[bytes], sealed: set[str]) -> list[PlannedShard]:
-    """What is left of the planned shards: their packs of which something is missing."""
+    """The planned shards with only those packs of which a feature is missing."""
     waiting = []
     for shard in shards:
         packs = tuple(pack for pack in shard.packs if not missing.isdisjoint(pack_keys(pack)))
@@ -85,7 +85,7 @@ def _waiting(shards: list[PlannedShard], missing: set[bytes], sealed: set[str]) 
 
 
 def _fill(shards: list[PlannedShard], request: Request, missing: list[bytes]) -> bool:
-    """Whether these shards hold all that is missing, and the request has the tokens of all they hold."""
+    """Whether these shards contain all missing keys, and the request has the tokens of all their items."""
     items = [item for shard in shards for pack in shard.packs for item in pack]
     planned = {key for shard in shards for pack in shard.packs for key in pack_keys(pack)}
     return all(request.holds(item) for item in items) and planned.issuperset(missing)
@@ -121,7 +121,7 @@ def _write(path: Path, shards: list[PlannedShard]) -> None:
         for response in item.responses or (None,)
     ]
     columns = map(list, zip(*lines, strict=True))
-    plan = BytesIO()
+    plan = BytesIO()  # through memory, so that a full disk is reported with the file's name
     pq.write_table(pa.table(dict(zip(SCHEMA.names, columns, strict=True)), schema=SCHEMA), plan)
     with replacing(path) as file:
         file.write(plan.getbuffer())

@@ -1,4 +1,4 @@
-"""What a source yields: conversations with ratings, pairs, suite items, and rows it refused."""
+"""The records that a source yields: rated responses, preference pairs, suite items, and skipped rows."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -23,8 +23,8 @@ Prompt = tuple[Message, ...]
 class RatedResponse:
     """A response with its raw ratings, on the scale of the data set.
 
-    `ratings` holds the ratings that exist: objective name -> raw value. A rating that is missing in
-    the data (None, 'N/A', an empty string) is absent from it.
+    `ratings` maps an objective's name to its raw value. It has no entry for a rating that is missing in
+    the data (None, 'N/A', an empty string).
     """
 
     row: str
@@ -35,7 +35,7 @@ class RatedResponse:
 
 @dataclass(frozen=True, slots=True)
 class PreferencePair:
-    """Two responses to one prompt, the first preferred; `margin` (>= 0) says by how much, if known."""
+    """Two responses to one prompt, the first preferred; `margin` (>= 0) is by how much, None if unknown."""
 
     row: str
     prompt: Prompt
@@ -57,17 +57,17 @@ class SuiteItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Refused:
-    """A row, or one response or rating of a row, that cannot be used, and why.
+class Skipped:
+    """A row, or one response or rating of a row, that cannot be used, and the reason.
 
-    `subset` is the suite's subset the row counts in, where it is known.
+    `subset` is the suite's subset that the row counts in, None if unknown.
     """
 
     row: str
     reason: str
     subset: str | None = None
     rating_only: bool = False
-    """Whether only one rating is left out, and the response used with its others."""
+    """Whether only one rating is skipped, and the response is used with its other ratings."""
 
 
 Record = RatedResponse | PreferencePair | SuiteItem

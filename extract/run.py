@@ -1,4 +1,4 @@
-"""The second pass of a run: the backbone over every pack that is not sealed yet."""
+"""The second pass of a run: the backbone computes every pack that is not sealed yet."""
 
 import logging
 import time
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from cache import FeatureStore
 from cache.progress import Progress, silent
-from cache.share import WHOLE, Share
+from cache.worker import ALONE, Worker
 from extract.engines.engine import Engine
 from extract.packing import PackLayout, Request, pack_keys
 from extract.plan import PlannedShard, plan_shards
@@ -19,10 +19,12 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a run did."""
+    """The numbers of a second pass."""
 
     features_new: int
+    """Number of features computed and stored."""
     features_reused: int
+    """Number of requested features that were in the store before."""
     tokens_computed: int
     seconds: float
 
@@ -34,27 +36,27 @@ def fill(
     *,
     pack_tokens: int,
     shard_rows: int,
-    share: Share = WHOLE,
+    worker: Worker = ALONE,
     progress: Progress = silent,
 ) -> Outcome:
     """Compute and seal every feature of `request` that the store lacks.
 
     Args:
-        store: where features go.
+        store: the store that receives the features.
         request: the token sequences.
-        load_engine: called once, and only if something is missing.
-        pack_tokens: most tokens of a forward pass.
+        load_engine: called once, and only if a feature is missing.
+        pack_tokens: maximum number of tokens in a forward pass.
         shard_rows: a shard is sealed with the pack that brings it to this many rows.
-        share: which of the prompts are this run's, where several runs share the work.
-        progress: told the number of tokens computed.
+        worker: which of several workers this run is; it computes that worker's prompts.
+        progress: called with the number of tokens computed.
 
     Raises:
         UserError: another process writes to the store.
-        KeyboardInterrupt: passed on, after what was computed is sealed.
+        KeyboardInterrupt: passed on, after the features computed so far are sealed.
     """
     started = time.monotonic()
-    with store.writing(share):
-        keys = request.keys(share)
+    with store.writing(worker):
+        keys = request.keys(worker)
         shards = plan_shards(store, request, keys, pack_tokens, shard_rows)
         if not shards:
             return Outcome(0, len(keys), 0, time.monotonic() - started)
@@ -65,7 +67,7 @@ def fill(
 
 
 def announce(store: FeatureStore, request: Request, shards: Sequence[PlannedShard], pack_tokens: int) -> int:
-    """Log what a run is about to do; returns its tokens."""
+    """Log the size of the planned work; returns its number of tokens."""
     packs = [pack for shard in shards for pack in shard.packs]
     tokens = sum(request.item_tokens(item) for pack in packs for item in pack)
     log.info(
@@ -82,9 +84,9 @@ def announce(store: FeatureStore, request: Request, shards: Sequence[PlannedShar
 def compute(
     store: FeatureStore, request: Request, shards: Sequence[PlannedShard], engine: Engine, progress: Progress
 ) -> int:
-    """Compute and seal planned shards; returns the number of features sealed. To be called inside `store.writing`.
+    """Compute and seal planned shards; returns the number of features sealed. Call it inside `store.writing`.
 
-    Interrupted, it seals the packs that are done as a shard of their own before it passes the interrupt on.
+    On an interrupt it seals the finished packs as a shard before it passes the interrupt on.
     """
     taken: deque[PackLayout] = deque()
 

@@ -1,12 +1,17 @@
-"""The parts of a recipe that say what is read, with which backbone, and how it is run."""
+"""The recipe's settings for data sets, the backbone, and the way it is run."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-EngineName = Literal["packed", "padded", "sequential", "vllm"]
-"""The ways to run the backbone."""
+from extract.engines import ENGINES
+
+if TYPE_CHECKING:
+    EngineName = str
+else:
+    EngineName = Literal[tuple(ENGINES)]
+"""Name of an engine: one of `ENGINES`."""
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A name that is also a file name."""
@@ -22,18 +27,18 @@ class BackboneSettings(BaseModel):
     revision: str | None = None
     """Branch, tag or commit; resolved to a commit, which the run records. Only for hub models."""
     chat_template: Path | None = None
-    """A Jinja file, for a tokenizer without a chat template, or in place of its own."""
+    """A Jinja file, for a tokenizer without a chat template, or in place of the tokenizer's."""
     layers: tuple[int, ...] = Field(default=(-1,), min_length=1)
-    """Indices into the hidden states; -1 is the last, behind the final norm."""
+    """Indices into the hidden states; -1 is the last, after the final norm."""
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
-    """Of weights and activations."""
+    """Dtype of weights and activations."""
     max_tokens: int = Field(default=4096, ge=8)
-    """A longer conversation is quarantined, never cut."""
+    """A longer conversation is skipped, never cut."""
     position: Literal["end_of_turn", "last_token"] = "end_of_turn"
-    """end_of_turn: the last token before the white space that some templates add behind the closing
-    marker (Gemma, Qwen); last_token: whatever the template ends with. The same for Llama 3."""
-    special_tokens_in_text: Literal["quarantine", "keep"] = "quarantine"
-    """What to do with a message that spells a special token: the tokenizer would read it as one."""
+    """end_of_turn: the last token before the white space that some templates add after the closing
+    marker (Gemma, Qwen); last_token: the template's last token. The two are the same for Llama 3."""
+    special_tokens_in_text: Literal["skip", "keep"] = "skip"
+    """Whether a row is skipped whose message spells a special token: the tokenizer would read it as one."""
 
     @model_validator(mode="after")
     def _layers_differ(self) -> "BackboneSettings":
@@ -48,17 +53,17 @@ class VllmSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
     gpu_memory_utilization: float = Field(default=0.9, gt=0, le=1)
-    """Share of a GPU's memory for weights, activations and the cache of keys and values."""
+    """Fraction of a GPU's memory for weights, activations and the cache of keys and values."""
     kv_cache_memory_bytes: int | None = Field(default=None, gt=0)
-    """Size of the cache of keys and values; left out, it gets what gpu_memory_utilization leaves."""
+    """Size of the cache of keys and values; by default what gpu_memory_utilization leaves."""
     max_num_batched_tokens: int = Field(default=8192, ge=1)
-    """Tokens of one step, in place of extract.pack_tokens; a longer conversation is computed in several."""
+    """Tokens of one step, in place of extract.pack_tokens; a longer conversation takes several steps."""
     max_num_seqs: int = Field(default=512, ge=1)
     """Sequences of one step."""
     tensor_parallel_size: int = Field(default=1, ge=1)
-    """GPUs that share the weights."""
+    """Number of GPUs that the weights are divided among."""
     enable_prefix_caching: bool = True
-    """Compute a prompt once for all of its responses, to a block of some 16 tokens."""
+    """Compute a prompt once for all of its responses, rounded down to whole blocks of some 16 tokens."""
     enforce_eager: bool = False
     """true: no compilation and no CUDA graphs; starts sooner, may run slower."""
 
@@ -73,25 +78,25 @@ class ExtractSettings(BaseModel):
     attention cannot be exchanged, which packed falls back to; sequential: one at a time, to check against;
     vllm: through vLLM, an optional extra (docs/vllm.md)."""
     pack_tokens: int = Field(default=8192, ge=8)
-    """Tokens of one forward pass, at most; at least backbone.max_tokens. On a large GPU 32768 is faster."""
+    """Maximum number of tokens of one forward pass; at least backbone.max_tokens. On a large GPU 32768 is faster."""
     compile: Literal["auto", "always", "never"] = "auto"
     """Whether decoder layers are compiled, which takes up to a minute and then saves a fifth of the time on a GPU.
-    auto: there, with the packed engine."""
+    auto: on a GPU, with the packed engine."""
     device: str = "auto"
     """auto: the first CUDA device, else the CPU. With `--workers`: auto, cuda or cpu, a device for each."""
     ray_address: str | None = Field(default=None, min_length=1)
-    """Of the Ray cluster that `--workers` uses, such as 'ray://head:10001'. Left out: what the environment's
-    RAY_ADDRESS says, else a Ray of its own on this machine."""
+    """Address of the Ray cluster that `--workers` uses, such as 'ray://head:10001'. By default the environment's
+    RAY_ADDRESS, else a new Ray on this machine."""
     vllm: VllmSettings = VllmSettings()
 
 
 class SplitSettings(BaseModel):
-    """`[split]`: which prompts are held out. By prompt, so that no prompt lies on both sides."""
+    """`[split]`: which prompts are held out. The split is by prompt, so that no prompt is on both sides."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
     validation: float = Field(default=0.1, gt=0, lt=1)
-    """Share of the prompts that is held out."""
+    """Fraction of the prompts that is held out."""
     seed: int = Field(default=0, ge=-(2**63), lt=2**63)
     """Another seed holds out other prompts."""
 
@@ -104,17 +109,17 @@ class DatasetSettings(BaseModel):
     source: str
     """Which reader: a name in the list of sources below; for pairs also 'derived'."""
     name: Name = Field(default_factory=lambda given: given.get("source", ""))
-    """What tables and reports call it; the source's name where left out."""
+    """Name in tables and reports; by default the source's name."""
     repo: str | None = None
     """`org/name` on the hub, in place of the source's."""
     revision: str | None = None
-    """Branch, tag or commit on the hub; resolved at the first run, and kept."""
+    """Branch, tag or commit on the hub; resolved at the first run, and the same from then on."""
     files: tuple[str, ...] | None = None
     """Glob patterns inside the repository, in place of the source's."""
     path: Path | None = None
     """A local file or folder, in place of a repository."""
     limit: int | None = Field(default=None, ge=1)
-    """Read this many raw rows and no more."""
+    """Maximum number of raw rows to read."""
 
     @model_validator(mode="after")
     def _one_place(self) -> "DatasetSettings":
@@ -142,9 +147,9 @@ class PairSettings(DatasetSettings):
     by: dict[str, float] = Field(default_factory=dict)
     """For derived pairs: objective -> weight in the mean that decides; a negative one counts against."""
     minimum_gap: float = Field(default=0.0, ge=0)
-    """Pairs whose means differ by this or less are left out; on the scale of the ratings as written."""
+    """Pairs whose means differ by this or less are skipped; on the scale of the ratings as written."""
     pick: Literal["best_worst", "all"] = "best_worst"
-    """For derived pairs: one pair a prompt, or every pair of its responses."""
+    """For derived pairs: one pair per prompt, or every pair of its responses."""
 
     @model_validator(mode="after")
     def _derived_or_read(self) -> "PairSettings":
@@ -165,4 +170,4 @@ class PairSettings(DatasetSettings):
 
 
 class SuiteSettings(DatasetSettings):
-    """`[[suites]]`: rows to be judged, never to be learned from."""
+    """`[[suites]]`: rows to be judged, never used for training."""

@@ -1,4 +1,4 @@
-"""Sealing shards while the next packs are computed."""
+"""A thread that seals shards while the next packs are computed."""
 
 import logging
 from collections.abc import Callable, Sequence
@@ -16,13 +16,13 @@ from extract.packing import PackLayout
 log = logging.getLogger(__name__)
 
 Part = tuple[PackLayout, NDArray[np.float32]]
-"""A pack and its features (features, layers, hidden_size)."""
+"""A pack, and its features (features, layers, hidden_size) float32."""
 
 
 class ShardWriter:
-    """Seals one shard at a time in another thread; keeps out what cannot be stored.
+    """Seals one shard at a time in another thread; skips features that cannot be stored.
 
-    What goes wrong there (a full disk) is raised by the next call, or at the end of the block. To be used
+    An error in that thread, such as a full disk, is raised by the next call or at the end of the block. Use it
     inside `store.writing`.
     """
 
@@ -31,12 +31,12 @@ class ShardWriter:
         self._thread = ThreadPoolExecutor(1)
         self._sealing: Future[int] | None = None
         self.features = 0
-        """Features sealed so far."""
+        """Number of features sealed so far."""
         self.given: set[str] = set()
-        """Names of the shards given so far."""
+        """Names of the shards that `seal` was called with."""
 
     def __enter__(self) -> "ShardWriter":
-        self._thread.submit(int).result()  # starts it now: of one that an interrupt meets starting, nobody knows
+        self._thread.submit(int).result()  # starts the thread now: interrupted later, it might not be joined
         return self
 
     def __exit__(
@@ -45,22 +45,22 @@ class ShardWriter:
         try:
             _to_the_end(self.wait)
         except OSError as problem:
-            if error is None:  # else what went wrong first is what is told
+            if error is None:  # else the first error is the one to be raised
                 raise
             log.warning("a shard could not be sealed: %s", problem)
         finally:
             _to_the_end(self._thread.shutdown)
 
     def seal(self, shard: str, parts: Sequence[Part]) -> None:
-        """Seal the features of some packs as one shard; returns when the shard before it is sealed."""
+        """Seal the features of some packs as one shard; returns when the previous shard is sealed."""
         self.wait()
         self.given.add(shard)
         self._sealing = self._thread.submit(self._seal, shard, parts)
 
     def wait(self) -> None:
-        """Return when all that was given is sealed."""
+        """Return when all shards so far are sealed."""
         if self._sealing is not None:
-            wait_for([self._sealing])  # an interrupt here leaves it to be waited for once more
+            wait_for([self._sealing])  # after an interrupt here, a second call waits again
             sealing, self._sealing = self._sealing, None
             self.features += sealing.result()
 
@@ -70,16 +70,16 @@ class ShardWriter:
         features = np.concatenate([states for _, states in parts])  # (n, layers, d)
         reasons = unusable_rows(features, self._store.dtype)
         if reasons:
-            self._store.refuse({keys[row].tobytes(): reason for row, reason in reasons.items()})
-            log.warning("%s features of shard %s cannot be stored and are quarantined", len(reasons), shard)
-        # A pack that is computed again, because one feature of it is gone, brings others that are there.
+            self._store.skip({keys[row].tobytes(): reason for row, reason in reasons.items()})
+            log.warning("%s features of shard %s cannot be stored and are skipped", len(reasons), shard)
+        # A pack that is computed again for one missing feature contains others that are stored already.
         keep = [int(row) for row in np.flatnonzero(self._store.missing(keys)) if int(row) not in reasons]
         self._store.seal(shard, keys[keep], n_tokens[keep], features[keep])
         return len(keep)
 
 
 def _to_the_end(work: Callable[[], None]) -> None:
-    """Do it however often an interrupt comes: with its end the store is open to the next writer."""
+    """Finish the work however often an interrupt comes: the next writer may start as soon as it returns."""
     while True:
         try:
             return work()

@@ -1,17 +1,14 @@
-"""The tables of a run: which rows there are, which features they need, and the texts of suites. No features."""
+"""The tables of a run: its rows, the keys of the features they need, and the texts of suites. No features."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import polars as pl
 
 from cache import UserError
-from cache.durable import replacing
-from cache.keys import Keys, as_keys
+from cache.durable import write_frame
 
 EXAMPLES = {
     "dataset": pl.String,
@@ -21,7 +18,7 @@ EXAMPLES = {
     "response_tokens": pl.Int32,
     "split": pl.String,
 }
-"""Rated responses; one Float64 column per objective stands beside these, null where not rated."""
+"""Columns of the rated responses; one Float64 column per objective follows, null where not rated."""
 
 PAIRS = {
     "dataset": pl.String,
@@ -34,7 +31,7 @@ PAIRS = {
     "margin": pl.Float64,
     "split": pl.String,
 }
-"""Preferences; `margin` is null where the set does not say by how much."""
+"""Columns of the preference pairs; `margin` is null where the data set does not give it."""
 
 SUITES = {
     "suite": pl.String,
@@ -48,11 +45,18 @@ SUITES = {
     "missing": pl.String,
     "metadata": pl.String,
 }
-"""One line per response of a suite's row: chosen or rejected, and its place among those.
+"""Columns of the suites' responses, one line per response: chosen or rejected, and its place among those.
 
-A row that could not be used is one line with null keys and the reason in `missing`. `metadata` is a JSON object of
-texts: what else the suite's scoring needs to know about the row, such as its language.
+A skipped row is one line with null keys and the reason in `missing`. `metadata` is a JSON object of texts that the
+suite's scoring needs besides, such as the row's language.
 """
+
+KEY_COLUMNS = {
+    "examples": ("prompt_key", "response_key"),
+    "pairs": ("prompt_key", "chosen_key", "rejected_key"),
+    "suites": ("prompt_key", "response_key"),
+}
+"""Table -> its columns of keys. In `suites` the data set is called suite."""
 
 SUITE_TEXTS = {
     "suite": pl.String,
@@ -63,9 +67,9 @@ SUITE_TEXTS = {
     "prompt": pl.List(pl.Struct({"role": pl.String, "content": pl.String})),
     "response": pl.String,
 }
-"""What the responses of suites say, for other scorers and for readers; joins `SUITES` by the first five columns.
+"""Columns of the suites' texts, for other scorers and for readers; joins `SUITES` by the first five columns.
 
-Suites are small. Rated and paired responses keep no text here: nothing behind the features reads it.
+Suites are small. Texts of rated and paired responses are not stored: nothing reads them after the extraction.
 """
 
 
@@ -79,45 +83,29 @@ class Tables:
     suite_texts: pl.DataFrame
 
     def write(self, folder: Path) -> None:
-        """Write them as Parquet files, each durably in place of the old one."""
+        """Write the tables as Parquet files, each durably in place of the old one."""
         for name in ("examples", "pairs", "suites", "suite_texts"):
-            # By way of memory: polars takes a full disk for a bug in Parquet.
-            table = BytesIO()
-            getattr(self, name).write_parquet(table)
-            with replacing(folder / f"{name}.parquet") as file:
-                file.write(table.getbuffer())
+            write_frame(folder / f"{name}.parquet", getattr(self, name))
 
 
-def read_table(folder: Path, name: str) -> pl.DataFrame:
+def read_table(path: Path, command: str = "extract") -> pl.DataFrame:
     """One table of a run.
 
+    Args:
+        path: the Parquet file.
+        command: `armorm <command>` writes it.
+
     Raises:
-        UserError: it is not there, or not Parquet.
+        UserError: the file is missing, or not Parquet.
     """
-    path = folder / f"{name}.parquet"
     if not path.exists():
-        raise UserError(f"there is no {path}: run `armorm extract` first")
+        raise UserError(f"there is no {path}: run `armorm {command}` first")
     try:
         return pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise UserError(f"{path} cannot be read ({error}): run `armorm extract` again") from None
+        raise UserError(f"{path} cannot be read ({error}): run `armorm {command}` again") from None
 
 
 def frame(rows: Sequence[Sequence[Any]], schema: dict[str, Any]) -> pl.DataFrame:
     """Rows of values in the schema's order as a table."""
     return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def key_column(column: pl.Series) -> Keys:
-    """A column of keys without nulls as an array. Shape (n, 16), uint8."""
-    return as_keys(column.to_list())
-
-
-def unique_keys(*columns: pl.Series) -> tuple[Keys, list[np.ndarray[Any, np.dtype[np.int64]]]]:
-    """The distinct keys of some columns, and for each column where its keys stand among them."""
-    together = pl.concat([column.rename("key") for column in columns])
-    codes = together.to_frame().with_columns(code=pl.col("key").rank("dense") - 1)["code"]
-    first = pl.DataFrame({"key": together, "code": codes}).unique("code").sort("code")["key"]
-    places = codes.to_numpy().astype(np.int64)
-    cuts = np.cumsum([len(column) for column in columns])[:-1]
-    return key_column(first), np.split(places, cuts)

@@ -1,8 +1,8 @@
 """From conversations to token ids: the tokenizer's own chat template, positions by construction.
 
-A position is never searched for in the tokens, since a message may spell any token. The prompt is
-templated, the conversation is templated, the first must be a prefix of the second: the feature of the
-prompt is read where the prompt ends, that of the response where the conversation ends.
+A position is never searched for in the tokens, since a message may spell any token. The prompt and
+the conversation are templated, and the first must be a prefix of the second: the prompt's feature is read where
+the prompt ends, the response's feature where the conversation ends.
 """
 
 from collections.abc import Sequence
@@ -21,46 +21,57 @@ from extract.settings import BackboneSettings
 TokenIds = NDArray[np.uint32]
 
 BATCH = 512
-"""Conversations to template and tokenise at a time: enough for the tokenizer's threads, little to hold."""
+"""Number of conversations templated and tokenised at once: enough for the tokenizer's threads, little memory."""
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A prompt and its responses as token ids; `prompt + responses[i]` is conversation i."""
+    """Token ids of a prompt and its responses; `prompt + responses[i]` is conversation i. Shapes (tokens,)."""
 
     prompt: TokenIds
     responses: tuple[TokenIds, ...]
 
 
 class NotEncodableError(Exception):
-    """The conversation cannot be turned into tokens; the message is the reason for the quarantine."""
+    """The conversation cannot be turned into tokens; the message is the reason for skipping it."""
+
+
+def added_bos(tokenizer: Any) -> int | None:
+    """The BOS id, where the tokenizer by itself puts one in front of a text."""
+    bos: int | None = tokenizer.bos_token_id
+    return bos if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else None
+
+
+def with_bos(ids: list[int], bos: int | None) -> list[int]:
+    """Token ids that begin with the BOS id, if there is one."""
+    return [bos, *ids] if bos is not None and ids[:1] != [bos] else ids
 
 
 class ConversationEncoder:
-    """Turns prompts and responses into token ids, or says why not."""
+    """Turns prompts and responses into token ids, or gives the reason why it cannot."""
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: BackboneSettings, vocabulary: int) -> None:
         self._tokenizer: Any = tokenizer
         self._vocabulary = vocabulary
         self._max_tokens = settings.max_tokens
         self._strip = settings.position == "end_of_turn"
-        self._refuse_special = settings.special_tokens_in_text == "quarantine"
+        self._skip_special = settings.special_tokens_in_text == "skip"
         self._special = sorted(
             {
                 *tokenizer.all_special_tokens,
                 *(str(t) for t in tokenizer.added_tokens_decoder.values() if t.special),
             }
         )
-        self._bos = self._bos_that_is_added()
+        self._bos = added_bos(tokenizer)
         self._probe()
 
     @property
     def tokenizer(self) -> Any:
-        """The tokenizer, with the chat template that is used."""
+        """The tokenizer, with the chat template in use."""
         return self._tokenizer
 
     def encode(self, conversations: Sequence[tuple[Prompt, tuple[str, ...]]]) -> list[Encoded | NotEncodableError]:
-        """Encode a batch of prompts, each with its responses; one result for each, in order."""
+        """Encode a batch of prompts, each with its responses; returns one result per prompt, in order."""
         results: list[Encoded | NotEncodableError | None] = [None] * len(conversations)
         texts: list[str] = []
         where: list[tuple[int, int]] = []
@@ -96,7 +107,7 @@ class ConversationEncoder:
     def _check_text(self, text: str, what: str) -> None:
         if not text.strip():
             raise NotEncodableError(f"{what} is empty")
-        if self._refuse_special:
+        if self._skip_special:
             spelled = next((token for token in self._special if token in text), None)
             if spelled is not None:
                 raise NotEncodableError(f"{what} spells the special token {spelled}")
@@ -111,21 +122,13 @@ class ConversationEncoder:
         return text.rstrip() if self._strip else text
 
     def tokenize(self, texts: list[str]) -> list[TokenIds]:
-        """Token ids of texts that carry their template's special tokens already, each with one BOS at most."""
+        """Token ids of texts that have their template's special tokens already, each with at most one BOS."""
         if not texts:
             return []
-        # Without added special tokens: the template has written them, and a second BOS changes every
-        # state behind it (reward-bench issue 164).
+        # No special tokens are added: the template has written them, and a second BOS changes every
+        # state after it (reward-bench issue 164).
         batches = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
-        return [np.asarray(self._with_bos(ids), dtype=np.uint32) for ids in batches]
-
-    def _with_bos(self, ids: list[int]) -> list[int]:
-        return [self._bos, *ids] if self._bos is not None and ids[:1] != [self._bos] else ids
-
-    def _bos_that_is_added(self) -> int | None:
-        """The BOS id, where the tokenizer by itself puts one in front of a text."""
-        bos: int | None = self._tokenizer.bos_token_id
-        return bos if bos is not None and self._tokenizer("a")["input_ids"][:1] == [bos] else None
+        return [np.asarray(with_bos(ids, self._bos), dtype=np.uint32) for ids in batches]
 
     def _encoded(self, prompt: TokenIds, conversations: Sequence[TokenIds]) -> Encoded | NotEncodableError:
         longest = max((len(ids) for ids in conversations), default=len(prompt))

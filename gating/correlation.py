@@ -23,7 +23,7 @@ def pearson(a: Column, b: Column) -> float:
 
 
 def spearman(a: Column, b: Column) -> float:
-    """Spearman correlation, ties sharing their mean rank."""
+    """Spearman correlation; tied values get their mean rank."""
     return pearson(rankdata(a), rankdata(b))
 
 
@@ -36,8 +36,8 @@ def pearson_root(r: Column, v: Column) -> float:
 def spearman_root(r: Column, v: Column) -> float:
     """The lambda at which the rank correlation of r - lambda v with v passes zero.
 
-    On finitely many rows the correlation is a step function; where it steps over zero, the side that
-    comes closer is returned.
+    On finitely many rows the correlation is a step function; where it steps over zero, the side with the smaller
+    correlation is returned. scipy's bisection stops at another float, and with it the lambdas would change.
     """
     ranks = rankdata(v)
 

@@ -1,6 +1,12 @@
-"""Taking verbosity out of the rewards: r'_i = r_i - lambda_i * v, with corr(r'_i, v) = 0."""
+"""Taking verbosity out of the rewards: r'_i = r_i - lambda_i * v, with corr(r'_i, v) = 0.
 
-from collections.abc import Sequence
+`method = "published_grid"` reproduces the reference code's search (`armo-rm/stage-2_train.py` of
+RLHFlow/RLHF-Reward-Modeling): a grid, and a threshold in place of zero. It knows no negative lambda, so an objective
+that falls with verbosity keeps all of it, and it stops at the first value that brings the correlation to the threshold
+or below, not at zero.
+"""
+
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,19 +14,25 @@ from numpy.typing import NDArray
 
 from cache import UserError
 from gating.correlation import MEASURES, ROOTS, Column
-from gating.published_grid import first_on_grid
-from gating.settings import DebiasingSettings
+from gating.settings import NO_VERBOSITY, RESPONSE_TOKENS, DebiasingSettings
+from gating.transform import Transform
 
 ROUNDING = 1e-9
-"""A spread this small beside the reward's is float64 rounding."""
+"""A spread below this fraction of the reward's is float64 rounding."""
 
 CLOSE_ENOUGH = 0.01
 """A correlation nearer to zero than this counts as taken out."""
 
+GRID = (0.0, 0.01, 0.025, *(step / 40 for step in range(2, 7)), *(step / 20 for step in range(4, 20)))
+"""The reference code's lambdas: 0, 0.01, 0.025, then steps of 0.025 to 0.15, then steps of 0.05 to 0.95."""
+
+NOT_ON_GRID = 1.0
+"""The reference code's lambda where no value of the grid is enough."""
+
 
 @dataclass(frozen=True, slots=True)
 class Debiasing:
-    """The fitted transform."""
+    """The fitted lambdas, and how well they work on the reference set."""
 
     objectives: tuple[str, ...]
     verbosity: str
@@ -30,26 +42,26 @@ class Debiasing:
     lambdas: Column
     """(k,)"""
     before: Column
-    """(k,) correlation with verbosity on the reference set."""
+    """(k,) correlation with verbosity on the reference set, before debiasing."""
     after: Column
-    """(k,) the same behind the transform; NaN for the verbosity objective itself, which becomes zero."""
+    """(k,) the same after debiasing; NaN for the verbosity objective itself, which becomes zero."""
 
-    def apply(self, rewards: NDArray[np.floating], verbosity: NDArray[np.floating]) -> NDArray[np.float32]:
-        """Adjusted rewards: rewards (n, k), verbosity (n,) -> (n, k)."""
-        return (rewards - self.lambdas[None, :] * verbosity[:, None]).astype(np.float32)
+    @property
+    def transform(self) -> Transform:
+        """The fitted lambdas as they are applied to rewards."""
+        return Transform.of_lambdas(self.lambdas, self.verbosity, self.objectives)
 
     def correlations(self, rewards: NDArray[np.floating], verbosity: NDArray[np.floating]) -> tuple[Column, Column]:
-        """Correlation with verbosity before and behind the transform, on rows of any set. Shapes (k,).
+        """Correlation with verbosity before and after debiasing, on rows of any set. Shapes (k,).
 
-        NaN where nothing is taken out, for the verbosity objective behind the transform, and on fewer than
-        two rows.
+        NaN where nothing is taken out, for the verbosity objective after debiasing, and on fewer than two rows.
 
         Args:
             rewards: (n, k)
             verbosity: (n,)
         """
         before, after = np.full((2, len(self.objectives)), np.nan)
-        if self.verbosity == "none" or len(rewards) < 2:
+        if self.verbosity == NO_VERBOSITY or len(rewards) < 2:
             return before, after
         measure = MEASURES[self.correlation]
         v = np.asarray(verbosity, dtype=np.float64)
@@ -72,18 +84,36 @@ class Debiasing:
         ]
 
 
+def verbosity_of(
+    verbosity: str, rewards: NDArray[np.floating], objectives: Sequence[str], tokens: NDArray[np.integer]
+) -> NDArray[np.floating]:
+    """The verbosity of responses, as `debiasing.verbosity` names it. Shape (n,).
+
+    Args:
+        verbosity: an objective, 'response_tokens' (in thousands), or 'none'.
+        rewards: (n, k)
+        objectives: names of the k columns.
+        tokens: (n,) lengths of the responses.
+    """
+    if verbosity == RESPONSE_TOKENS:
+        return tokens / 1000.0
+    if verbosity == NO_VERBOSITY:
+        return np.zeros(len(tokens))
+    return rewards[:, list(objectives).index(verbosity)]
+
+
 def fit_debiasing(
     rewards: NDArray[np.floating], verbosity: Column, objectives: Sequence[str], settings: DebiasingSettings
 ) -> Debiasing:
     """Find lambda for every objective on a reference set.
 
-    The objective that `settings.verbosity` names gets lambda 1 and becomes zero, as in the reference code.
+    The objective that `settings.verbosity` names gets lambda 1 and so becomes zero, as in the reference code.
 
     Args:
         rewards: (n, k) predicted rewards.
-        verbosity: (n,) the verbosity of the same responses.
+        verbosity: (n,) verbosity of the same responses.
         objectives: names of the k columns.
-        settings: what verbosity is, and how lambda is found.
+        settings: which verbosity is taken out, and how lambda is found.
 
     Raises:
         UserError: the reference set has fewer than two rows, verbosity does not vary on it, or a value is
@@ -91,7 +121,7 @@ def fit_debiasing(
     """
     name, k = settings.verbosity, len(objectives)
     nothing = np.full(k, np.nan)
-    if name == "none":
+    if name == NO_VERBOSITY:
         return Debiasing(tuple(objectives), name, settings.correlation, np.zeros(k), nothing, nothing)
     if len(verbosity) < 2 or np.ptp(verbosity) == 0:
         raise UserError(
@@ -115,6 +145,11 @@ def _lambda(r: Column, v: Column, settings: DebiasingSettings) -> float:
     if settings.method == "published_grid":
         return first_on_grid(r, v, MEASURES[settings.correlation], settings.grid_threshold)
     return ROOTS[settings.correlation](r, v)
+
+
+def first_on_grid(r: Column, v: Column, measure: Callable[[Column, Column], float], threshold: float) -> float:
+    """The first lambda of the grid at which corr(r - lambda v, v) is at most `threshold`; 1 where there is none."""
+    return next((value for value in GRID if measure(r - value * v, v) <= threshold), NOT_ON_GRID)
 
 
 def _refuse_not_finite(rewards: NDArray[np.floating], verbosity: Column, objectives: Sequence[str], name: str) -> None:

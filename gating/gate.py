@@ -1,11 +1,21 @@
 """The gate: from a prompt's feature to how much each objective counts."""
 
+from collections.abc import Mapping
 from itertools import pairwise
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from gating.settings import GateSettings
+
+BLOCK_ROWS = 1024
+"""Prompts computed at once, which bounds the memory taken beyond the features themselves."""
+
+
+class GateShapeError(Exception):
+    """A gate's parameters are not as wide or deep as its settings say."""
 
 
 class Gate(nn.Module):
@@ -23,7 +33,22 @@ class Gate(nn.Module):
         self.logit_scale = nn.Parameter(torch.ones(1))
         self.temperature = settings.temperature
 
-    def forward(self, prompts: Tensor, kept: Tensor | None = None) -> Tensor:
+    @classmethod
+    def of_state(cls, state: Mapping[str, Tensor], features: int, objectives: int, settings: GateSettings) -> "Gate":
+        """A trained gate from its parameters, ready for inference.
+
+        Raises:
+            GateShapeError: a parameter is missing, of another shape, or unknown.
+        """
+        with torch.device("meta"):  # settings may say anything: memory is taken for the stored parameters alone
+            gate = cls(features, objectives, settings)
+        try:
+            gate.load_state_dict(state, assign=True)
+        except RuntimeError as error:
+            raise GateShapeError(str(error)) from None
+        return gate.requires_grad_(False).eval()
+
+    def forward(self, prompts: Tensor, dropout_mask: Tensor | None = None) -> Tensor:
         """Weights of the objectives: prompt features (n, d) -> (n, k), each row summing to `logit_scale`.
 
         Every layer computes in the dtype of its weights, so that training may give the hidden ones in
@@ -31,15 +56,20 @@ class Gate(nn.Module):
 
         Args:
             prompts: (n, d)
-            kept: (hidden_layers, n, hidden_size) dropout's factors, in training alone.
+            dropout_mask: (hidden_layers, n, hidden_size) factors of dropout; None outside of training.
         """
         hidden = prompts  # (n, d)
         for number, layer in enumerate(self.layers[:-1]):
             hidden = torch.relu(_in_own_dtype(layer, hidden))  # (n, hidden_size)
-            if kept is not None:
-                hidden = hidden * kept[number]
+            if dropout_mask is not None:
+                hidden = hidden * dropout_mask[number]
         logits = _in_own_dtype(self.layers[-1], hidden)  # (n, k)
         return torch.softmax(logits / self.temperature, dim=-1) * self.logit_scale  # (n, k)
+
+    @torch.inference_mode()
+    def blockwise(self, prompts: Tensor) -> NDArray[np.float32]:
+        """Weights for many prompts (p, d) of any float dtype, computed block by block. Shape (p, k)."""
+        return np.concatenate([self(block.float()).numpy() for block in torch.split(prompts, BLOCK_ROWS)])
 
 
 def _in_own_dtype(layer: nn.Module, inputs: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""The one set of weights under which pairs are most likely by Bradley-Terry: logistic regression on differences."""
+"""Fixed weights of objectives by maximum likelihood of the pairs: logistic regression on reward differences."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,22 +9,22 @@ Weights = NDArray[np.float64]
 """Shape (k,)."""
 
 PENALTY = 1.0
-"""Of the squared distance from the start, in units of each objective's spread: what logistic regression with
-scikit-learn's default C has. It keeps weights finite where the pairs are separable, and counts as one pair."""
+"""Penalty on the squared distance from the start, in units of each objective's spread, as in scikit-learn's logistic
+regression with C = 1. It keeps weights finite where the pairs are separable, and counts as much as one pair."""
 
 
 def logistic_weights(
     difference: NDArray[np.floating], weight: NDArray[np.float64], *, signed: bool, start: Weights | None = None
 ) -> Weights:
-    """The weights under which the pairs are most likely by Bradley-Terry. Shape (k,).
+    """Weights that maximise the Bradley-Terry likelihood of the pairs, less a penalty. Shape (k,).
 
-    Minimises sum -log sigmoid(w · difference) + PENALTY / 2 |w - start|², a convex function, to its one minimum.
+    Minimises the convex sum -log sigmoid(w · difference) + PENALTY / 2 |w - start|².
 
     Args:
         difference: (n, k) rewards of the chosen response less those of the rejected.
-        weight: (n,) of each pair.
+        weight: (n,) weight of each pair.
         signed: whether weights may be below 0.
-        start: (k,) what weights are drawn to; 0 by default.
+        start: (k,) weights that the penalty draws to; 0 by default.
     """
     spread = np.sqrt(np.mean(np.square(difference, dtype=np.float64), axis=0)) if len(difference) else 0.0
     spread = np.where(np.asarray(spread) > 0, spread, 1.0)  # (k,)

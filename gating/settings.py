@@ -1,11 +1,14 @@
-"""`[debiasing]` and `[gate]`: how rewards are freed of verbosity, and how they are weighed."""
+"""`[debiasing]` and `[gate]`: how verbosity is taken out of rewards, and how rewards are weighted."""
 
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 RESPONSE_TOKENS = "response_tokens"
-"""The verbosity that is measured instead of predicted."""
+"""Verbosity as the measured length of the response, in thousands of tokens."""
+
+NO_VERBOSITY = "none"
+"""Setting under which no verbosity is taken out of the rewards."""
 
 
 class DebiasingSettings(BaseModel):
@@ -14,10 +17,10 @@ class DebiasingSettings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
     verbosity: str = "helpsteer-verbosity"
-    """The objective whose share is taken out of all others; 'response_tokens': thousands of tokens of the
-    response; 'none': nothing is taken out."""
+    """The objective that is taken out of all others; 'response_tokens': the length of the response, in thousands of
+    tokens; 'none': nothing is taken out."""
     correlation: Literal["spearman", "pearson"] = "spearman"
-    """Which correlation is brought to zero."""
+    """The correlation that is brought to zero."""
     method: Literal["root", "published_grid"] = "root"
     """'root': the lambda at which the correlation is zero; 'published_grid': the first of the reference code's
     24 values from 0 to 0.95 that brings the correlation down to `grid_threshold`, else 1."""
@@ -39,10 +42,10 @@ class GateSettings(BaseModel):
     temperature: float = Field(default=10.0, gt=0)
     """The logits are divided by it before the softmax."""
     standardise: bool = True
-    """Train on prompt features of mean 0 and spread 1; the first layer takes it in afterwards, so that the
-    gate reads features as they are."""
+    """Train on prompt features of mean 0 and spread 1. Afterwards the first layer absorbs both, so that the gate
+    takes features as they are."""
     loss: Literal["bradley_terry", "bradley_terry_ties"] = "bradley_terry"
-    """'bradley_terry' leaves tied pairs out; 'bradley_terry_ties' learns from them too (Rao and Kupper's model)."""
+    """'bradley_terry' skips tied pairs; 'bradley_terry_ties' learns from them too (Rao and Kupper's model)."""
     ties: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
     """Pair set -> margin up to which its pairs are ties, on the scale of the set's own ratings. A margin of 0
     is a tie in every set."""
@@ -50,35 +53,35 @@ class GateSettings(BaseModel):
     """Pair set -> score difference that one unit of its pairs' rating margin asks for (as in Llama 2's loss);
     0 for sets not named and for pairs without a margin."""
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
-    """Share of decided pairs taken to be labelled the wrong way round."""
+    """Fraction of decided pairs assumed to be labelled the wrong way round."""
     pair_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
-    """Pair set -> weight of its pairs in the loss; 1 for sets not named, and 0 leaves a set out of training."""
+    """Pair set -> weight of its pairs in the loss; 1 for sets not named; a set with weight 0 is not used."""
     steps: int = Field(default=2000, ge=1)
-    """Most steps; the learning rate falls to zero over them."""
+    """Largest number of steps; the learning rate falls to zero over them."""
     batch_pairs: int = Field(default=1024, ge=1)
-    """Pairs of a step."""
+    """Number of pairs in a step."""
     learning_rate: float = Field(default=1e-3, gt=0)
-    """Of AdamW at the first step."""
+    """Learning rate of AdamW at the first step."""
     scale_start: Literal["fitted", "published"] = "fitted"
-    """Of the logit scale. 'fitted': the scale at which equal weights make the training pairs most likely, at
+    """Initial logit scale. 'fitted': the scale at which equal weights make the training pairs most likely, at
     least 1; 'published': 1."""
     scale_learning_rate: float = Field(default=0.01, ge=0)
-    """Of the logarithm of the logit scale. Rewards differ by tenths, so the scale has far to go; while it is small,
-    the gate gains margin by giving all weight to one objective."""
+    """Learning rate of the logarithm of the logit scale. Rewards differ by tenths, so the scale has far to go; while it
+    is small, the gate gains margin by giving all weight to one objective."""
     weight_decay: float = Field(default=0.0, ge=0)
-    """Of AdamW."""
+    """Weight decay of AdamW."""
     dropout: float = Field(default=0.0, ge=0, lt=1)
-    """Share of hidden units left out at a step; the reference script's default is 0.2."""
+    """Fraction of hidden units set to zero at a step; the reference script's default is 0.2."""
     check_every: int = Field(default=50, ge=1)
-    """Steps between two looks at the held-out pairs."""
+    """Number of steps between two evaluations on the validation pairs."""
     patience: int = Field(default=10, ge=1)
-    """Looks without improvement after which training stops."""
+    """Number of evaluations without improvement after which training stops."""
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Of the hidden layers' products in training. 'auto': bfloat16 where the processor multiplies it in hardware
+    """Dtype of the hidden layers' products in training. 'auto': bfloat16 where the processor multiplies it in hardware
     and the gate is large enough to gain by it. Weights, loss and the trained gate are float32 in any case."""
     seed: int = Field(default=0, ge=-(2**63), lt=2**62)
-    """Of the first weights and of the order of pairs; the same seed gives the same gate on one machine with
+    """Seed of the initial weights and of the order of pairs; the same seed gives the same gate on one machine with
     the same number of threads."""
     seeds: int = Field(default=1, ge=1, le=64)
-    """Gates trained side by side, with first weights from `seed`, `seed` + 1, …; the best on held-out pairs
-    is kept, and the spread of their accuracies is reported."""
+    """Number of gates trained side by side, with initial weights from `seed`, `seed` + 1, …; the best one on the
+    validation pairs is selected, and the spread of their accuracies is reported."""

@@ -1,4 +1,4 @@
-"""Which task a prompt belongs to: the pair set whose prompts it is most like.
+"""Routing of prompts to tasks: a task is a pair set, and a prompt goes to the set whose prompts it is most like.
 
 A linear classifier on the prompt's feature: the nearest of the tasks' means, in units of each column's spread
 inside the tasks, with the tasks' frequencies as prior (linear discriminant analysis with a diagonal covariance,
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gating.gate_pairs import BLOCK_ROWS
+from gating.gate import BLOCK_ROWS
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +24,7 @@ class TaskRouter:
 
     @classmethod
     def fit(cls, prompts: Tensor, task: Tensor, tasks: int) -> "TaskRouter":
-        """From prompt features (p, d) of any float dtype, and each one's task (p,) int64 below `tasks`."""
+        """Fit on prompt features (p, d) of any float dtype, and each prompt's task (p,) int64 below `tasks`."""
         d = prompts.shape[-1]
         sums, squares = torch.zeros(tasks, d, dtype=torch.float64), torch.zeros(d, dtype=torch.float64)
         counts = torch.bincount(task, minlength=tasks).double()  # (tasks,)
@@ -37,7 +37,7 @@ class TaskRouter:
         within = (squares - counts @ means.square()) / len(prompts)  # (d,)
         varies = within.clamp(min=0.0).sqrt() > 1e-7 * centre.abs()
         precision = torch.where(varies, 1.0 / torch.where(varies, within, 1.0), 0.0)  # (d,)
-        # Columns are far from independent: counted as d witnesses they would drown the prior.
+        # Columns are far from independent: counted as d independent ones they would outweigh the prior.
         weight = means * precision / max(int(varies.sum()), 1) ** 0.5  # (tasks, d)
         bias = torch.log(counts / len(prompts)) - 0.5 * (weight * means).sum(dim=-1) - weight @ centre
         # A task without prompts is never chosen; its bias must still be a number that a file can hold.
@@ -45,7 +45,7 @@ class TaskRouter:
         return cls(weight.float(), bias.float())
 
     def route(self, prompts: Tensor) -> Tensor:
-        """The task of each prompt: features (p, d) -> (p,) int64."""
+        """Task of each prompt: features (p, d) of any float dtype -> (p,) int64."""
         if len(prompts) == 0:
             return torch.zeros(0, dtype=torch.int64)
         return torch.cat(

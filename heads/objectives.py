@@ -37,17 +37,17 @@ class Scale(BaseModel):
         return (raw - self.low + 0.5) / (self.high - self.low + 1.0)
 
     def raw(self, target: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Targets, or predictions of them, read back on the raw scale."""
+        """Targets, or predictions of them, on the raw scale."""
         if self.rule == "linear":
             return target * (self.high - self.low) + self.low
         return target * (self.high - self.low + 1.0) + self.low - 0.5
 
 
 class Objective(Scale):
-    """A named objective with the scale its ratings are on."""
+    """A named objective with the scale of its ratings."""
 
     name: str
-    """What tables, reports and explanations call it."""
+    """Name in tables, reports and explanations."""
 
 
 def _on(low: float, high: float, *names: str) -> tuple[Objective, ...]:

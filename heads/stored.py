@@ -1,4 +1,4 @@
-"""Heads over stored features: rewards by key, and the features themselves for heads that need them at once."""
+"""Stored features by key: rewards of linear heads, differences of pairs, and whole matrices."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from cache import FeatureStore
 from cache.keys import Keys
 from cache.progress import Progress, silent
-from heads.layers import LayerChoice
+from heads.kinds.layers import LayerChoice
 
 
 def predict_stored(
@@ -20,7 +20,7 @@ def predict_stored(
         store: holds the features.
         keys: (n, 16).
         weights: (k, layers * hidden_size).
-        progress: told the number of rows done.
+        progress: called with the number of rows done.
 
     Returns:
         (n, k), products in float32, in the order of `keys`.
@@ -38,19 +38,19 @@ def predict_stored(
 def gather_compact(
     store: FeatureStore, keys: Keys, choice: LayerChoice, progress: Progress = silent
 ) -> NDArray[np.floating[Any]]:
-    """The features of `keys` in their order, as wide as the chosen layers.
+    """The features of `keys`, in their order, restricted to the chosen layers.
 
-    Float16 where the store holds float16, half of what `FeatureStore.gather` takes and the same values;
-    else float32.
+    Float16 if the store holds float16, which takes half the memory of `FeatureStore.gather` for the same values;
+    float32 otherwise.
 
     Args:
         store: holds the features.
-        keys: (n, 16), a key may come twice.
-        choice: of layers.
-        progress: told the number of rows read.
+        keys: (n, 16), possibly with repeated keys.
+        choice: layers to read.
+        progress: called with the number of rows read.
 
     Returns:
-        (n, c)
+        (n, c) for c chosen columns.
     """
     dtype = np.float16 if store.dtype == "float16" else np.float32
     features = np.empty((len(keys), len(choice.columns)), dtype=dtype)
@@ -60,3 +60,30 @@ def gather_compact(
         done += len(positions)
         progress("reading features", done, len(keys), "rows")
     return features
+
+
+def feature_differences(
+    store: FeatureStore, keys: Keys, chosen: NDArray[np.int64], rejected: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Chosen minus rejected features of pairs. Shape (n, layers * d).
+
+    The features are read once in the store's order, and each is added to its pairs: the memory is that of the
+    differences and one batch, never that of all responses.
+
+    Args:
+        store: holds the features.
+        keys: (m, 16) distinct responses.
+        chosen: (n,) index into `keys` of each pair's chosen response.
+        rejected: (n,) index into `keys` of each pair's rejected response.
+    """
+    differences = np.zeros((len(chosen), store.layers * store.hidden_size), dtype=np.float32)
+    used = np.unique(np.concatenate([chosen, rejected]))
+    place = np.full(len(keys), -1)
+    for positions, features in store.stream(keys[used]):
+        flat = features.reshape(len(features), -1)
+        place[used[positions]] = np.arange(len(positions))
+        for side, add in ((chosen, np.add), (rejected, np.subtract)):
+            pairs = np.flatnonzero(place[side] >= 0)
+            differences[pairs] = add(differences[pairs], flat[place[side[pairs]]])
+        place[used[positions]] = -1
+    return differences

@@ -1,155 +1,123 @@
-"""The files of a run: where they lie, and that they belong together."""
+"""The files of a run: names, the commands that write them, and what each depends on. Nothing is computed here."""
 
-import hashlib
-import json
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-from safetensors import SafetensorError
-from safetensors.numpy import load_file, save
+import polars as pl
 
-from cache import FeatureStore, UserError
-from cache.durable import replacing, write_text
-from cache.fingerprint import digest_of
-from pipelines.recipe import Recipe
+from evaluation.suites import SUITES
+from pipelines import results
 
-Arrays = dict[str, NDArray[Any]]
+Result = TypeVar("Result")
 
-
-def write_json(path: Path, value: dict[str, Any]) -> None:
-    """Write a JSON object, durably."""
-    write_text(path, to_json(value))
+TABLES = "tables"
+SKIPPED = "skipped.jsonl"
+SCORERS = "scorers"
+PLOTS = "plots"
+PAGE = "report.html"
+LEADERBOARD_PAGE = "leaderboard.md"
+FEATURES = "features"
 
 
-def to_json(value: dict[str, Any]) -> str:
-    """A JSON object as text; NaN becomes null, which every reader knows."""
-    return json.dumps(_plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+@dataclass(frozen=True, slots=True)
+class Artefact(Generic[Result]):
+    """A result of a command: names and dependencies alone, nothing is computed here."""
+
+    file: str
+    """Path in the run's folder: a JSON file, safetensors, or a table."""
+    command: str
+    """`armorm <command>` writes it, and is the remedy where it is missing or out of date."""
+    result: type[Result]
+    """Type of the JSON file's content, or of a table or arrays."""
+    settings: tuple[str, ...] = ()
+    """Keys of the recipe that it depends on; a key after '-' is left out of the table before it."""
+    made_of: tuple["Artefact[Any]", ...] = ()
+    optional: tuple["Artefact[Any]", ...] = ()
+    """Results that it takes in where they are current."""
+    files: str = ""
+    """Pattern of further files that it is made of, whoever wrote them."""
+    data: str | None = None
+    """File of arrays or rows beside the JSON file: what results that are made of this one depend on."""
 
 
-def read_json(path: Path, command: str) -> dict[str, Any]:
-    """Read a JSON object that `armorm <command>` writes.
+_ROWS = ("backbone", "store.dtype", "split")
+EXTRACT = Artefact("extract.json", "extract", results.Extract, ("backbone", "store.dtype"))
+EXAMPLES = Artefact(
+    f"{TABLES}/examples.parquet", "extract", pl.DataFrame, (*_ROWS, "objectives", "ratings"), (EXTRACT,)
+)
+PAIRS = Artefact(
+    f"{TABLES}/pairs.parquet", "extract", pl.DataFrame, (*_ROWS, "objectives", "ratings", "pairs"), (EXTRACT,)
+)
+SUITE_ROWS = Artefact(
+    f"{TABLES}/suites.parquet", "extract", pl.DataFrame, ("backbone", "store.dtype", "suites"), (EXTRACT,)
+)
+SUITE_TEXTS = Artefact(f"{TABLES}/suite_texts.parquet", "extract", pl.DataFrame, SUITE_ROWS.settings, (EXTRACT,))
 
-    Raises:
-        UserError: it is not there, or damaged.
-    """
-    if not path.exists():
-        raise UserError(f"there is no {path}: run `armorm {command}` first")
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}): run `armorm {command}` again") from None
-    if not isinstance(value, dict):
-        raise UserError(f"{path} does not hold an object: run `armorm {command}` again")
-    return value
+TABLE_OF = {"examples": EXAMPLES, "pairs": PAIRS, "suites": SUITE_ROWS}
+
+_RATED = ("objectives", "ratings")
+STATISTICS = Artefact("statistics.json", "fit-heads", object, (*_RATED, "heads.joint_layers"), (EXTRACT, EXAMPLES))
+HEADS = Artefact(
+    "heads.json",
+    "fit-heads",
+    results.Heads,
+    (*_RATED, "missing_datasets", "heads", "-heads.bradley_terry_C"),
+    (EXTRACT, EXAMPLES),
+    data="heads.safetensors",
+)
+UNCERTAINTY = Artefact("uncertainty.safetensors", "fit-heads", dict, (), (HEADS,))
+OTHER_HEADS = Artefact(
+    "other_heads.json",
+    "fit-other-heads",
+    results.OtherHeads,
+    (*_RATED, "other_heads"),
+    (EXTRACT, EXAMPLES, PAIRS, HEADS),
+    data="other_heads.safetensors",
+)
+GATING = Artefact(
+    "gating.json",
+    "train-gating",
+    results.Gating,
+    ("debiasing", "gate", "heads.bradley_terry_C"),
+    (EXTRACT, EXAMPLES, PAIRS, HEADS),
+    data="gating.safetensors",
+)
 
 
-def write_arrays(path: Path, arrays: Arrays, metadata: dict[str, str]) -> None:
-    """Write arrays as safetensors, durably."""
-    with replacing(path) as file:
-        file.write(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
-
-
-def read_arrays(path: Path, command: str) -> Arrays:
-    """Read arrays that `armorm <command>` writes.
-
-    Raises:
-        UserError: they are not there, or damaged.
-    """
-    if not path.exists():
-        raise UserError(f"there is no {path}: run `armorm {command}` first")
-    try:
-        arrays: Arrays = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is damaged ({error}): run `armorm {command}` again") from None
-    return arrays
-
-
-def data_settings(recipe: Recipe) -> dict[str, Any]:
-    """The settings that what `extract` writes depends on."""
-    return recipe.model_dump(
-        mode="json", include={"backbone", "store", "split", "objectives", "ratings", "pairs", "suites"}
+def suite(name: str) -> Artefact[results.Suite]:
+    """Results of a suite; its data are the scored responses."""
+    return Artefact(
+        f"{name}.json",
+        f"eval --suite {name}",
+        results.Suite,
+        made_of=(GATING, SUITE_ROWS),
+        optional=(OTHER_HEADS,),
+        files=f"{SCORERS}/{name}/*.parquet",
+        data=f"scores/{name}.parquet",
     )
 
 
-def read_run(recipe: Recipe) -> dict[str, Any]:
-    """The result of `extract` for a recipe, without opening its store.
-
-    Raises:
-        UserError: nothing was extracted yet, or with other settings.
-    """
-    path = recipe.folder / "extract.json"
-    result = read_json(path, "extract")
-    if result.get("settings") != data_settings(recipe):
-        changed = [key for key, value in data_settings(recipe).items() if result.get("settings", {}).get(key) != value]
-        raise UserError(
-            f"{path} was made with other settings ({', '.join(changed)}): run `armorm extract` again;"
-            " what is stored already is used again"
-        )
-    return result
-
-
-def open_run(recipe: Recipe) -> tuple[dict[str, Any], FeatureStore]:
-    """The result of `extract` for a recipe, and its store.
-
-    Raises:
-        UserError: nothing was extracted yet, or with other settings.
-    """
-    result = read_run(recipe)
-    return result, FeatureStore.open(recipe.store.root, result["fingerprint"])
-
-
-def heads_inputs(recipe: Recipe) -> str:
-    """Digest of what the heads are made of: the settings that count, and the rated rows."""
-    settings = recipe.model_dump(mode="json", include={"objectives", "ratings", "heads", "absent_datasets"})
-    return digest_of({"settings": settings, "examples": _file_digest(recipe, "tables/examples.parquet", "extract")})
-
-
-def gating_inputs(recipe: Recipe) -> str:
-    """Digest of what the gate is made of: the settings that count, the heads, and the rows."""
-    files = {
-        "tables/examples.parquet": "extract",
-        "tables/pairs.parquet": "extract",
-        "heads.safetensors": "fit-heads",
-    }
-    return digest_of(
-        {
-            "settings": recipe.model_dump(mode="json", include={"debiasing", "gate"}),
-            "strengths": recipe.heads.bradley_terry_strengths,
-            "files": {file: _file_digest(recipe, file, command) for file, command in files.items()},
-        }
+def analysis(name: str) -> Artefact[results.Analysis]:
+    """Analysis of a suite's scores: comparisons of rules, length bias, calibration, best of n."""
+    return Artefact(
+        f"{name}.analysis.json", "analyse", results.Analysis, made_of=(suite(name),), optional=(OTHER_HEADS,)
     )
 
 
-def other_heads_inputs(recipe: Recipe) -> str:
-    """Digest of what the other heads are made of: the settings that count, and the rows."""
-    files = {"tables/examples.parquet": "extract", "tables/pairs.parquet": "extract"}
-    return digest_of(
-        {
-            "settings": recipe.model_dump(mode="json", include={"objectives", "ratings", "other_heads"}),
-            "files": {file: _file_digest(recipe, file, command) for file, command in files.items()},
-        }
-    )
+RATINGS = Artefact("ratings.json", "analyse", results.Ratings, (), (HEADS, STATISTICS, EXAMPLES))
+ABLATIONS = Artefact(
+    "ablations.json",
+    "ablate",
+    results.Ablations,
+    made_of=(HEADS, STATISTICS),
+    optional=(GATING, OTHER_HEADS, suite("rewardbench")),
+)
 
 
-def _file_digest(recipe: Recipe, file: str, command: str) -> str:
-    path = recipe.folder / file
-    if not path.exists():
-        raise UserError(f"there is no {path}: run `armorm {command}` first")
-    with path.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
+LEADERBOARD = Artefact("leaderboard.json", "leaderboard", results.Leaderboard, optional=tuple(map(suite, SUITES)))
 
 
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, np.generic):
-        value = value.item()
-    if isinstance(value, float) and not np.isfinite(value):
-        return None
-    if isinstance(value, Path):
-        return str(value)
-    return value
+def scorer(suite_name: str, file: str) -> Artefact[results.Scorer]:
+    """Scores that another model gave a suite's responses; keys in its rows say which texts it scored."""
+    stem = f"{SCORERS}/{suite_name}/{file}"
+    return Artefact(f"{stem}.json", f"score-suite --suite {suite_name}", results.Scorer, data=f"{stem}.parquet")

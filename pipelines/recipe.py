@@ -31,9 +31,9 @@ class ScaledRatings(RatingSettings):
     """`[[ratings]]` with scales, where this set's differ from the objectives' own."""
 
     scale: Scale | None = None
-    """Of all objectives in this set."""
+    """Scale of all objectives in this set."""
     scales: dict[str, Scale] = Field(default_factory=dict)
-    """Of single objectives in this set."""
+    """Objective -> its scale in this set."""
 
 
 class Recipe(BaseModel):
@@ -47,9 +47,9 @@ class Recipe(BaseModel):
     """Folder of all runs."""
     data_root: Path | None = None
     """Hub-shaped folder to read data sets from, `data_root/org/name/file`, instead of the hub."""
-    absent_datasets: Literal["refuse", "skip"] = "refuse"
-    """What to do with a data set that is not there. With 'skip' objectives it leaves without enough ratings
-    are skipped too; every one is named."""
+    missing_datasets: Literal["refuse", "skip"] = "refuse"
+    """Whether a data set that is not found ends the command, or is skipped by name. With 'skip', objectives that are
+    left without enough ratings are skipped too, each by name."""
     note: str = ""
     """Printed above every table of results: what a reader must know before comparing."""
     backbone: BackboneSettings
@@ -66,11 +66,6 @@ class Recipe(BaseModel):
     gate: GateSettings = GateSettings()
 
     @property
-    def folder(self) -> Path:
-        """Where this recipe's run lies."""
-        return self.runs / self.name
-
-    @property
     def digest(self) -> str:
         """Digest of all settings."""
         return digest_of(self.model_dump(mode="json"))[:16]
@@ -78,6 +73,14 @@ class Recipe(BaseModel):
     def scale_of(self, ratings: ScaledRatings, objective: Objective) -> Scale:
         """The scale an objective's ratings are on in a rating set."""
         return ratings.scales.get(objective.name) or ratings.scale or objective
+
+    @property
+    def scales(self) -> dict[str, dict[str, Scale]]:
+        """Rating set -> objective -> scale of its ratings."""
+        return {
+            ratings.name: {objective.name: self.scale_of(ratings, objective) for objective in self.objectives}
+            for ratings in self.ratings
+        }
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "Recipe":

@@ -1,40 +1,42 @@
-"""What a run took, and the settings it was made with, as the tables of a report."""
+"""Time and size of a run's commands, and the settings of its recipe, as the tables of a report."""
 
 import json
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from evaluation.report.run import Run
+from evaluation.report.inputs import ReportInputs
 
 
-def steps(run: Run) -> Iterator[dict[str, Any]]:
-    """What each command took."""
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One command of a run."""
+
+    command: str
+    seconds: float
+    work: str
+    """The size of what it worked on, in words."""
+
+
+def steps(run: ReportInputs) -> Iterator[Step]:
+    """The commands of a run that have a result, in their order."""
     extract = run.extract
-    tokens = (
-        f"{extract['tokens_computed']:,} tokens computed on {extract['device']}, {extract['features_new']:,} features"
-    )
-    yield {
-        "command": "extract",
-        "seconds": extract["seconds"],
-        "what": f"{tokens}, {extract['features_reused']:,} reused",
-    }
+    tokens = f"{extract.tokens_computed:,} tokens computed on {extract.device}, {extract.features_new:,} features"
+    yield Step("extract", extract.seconds, f"{tokens}, {extract.features_reused:,} reused")
     if run.heads:
-        gigabytes = run.heads["peak_bytes"] / 1e9
-        what = (
-            f"{run.heads['rows']:,} rated responses, {len(run.objectives)} heads; at most {gigabytes:.2f} GB of memory"
-        )
-        yield {"command": "fit-heads", "seconds": run.heads["seconds"], "what": what}
+        gigabytes = run.heads.peak_bytes / 1e9
+        rated = f"{run.heads.rows:,} rated responses, {len(run.objectives)} heads"
+        yield Step("fit-heads", run.heads.seconds, f"{rated}; at most {gigabytes:.2f} GB of memory")
     if run.gating:
-        yield {
-            "command": "train-gating",
-            "seconds": run.gating["seconds"],
-            "what": f"{run.gating['train_pairs']:,} pairs, and {run.gating['validation_pairs']:,} held out",
-        }
+        held_out = f"{run.gating.validation_pairs:,} held out"
+        yield Step("train-gating", run.gating.seconds, f"{run.gating.train_pairs:,} pairs, and {held_out}")
+    if run.other_heads:
+        kinds = ", ".join((*run.other_heads.pairwise, *run.other_heads.objectives))
+        yield Step("fit-other-heads", run.other_heads.seconds, kinds)
     for name, suite in run.suites.items():
-        yield {"command": f"eval --suite {name}", "seconds": suite["seconds"], "what": f"{suite['rows']:,} rows"}
+        yield Step(f"eval --suite {name}", suite.seconds, f"{suite.rows:,} rows")
     if run.ablations:
-        variants = len(run.ablations["seconds_by_variant"])
-        yield {"command": "ablate", "seconds": run.ablations["seconds"], "what": f"{variants:,} variants"}
+        yield Step("ablate", run.ablations.seconds, f"{len(run.ablations.seconds_by_variant):,} variants")
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

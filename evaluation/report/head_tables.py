@@ -1,49 +1,88 @@
 """The heads and their ablations as the tables of a report."""
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import dataclass
 
-from evaluation.report.run import Run
+from evaluation.report.inputs import ReportInputs
 
 WORSE = 0.25
-"""A validation error this much above the lowest is as bad as the heat map of penalties shows."""
+"""A validation error this much above the lowest has the lightest cell of the heat map of penalties."""
 
 
-def penalties(run: Run) -> list[dict[str, Any]]:
-    """Validation error by objective and penalty; none where the penalty was not chosen from the list."""
+@dataclass(frozen=True, slots=True)
+class PenaltyCell:
+    """The validation error at one penalty."""
+
+    mse: float | None
+    selected: bool
+    closeness: float
+    """Darkness of the cell: 1 at the objective's lowest error, 0 at `WORSE` above it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PenaltyRow:
+    """The validation errors of one objective, in the order of the penalties."""
+
+    objective: str
+    cells: tuple[PenaltyCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AblatedRow:
+    """Correlations of one objective's predictions with its validation ratings."""
+
+    objective: str
+    rows: int
+    """Training rows."""
+    curve: tuple[float | None, ...]
+    """With a fraction of the training rows, one for each fraction."""
+    all: float | None
+    """With all training rows."""
+    others: float | None
+    """By the heads of all other objectives, best combined."""
+
+
+def penalties(run: ReportInputs) -> list[PenaltyRow]:
+    """Validation error by objective and penalty; objectives whose penalty was chosen in another way have no row."""
+    if run.heads is None:
+        return []
     rows = []
-    alphas = run.heads.get("alphas", [])
-    for name, head in run.heads.get("objectives", {}).items():
-        path = head["validation_path"]
+    for name, head in run.heads.objectives.items():
+        path = head.validation_path
         defined = [error for error in path if error is not None]
-        if len(path) != len(alphas) or not defined:
+        if len(path) != len(run.heads.alphas) or not defined:
             continue
         lowest = min(defined)
-        cells = [
-            {
-                "mse": error,
-                "kept": alpha == head["alpha"],
-                "closeness": 0.0 if error is None else max(0.0, 1 - (error / max(lowest, 1e-12) - 1) / WORSE),
-            }
-            for alpha, error in zip(alphas, path, strict=True)
-        ]
-        rows.append({"objective": name, "cells": cells})
+        cells = tuple(
+            PenaltyCell(
+                mse=error,
+                selected=alpha == head.alpha,
+                closeness=0.0 if error is None else max(0.0, 1 - (error / max(lowest, 1e-12) - 1) / WORSE),
+            )
+            for alpha, error in zip(run.heads.alphas, path, strict=True)
+        )
+        rows.append(PenaltyRow(name, cells))
     return rows
 
 
-def shares(run: Run) -> list[float]:
-    """The shares of the training rows that heads were fitted on, the smallest first."""
-    return sorted({point["share"] for curve in run.ablations.get("rows", {}).values() for point in curve})
+def fractions(run: ReportInputs) -> list[float]:
+    """The fractions of the training rows that heads were fitted on, the smallest first."""
+    if run.ablations is None:
+        return []
+    return sorted({point.fraction for curve in run.ablations.rows.values() for point in curve})
 
 
-def ablated(run: Run) -> Iterator[dict[str, Any]]:
+def ablated(run: ReportInputs) -> Iterator[AblatedRow]:
     """Each objective's correlation with fewer rows, and by the heads of all others."""
-    for name, head in run.ablations.get("baseline", {}).items():
-        curve = {point["share"]: point["pearson"] for point in run.ablations["rows"].get(name, [])}
-        yield {
-            "objective": name,
-            "rows": run.ablations["train_rows"][name],
-            "curve": [curve.get(share) for share in shares(run)],
-            "all": head["pearson"],
-            "others": run.ablations["objectives"].get(name, {}).get("pearson"),
-        }
+    if run.ablations is None:
+        return
+    for name, head in run.ablations.baseline.items():
+        curve = {point.fraction: point.pearson for point in run.ablations.rows.get(name, ())}
+        others = run.ablations.objectives.get(name)
+        yield AblatedRow(
+            objective=name,
+            rows=run.ablations.train_rows[name],
+            curve=tuple(map(curve.get, fractions(run))),
+            all=head.pearson,
+            others=others.pearson if others else None,
+        )

@@ -1,4 +1,4 @@
-"""The page of a report: templates beside this file, filled in."""
+"""The page of a report, made from the templates in this folder."""
 
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,10 @@ from evaluation import ablation_plots, gate_plots
 from evaluation.figures import inline, styled
 from evaluation.report.account import flat, steps
 from evaluation.report.examples import pick
-from evaluation.report.head_tables import ablated, penalties, shares
-from evaluation.report.numbers import FILTERS, UNDEFINED
-from evaluation.report.run import Run
-from evaluation.report.suite_tables import coefficients, suite_tables, title_of
+from evaluation.report.filters import FILTERS, UNDEFINED
+from evaluation.report.head_tables import ablated, fractions, penalties
+from evaluation.report.inputs import ReportInputs
+from evaluation.report.suite_tables import coefficients, suite_tables
 from evaluation.report.summary import sentence, tiles
 from evaluation.rule_names import RULE_NAMES
 from evaluation.visible import visible
@@ -30,11 +30,11 @@ SECTIONS = {
     "data": "Data",
     "settings": "Settings, fingerprints, times",
 }
-"""Anchor and template of a section -> its title, in reading order."""
+"""Name of a section, which is its anchor and its template -> title, in reading order."""
 
 
-def render(run: Run) -> str:
-    """The page, from the run's files alone: the same files give the same bytes."""
+def render(run: ReportInputs) -> str:
+    """The page, from the inputs alone: the same inputs give the same bytes."""
     return _environment().get_template("page.html.jinja").render(_context(run))
 
 
@@ -52,13 +52,13 @@ def _environment() -> Environment:
 
 
 def _finished(value: Any) -> Any:
-    """What every `{{ … }}` of a template goes through, ahead of escaping, so that none can forget to."""
+    """Make the value of every `{{ … }}` visible before it is escaped, so that no template can forget to."""
     if isinstance(value, Markup):
         return value
     return UNDEFINED if value is None else visible(str(value))
 
 
-def _context(run: Run) -> dict[str, Any]:
+def _context(run: ReportInputs) -> dict[str, Any]:
     first = next(iter(run.suites.values()), None)
     return {
         "run": run,
@@ -67,13 +67,13 @@ def _context(run: Run) -> dict[str, Any]:
         "summary": sentence(run),
         "tiles": tiles(run),
         "titles": RULE_NAMES,
-        "suites": [suite_tables(name, file) for name, file in run.suites.items()],
-        "coefficients": [coefficients(file) for file in run.suites.values() if file["gate_by_section"]],
+        "suites": [suite_tables(name, suite) for name, suite in run.suites.items()],
+        "coefficients": [coefficients(suite) for suite in run.suites.values() if suite.gate_by_section],
         "examples": None if run.scored is None else pick(run.scored, run.texts, run.objectives),
-        "examples_of": title_of(first) if first else "",
+        "examples_of": first.title if first else "",
         "texts": run.texts is not None,
         "penalties": penalties(run),
-        "shares": shares(run),
+        "fractions": fractions(run),
         "ablated": list(ablated(run)),
         "figures": _figures(run),
         "steps": list(steps(run)),
@@ -82,13 +82,13 @@ def _context(run: Run) -> dict[str, Any]:
     }
 
 
-def _figures(run: Run) -> dict[str, Markup]:
-    """The figures that no table of marks can stand for, as elements of the page."""
+def _figures(run: ReportInputs) -> dict[str, Markup]:
+    """The figures that no table with marks can replace, as elements of the page."""
     if not run.plots:
         return {}
     drawn: dict[str, tuple[Any, str]] = {}
     with styled():
-        if run.gating.get("looks"):
+        if run.gating and run.gating.metrics:
             title = "The gate's loss by step, on training batches and on held-out pairs; numbers in the table below."
             drawn["training"] = (gate_plots.training(run.gating), title)
         if run.ablations:

@@ -1,10 +1,9 @@
 """A suite's results as the tables of a report."""
 
 from dataclasses import dataclass
-from typing import Any
 
 from evaluation.published import PUBLISHED, PublishedRow
-from evaluation.report.run import File
+from evaluation.results import MissingRow, RuleScore, Suite
 from evaluation.rule_names import RULE_NAMES
 from evaluation.suites import SUITES, reward_bench
 
@@ -14,11 +13,11 @@ BESIDE = ("uniform", "bradley_terry", "length")
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One way to a score."""
+    """One rule, scorer or published model."""
 
     title: str
     method: str
-    score: float | None
+    score: float
     low: float | None
     high: float | None
     sections: tuple[float | None, ...]
@@ -26,7 +25,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One subset or other part of a suite, judged by the gate, and by some rules beside it."""
+    """One subset or column of a further table, by the gate and by the rules beside it."""
 
     name: str
     rows: int | None
@@ -42,124 +41,130 @@ class SuiteTables:
 
     name: str
     title: str
-    told: str
-    """What the rows are and how they are counted."""
+    lead: str
+    """Sentences about its rows and how they count."""
     sections: tuple[str, ...]
     rows: tuple[Row, ...]
     published: tuple[Row, ...]
     other_rules: tuple[str, ...]
+    """Titles of the rules beside the gate."""
     subsets: tuple[Line, ...]
     further: dict[str, tuple[Line, ...]]
-    """Tables of the suite's own: title -> lines."""
-    missing: list[Any]
+    """The suite's further tables: title -> lines."""
+    missing: tuple[MissingRow, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class GateWeights:
+    """One objective in the heat map of a suite."""
+
+    objective: str
+    percents: tuple[float, ...]
+    """Its mean part of the gate's weight, in per cent, one a section."""
 
 
 @dataclass(frozen=True, slots=True)
 class Coefficients:
-    """The gate's mean share of weight by objective and section."""
+    """The gate's mean weights by objective and section."""
 
     title: str
     sections: tuple[str, ...]
-    rows: tuple[dict[str, Any], ...]
-    """objective, and shares in per cent, one a section."""
+    rows: tuple[GateWeights, ...]
+    """The largest mean over the sections first."""
     most: float
+    """The largest cell, in per cent."""
     entropy: tuple[float, ...]
     top_share: tuple[float, ...]
 
 
-def suite_tables(name: str, file: File) -> SuiteTables:
-    """What `<suite>.json` holds, as tables; the gate first, for it is what the run was made for."""
-    rules = file["rules"]
+def suite_tables(name: str, result: Suite) -> SuiteTables:
+    """The tables of a suite; the gate comes first, for the run was made for it."""
+    rules = result.rules
     ordered = ["gate", *(rule for rule in rules if rule != "gate")]
     known = SUITES[name].sections if name in SUITES else ()
-    sections = tuple(dict.fromkeys((*known, *(section for rule in ordered for section in rules[rule]["sections"]))))
-    rows = tuple(_row(rule, rules[rule], sections) for rule in ordered)
+    sections = tuple(dict.fromkeys((*known, *(section for rule in ordered for section in rules[rule].sections))))
     beside = [rule for rule in BESIDE if rule in rules]
+    gate = rules["gate"]
     subsets = tuple(
         Line(
             subset,
-            judged["rows"],
-            judged["accuracy"],
-            judged["low"],
-            judged["high"],
-            tuple(rules[rule]["subsets"].get(subset, {}).get("accuracy") for rule in beside),
+            judged.rows,
+            judged.accuracy,
+            judged.low,
+            judged.high,
+            tuple(rules[rule].subsets[subset].accuracy if subset in rules[rule].subsets else None for rule in beside),
         )
-        for subset, judged in rules["gate"]["subsets"].items()
+        for subset, judged in gate.subsets.items()
     )
     further = {
         title: tuple(
             Line(
                 column,
                 None,
-                judged["value"],
-                judged["low"],
-                judged["high"],
-                tuple(rules[rule]["extra"][title][column]["value"] for rule in beside),
+                figure.value,
+                figure.low,
+                figure.high,
+                tuple(rules[rule].extra[title][column].value for rule in beside),
             )
-            for column, judged in figures.items()
+            for column, figure in figures.items()
         )
-        for title, figures in rules["gate"]["extra"].items()
+        for title, figures in gate.extra.items()
     }
     return SuiteTables(
         name,
-        title_of(file),
-        _told(name, file),
+        result.title,
+        _lead(name, result),
         sections,
-        rows,
+        tuple(_row(rule, rules[rule], sections) for rule in ordered),
         tuple(_published(row, sections) for row in PUBLISHED) if name == "rewardbench" else (),
         tuple(RULE_NAMES[rule][0] for rule in beside),
         subsets,
         further,
-        file["missing_rows"],
+        result.missing_rows,
     )
 
 
-def coefficients(file: File) -> Coefficients:
+def coefficients(result: Suite) -> Coefficients:
     """The heat map of a suite, objectives ordered by their mean over its sections."""
-    by_section = file["gate_by_section"]
+    by_section = result.gate_by_section
     sections = tuple(by_section)
-    shares = {
-        objective: [100 * by_section[section][objective] for section in sections]
+    percents = {
+        objective: tuple(100 * by_section[section][objective] for section in sections)
         for objective in next(iter(by_section.values()), {})
     }
-    ordered = sorted(shares, key=lambda objective: -sum(shares[objective]))
-    summaries = [file["gate_summary_by_section"][section] for section in sections]
+    ordered = sorted(percents, key=lambda objective: -sum(percents[objective]))
+    summaries = [result.gate_summary_by_section[section] for section in sections]
     return Coefficients(
-        title_of(file),
+        result.title,
         sections,
-        tuple({"objective": objective, "shares": shares[objective]} for objective in ordered),
-        max((value for values in shares.values() for value in values), default=0.0),
-        tuple(summary["entropy"] for summary in summaries),
-        tuple(summary["top_share"] for summary in summaries),
+        tuple(GateWeights(objective, percents[objective]) for objective in ordered),
+        max((value for values in percents.values() for value in values), default=0.0),
+        tuple(summary.entropy for summary in summaries),
+        tuple(summary.top_share for summary in summaries),
     )
 
 
-def title_of(file: File) -> str:
-    """What a suite is called."""
-    return str(file["title"])
-
-
-def _row(rule: str, judged: File, sections: tuple[str, ...]) -> Row:
+def _row(rule: str, scored: RuleScore, sections: tuple[str, ...]) -> Row:
     title, method = RULE_NAMES.get(rule, (rule, ""))
-    if judged.get("unjudged"):  # another scorer, which had no answer for some rows
-        method = f"without {judged['unjudged']:,} rows"
-    figures = tuple(judged["sections"].get(section) for section in sections)
-    return Row(title, method, judged["score"], judged["score_low"], judged["score_high"], figures)
+    if scored.skipped:  # another scorer, which had no answer for some rows
+        method = f"without {scored.skipped:,} rows"
+    figures = tuple(map(scored.sections.get, sections))
+    return Row(title, method, scored.score, scored.score_low, scored.score_high, figures)
 
 
 def _published(row: PublishedRow, sections: tuple[str, ...]) -> Row:
-    """Under the names of its sections, whichever of them the run has."""
+    """A published row under the names of its own sections, whichever of them the run has."""
     figures = {name: value / 100 for name, value in zip(reward_bench.SECTIONS, row.sections, strict=True)}
     return Row(row.model, row.method, row.score / 100, None, None, tuple(map(figures.get, sections)))
 
 
-def _told(name: str, file: File) -> str:
-    told = f"{file['rows']:,} rows."
-    if file["missing"]:
-        told += f" {file['missing']:,} more could not be judged, count neither way, and are named below."
-    absent = file["rules"]["gate"]["absent_subsets"]
-    if absent:
-        told += f" Of {len(absent)} of the suite's subsets there is no row ({', '.join(absent)})."
+def _lead(name: str, result: Suite) -> str:
+    lead = f"{result.rows:,} rows."
+    if result.missing:
+        lead += f" {result.missing:,} more could not be judged, count neither way, and are named below."
+    missing = result.rules["gate"].missing_subsets
+    if missing:
+        lead += f" {len(missing)} of the suite's subsets have no row here ({', '.join(missing)})."
     if name == "rewardbench":
-        told += f" RewardBench itself has {reward_bench.ROWS:,} without its prior sets."
-    return f"{told} {SUITES[name].caption}" if name in SUITES else told
+        lead += f" RewardBench itself has {reward_bench.ROWS:,} without its prior sets."
+    return f"{lead} {SUITES[name].caption}" if name in SUITES else lead

@@ -1,6 +1,6 @@
 """Any reward model that transformers loads as a sequence classifier of one output: `logits[:, 0]` is its score.
 
-The text is the tokenizer's own chat template with exactly one BOS. No code of the model's folder is ever run, and
+The text is the tokenizer's chat template with exactly one BOS. No code of the model's folder is ever run, and
 nothing is unpickled.
 """
 
@@ -15,6 +15,9 @@ from jinja2 import TemplateError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
 
 from cache import UserError
+from evaluation.scorers.conversations import reward_model_kind
+from extract.engines.padded_batches import PaddedBatches, pad
+from extract.templating import added_bos, with_bos
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +31,7 @@ class SequenceClassifier:
     Args:
         folder: with config.json, safetensors and a tokenizer that has a chat template.
         device: to score on.
-        dtype: of the arithmetic; None is the checkpoint's own.
+        dtype: arithmetic of the model; None is the checkpoint's.
 
     Raises:
         UserError: it cannot be loaded, has not exactly one output, no chat template, or no trained output layer.
@@ -38,7 +41,7 @@ class SequenceClassifier:
         self._device = device
         config = self._config(folder)
         self.max_tokens: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
-        """Longest conversation it was made for; None where it does not say."""
+        """Longest conversation that the model was made for; None where its configuration does not say."""
         try:
             self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
             model, loading = AutoModelForSequenceClassification.from_pretrained(
@@ -60,10 +63,9 @@ class SequenceClassifier:
         if self._tokenizer.chat_template is None:
             raise UserError(f"the tokenizer in {folder} has no chat template, so nobody knows how it wants its text")
         self.dtype = str(model.dtype).removeprefix("torch.")
-        """Of the arithmetic."""
+        """Arithmetic of the model."""
         self._model: Any = model.eval().requires_grad_(False).to(device)
-        bos = self._tokenizer.bos_token_id
-        self._bos: int | None = bos if bos is not None and self._tokenizer("a")["input_ids"][:1] == [bos] else None
+        self._bos = added_bos(self._tokenizer)
 
     @staticmethod
     def _config(folder: Path) -> Any:
@@ -81,7 +83,7 @@ class SequenceClassifier:
         return config
 
     def encode(self, messages: Sequence[Message]) -> list[int] | str:
-        """Token ids of a conversation that ends with a response, or why it cannot be scored."""
+        """Token ids of a conversation that ends with a response, or the reason why it cannot be scored."""
         try:
             text = self._tokenizer.apply_chat_template(list(messages), tokenize=False)
         except (TemplateError, ValueError, TypeError) as error:
@@ -90,8 +92,7 @@ class SequenceClassifier:
         bos = self._tokenizer.bos_token_id
         while bos is not None and ids[:2] == [bos, bos]:
             ids = ids[1:]
-        if self._bos is not None and ids[:1] != [self._bos]:
-            ids = [self._bos, *ids]
+        ids = with_bos(ids, self._bos)
         if self.max_tokens is not None and len(ids) > self.max_tokens:
             return f"{len(ids)} tokens, more than the {self.max_tokens} that the model was made for"
         return ids
@@ -101,61 +102,41 @@ class SequenceClassifier:
 
         Args:
             sequences: token ids of each conversation.
-            batch_tokens: most tokens of a batch, padding counted; a longer sequence is a batch of its own.
+            batch_tokens: most tokens of a batch, padding counted; a longer sequence is a batch of its own. Out of
+                memory, half as many from then on.
 
         Yields:
-            Positions among `sequences`, and their scores.
+            Positions of a batch among `sequences`, and their scores.
 
         Raises:
             UserError: one sequence alone does not fit the memory.
         """
-        order = sorted(range(len(sequences)), key=lambda at: -len(sequences[at]))
-        start = 0
-        while start < len(order):
-            count = max(1, batch_tokens // len(sequences[order[start]]))
-            batch = order[start : start + count]
-            try:
-                yield batch, self._score([sequences[at] for at in batch])
-            except torch.OutOfMemoryError:
-                if len(batch) == 1:
-                    raise UserError(
-                        f"a conversation of {len(sequences[batch[0]]):,} tokens does not fit the memory of"
-                        f" {self._device}: use a device with more"
-                    ) from None
-                batch_tokens = len(sequences[batch[0]]) * (len(batch) // 2)
-                log.warning("out of memory: batches of %s tokens from here on", f"{batch_tokens:,}")
-                continue
-            start += count
+        yield from PaddedBatches(batch_tokens, self._device, "use a device with more").run(sequences, self._score)
 
     def _score(self, batch: list[list[int]]) -> list[float]:
-        longest = len(batch[0])
-        pad = self._pad(batch)
-        ids = torch.full((len(batch), longest), pad, dtype=torch.int64)  # (b, n)
-        mask = torch.zeros_like(ids)
-        for row, sequence in enumerate(batch):
-            ids[row, : len(sequence)] = torch.tensor(sequence)
-            mask[row, : len(sequence)] = 1
+        """Scores of a batch, whose first sequence is the longest."""
+        ids, mask = pad(batch, self._padding(batch))  # (b, n) each
         with torch.inference_mode():
             logits = self._model(input_ids=ids.to(self._device), attention_mask=mask.to(self._device)).logits  # (b, 1)
         scores: list[float] = logits[:, 0].double().tolist()
         return scores
 
-    def _pad(self, batch: list[list[int]]) -> int:
-        """A token to fill up with that ends none of the batch, and is made known to the model.
+    def _padding(self, batch: list[list[int]]) -> int:
+        """A padding token that ends no sequence of the batch; the model's configuration is set to it.
 
         transformers reads the score at the last token that is not the padding token. Where padding is the end of a
         turn, or unknown, that would be the wrong one (transformers issue 35352).
         """
         last = {sequence[-1] for sequence in batch}
-        own = self._tokenizer.pad_token_id
-        pad = (
-            own
-            if own is not None and own not in last
-            else next(token for token in range(len(last) + 1) if token not in last)
-        )
-        self._model.config.get_text_config().pad_token_id = pad
-        return pad
+        padding: int | None = self._tokenizer.pad_token_id
+        if padding is None or padding in last:
+            padding = next(token for token in range(len(last) + 1) if token not in last)
+        self._model.config.get_text_config().pad_token_id = padding
+        return padding
 
 
 def _first_line(error: Exception) -> str:
     return str(error).strip().split("\n", maxsplit=1)[0][:200]
+
+
+KIND = reward_model_kind("hf", SequenceClassifier)

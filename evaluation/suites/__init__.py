@@ -1,27 +1,24 @@
-"""The suites that can be evaluated. To add one: a module with a `SUITE`, and its line here."""
+"""The suites that can be evaluated. To add one: a module with a `SUITE`, and its line here.
 
-from evaluation.suites import (
-    judge_bench,
-    m_reward_bench,
-    own,
-    rag_reward_bench,
-    reward_bench,
-    reward_bench_2,
-    rm_bench,
-    rmb,
+A suite's rows come from a source in `extract/sources/`; the command line takes its names from this table.
+"""
+
+from typing import TYPE_CHECKING
+
+from cache.registry import LazyRegistry
+
+if TYPE_CHECKING:
+    from evaluation.suites.suite import Suite
+
+SUITES: "LazyRegistry[Suite]" = LazyRegistry(
+    {
+        "rewardbench": "evaluation.suites.reward_bench:SUITE",
+        "rewardbench2": "evaluation.suites.reward_bench_2:SUITE",
+        "rmbench": "evaluation.suites.rm_bench:SUITE",
+        "judgebench": "evaluation.suites.judge_bench:SUITE",
+        "m_rewardbench": "evaluation.suites.m_reward_bench:SUITE",
+        "rag_rewardbench": "evaluation.suites.rag_reward_bench:SUITE",
+        "rmb": "evaluation.suites.rmb:SUITE",
+        "own": "evaluation.suites.own:SUITE",
+    }
 )
-from evaluation.suites.suite import Suite
-
-SUITES: dict[str, Suite] = {
-    module.SUITE.name: module.SUITE
-    for module in (
-        reward_bench,
-        reward_bench_2,
-        rm_bench,
-        judge_bench,
-        m_reward_bench,
-        rag_reward_bench,
-        rmb,
-        own,
-    )
-}

@@ -1,4 +1,4 @@
-"""The application: protocols, page, health and metrics, behind what refuses requests."""
+"""The application: protocols, page, health and metrics, and the middleware that refuses requests."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,11 +21,11 @@ from export.server.scoring import ClientLeft, Scoring, say_nothing
 from export.server.settings import ServerSettings
 
 HERE = ["localhost", "127.0.0.1", "::1", "[::1]"]
-"""What a browser on this machine calls it."""
+"""Host names by which a browser on this machine reaches the server."""
 
 
 def build_app(model: RewardModel, settings: ServerSettings, token: bytes | None) -> FastAPI:
-    """The application over a loaded model; `token`, if any, is demanded of every request but for the page's files."""
+    """The application over a loaded model; `token`, if any, is required but for the page's files."""
     metrics = Metrics()
     scoring = Scoring(model, settings, metrics)
 
@@ -35,15 +35,15 @@ def build_app(model: RewardModel, settings: ServerSettings, token: bytes | None)
         yield
         await scoring.close()
 
-    # No pages of documentation: FastAPI's load their scripts from elsewhere. /openapi.json is there.
+    # No pages of documentation: FastAPI's load their scripts from another site. /openapi.json is served.
     app = FastAPI(title="armorm", lifespan=running, docs_url=None, redoc_url=None)
-    for router in ROUTERS:
+    for router in ROUTERS.values():
         app.include_router(router(scoring))
     app.include_router(page.router())
 
     @app.get("/health")
     async def health() -> Response:
-        """200 where requests are answered; 503 where the last pass of the model failed."""
+        """200 if requests are answered; 503 if the last pass of the model failed."""
         well = scoring.batcher.alive and not scoring.batcher.failing
         status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
         return JSONResponse({"status": "ok" if well else "failing", "model": scoring.model_name}, status)
@@ -61,7 +61,7 @@ def build_app(model: RewardModel, settings: ServerSettings, token: bytes | None)
     app.add_middleware(Bodies, settings=settings)
     app.add_middleware(Authorization, token=token)
     if token is None and is_loopback(settings.host):
-        # A page elsewhere can point a name of its own at 127.0.0.1; its requests carry that name.
+        # Another site can point its own host name at 127.0.0.1; requests then carry that name.
         app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*HERE, settings.host], www_redirect=False)
     app.add_middleware(CountedRequests, metrics=metrics)
     return app

@@ -14,13 +14,13 @@ from export.server.bodies import refuse_unread
 from export.server.refusals import refusal
 
 VARIABLE = "ARMORM_TOKEN"
-"""Of the environment: the token, where no file is named."""
+"""Environment variable with the token, for servers without a token file."""
 
 SHORTEST_TOKEN = 16
-"""Characters. Guessing is not slowed down here, so that the token itself must be out of reach of it."""
+"""Smallest number of characters. Guessing is not slowed down, so that the token itself must be out of its reach."""
 
 OPEN = frozenset({"/", "/page.css", "/page.js", "/health"})
-"""The page, which asks for the token itself, and what a load balancer looks at."""
+"""Paths that need no token: the page, which asks the user for it, and the health check of load balancers."""
 
 
 def is_loopback(host: str) -> bool:
@@ -32,7 +32,7 @@ def is_loopback(host: str) -> bool:
 
 
 def read_token(host: str, token_file: Path | None) -> bytes | None:
-    """The token that requests must carry; None where none was given and none is needed.
+    """The token that requests must carry; None if there is none and the host is a loopback address.
 
     Raises:
         UserError: the file cannot be read, the token is unfit, or a host beyond loopback has none.
@@ -60,7 +60,7 @@ def read_token(host: str, token_file: Path | None) -> bytes | None:
 
 
 class Authorization:
-    """ASGI middleware that lets through what carries the token, before a byte of a body is read."""
+    """ASGI middleware that passes on requests with the token; the others are refused before their body is read."""
 
     def __init__(self, app: ASGIApp, token: bytes | None) -> None:
         self._app = app

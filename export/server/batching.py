@@ -1,4 +1,4 @@
-"""Packed dynamic batching: what waits for the model is scored together, whoever asked for it."""
+"""Packed dynamic batching: responses that wait for the model are scored together, across requests."""
 
 import asyncio
 import logging
@@ -18,10 +18,10 @@ from extract.templating import Encoded
 log = logging.getLogger(__name__)
 
 FIRST_GUESS = 2000.0
-"""Tokens a second, before any pass was timed."""
+"""Assumed tokens per second before the first pass is timed."""
 
 LONGEST_RETRY = 60
-"""Seconds: the most that a client is asked to wait before it tries again."""
+"""Largest number of seconds in `Retry-After`."""
 
 Result = TypeVar("Result")
 
@@ -30,7 +30,7 @@ class QueueFullError(Exception):
     """There is no room for a request now.
 
     Args:
-        retry_after: seconds after which there should be.
+        retry_after: seconds after which there should be room.
     """
 
     def __init__(self, retry_after: int) -> None:
@@ -56,7 +56,7 @@ class Job:
 
     @property
     def tokens(self) -> int:
-        """Of the whole conversation."""
+        """Length of the whole conversation."""
         return self.prompt_tokens + self.response_tokens
 
 
@@ -66,18 +66,18 @@ class _Waiting(Generic[Result]):
     answer: "asyncio.Future[Result | Exception]"
     since: float = field(default_factory=time.monotonic)
     taken: bool = False
-    """Whether it is out of the queue, on its way through the model."""
+    """Whether it has left the queue for a pass of the model."""
 
 
 class Batcher(Generic[Result]):
     """One queue and one thread that runs the model.
 
     Args:
-        score: runs the model; for each conversation a result. It raises where the pass itself failed.
-        pack_tokens: tokens of one pass.
+        score: runs the model; returns a result for each conversation, and raises if the pass itself failed.
+        pack_tokens: largest number of tokens in one pass.
         wait_seconds: how long a pass that is not full waits for more.
-        queue_tokens: tokens that may wait.
-        metrics: told of every pass.
+        queue_tokens: largest number of tokens that may wait.
+        metrics: counters that record every pass.
     """
 
     def __init__(
@@ -104,11 +104,11 @@ class Batcher(Generic[Result]):
         self._runner: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin; to be called on the event loop that submits."""
+        """Start; call this on the event loop that submits."""
         self._runner = asyncio.get_running_loop().create_task(self._run())
 
     async def close(self) -> None:
-        """Stop; what still waits is never answered."""
+        """Stop; jobs that still wait are never answered."""
         assert self._runner is not None
         self._runner.cancel()
         await asyncio.wait([self._runner])
@@ -116,11 +116,11 @@ class Batcher(Generic[Result]):
 
     @property
     def alive(self) -> bool:
-        """Whether what is submitted will be scored."""
+        """Whether submitted jobs will be scored."""
         return self._runner is not None and not self._runner.done()
 
     def check_room(self, tokens: int = 1) -> None:
-        """Refuse what would have to wait behind more than `queue_tokens`.
+        """Refuse a number of tokens that the queue has no room for.
 
         Raises:
             QueueFullError: there is no room for so many tokens.
@@ -143,7 +143,7 @@ class Batcher(Generic[Result]):
             waiting.answer.add_done_callback(partial(self._free, waiting))
             self._by_prompt.setdefault(job.prompt, deque()).append(waiting)
             futures.append(waiting.answer)
-        self._tell(sum(job.tokens for job in jobs))
+        self._count(sum(job.tokens for job in jobs))
         self._came.set()
         return futures
 
@@ -165,16 +165,16 @@ class Batcher(Generic[Result]):
         results = await loop.run_in_executor(self._model_thread, self._results, [each.job for each in batch])
         seconds = time.monotonic() - started
         tokens = _tokens(batch)
-        # A moving average, heavier for passes that carry more.
-        share = min(tokens / self._pack_tokens, 1.0) * 0.5
-        self._tokens_per_second += share * (tokens / max(seconds, 1e-6) - self._tokens_per_second)
+        # A moving average in which fuller passes count more.
+        step = min(tokens / self._pack_tokens, 1.0) * 0.5
+        self._tokens_per_second += step * (tokens / max(seconds, 1e-6) - self._tokens_per_second)
         self._metrics.passed(tokens, len(batch), seconds, [started - each.since for each in batch])
         for each, result in zip(batch, results, strict=True):
             if not each.answer.done():
                 each.answer.set_result(result)
 
     def _results(self, jobs: Sequence[Job]) -> Sequence[Result | Exception]:
-        """Score in the model's thread. Where a pass fails, it is tried in halves, so that the rest goes through."""
+        """Score in the model's thread. A failed pass is repeated in halves, so that one job cannot fail the others."""
         try:
             results = self._score([job.encoded for job in jobs])
             assert len(results) == len(jobs)
@@ -193,10 +193,10 @@ class Batcher(Generic[Result]):
         return results
 
     def _take(self, batch: Sequence[_Waiting[Result]] = ()) -> list[_Waiting[Result]]:
-        """What fits a pass beside `batch`, prompt by prompt.
+        """Take jobs that fit into a pass together with `batch`, prompt by prompt.
 
-        A prompt whose responses are cut here goes to the end of the queue, so that one with a thousand of them
-        does not keep all others waiting.
+        A prompt whose responses do not all fit goes to the end of the queue, so that a prompt with a thousand
+        responses does not keep all others waiting.
         """
         taken: list[_Waiting[Result]] = []
         prompts = {each.job.prompt for each in batch}
@@ -213,7 +213,7 @@ class Batcher(Generic[Result]):
                 each = group.popleft()
                 if not each.answer.cancelled():
                     each.taken = True
-                    self._tell(-job.tokens)
+                    self._count(-job.tokens)
                     taken.append(each)
                     prompts.add(prompt)
                     used += more
@@ -221,23 +221,23 @@ class Batcher(Generic[Result]):
         return taken
 
     def _has_room(self, batch: Sequence[_Waiting[Result]]) -> bool:
-        """Whether nothing was left behind for want of room, and there is some."""
+        """Whether every waiting job fitted and the pass has room left."""
         return not self._by_prompt and _tokens(batch) < self._pack_tokens
 
     def _seconds_left(self, batch: Sequence[_Waiting[Result]]) -> float:
         return batch[0].since + self._wait_seconds - time.monotonic()
 
     def _free(self, waiting: _Waiting[Result], _answer: "asyncio.Future[Result | Exception]") -> None:
-        """Give back the room of what was cancelled before its turn."""
+        """Return the room of a job that was cancelled while it waited."""
         if not waiting.taken:
-            self._tell(-waiting.job.tokens)
+            self._count(-waiting.job.tokens)
 
-    def _tell(self, tokens: int) -> None:
+    def _count(self, tokens: int) -> None:
         self._tokens += tokens
         self._metrics.queue_tokens.set(self._tokens)
 
 
 def _tokens(batch: Sequence[_Waiting[Result]]) -> int:
-    """Tokens of a pass, each prompt counted once."""
+    """Number of tokens in a pass; each prompt counts once."""
     prompts = {each.job.prompt: each.job.prompt_tokens for each in batch}
     return sum(prompts.values()) + sum(each.job.response_tokens for each in batch)

@@ -1,4 +1,4 @@
-"""Request bodies, read whole before anything looks at them: within a size, a time, and a sum over all requests."""
+"""Request bodies are read whole before they are used, within limits on size, time, and their sum over all requests."""
 
 import asyncio
 from http import HTTPStatus
@@ -11,8 +11,8 @@ from export.server.refusals import refusal
 from export.server.settings import ServerSettings
 
 LINGER_SECONDS = 1.0
-"""How long a refused body is still read, and thrown away. A connection that is closed over unread bytes is reset,
-and the client may lose the answer that says why."""
+"""How long a refused body is still read and discarded. Closing a connection with unread bytes resets it, and the client
+may lose the answer that says why."""
 
 
 class _TooLongError(Exception):
@@ -28,12 +28,12 @@ class _GoneError(Exception):
 
 
 class Bodies:
-    """ASGI middleware that passes on requests whose bodies have come whole, and refuses the others."""
+    """ASGI middleware that passes on requests with complete bodies, and refuses the others."""
 
     def __init__(self, app: ASGIApp, settings: ServerSettings) -> None:
         self._app = app
         self._settings = settings
-        self._held = 0  # bytes of all bodies, those in hand included
+        self._held_bytes = 0  # of all bodies, also those being read
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body; pass the request on with it, or answer 408, 413 or 429."""
@@ -53,7 +53,7 @@ class Bodies:
                 await self._app(scope, _replaying(bytes(body), receive), send)
                 return
         finally:
-            self._held -= len(body)
+            self._held_bytes -= len(body)
         await refuse_unread(answer, scope, receive, send)
 
     async def _read(self, scope: Scope, receive: Receive, body: bytearray) -> None:
@@ -68,10 +68,10 @@ class Bodies:
             part = message.get("body", b"")
             if len(body) + len(part) > most:
                 raise _TooLongError
-            if self._held + len(part) > self._settings.held_bytes:
+            if self._held_bytes + len(part) > self._settings.held_bytes:
                 raise _TooMuchError
             body += part
-            self._held += len(part)
+            self._held_bytes += len(part)
             if not message.get("more_body", False):
                 return
 
@@ -89,7 +89,7 @@ class Bodies:
 
 
 def _replaying(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that gives the body once, and then what the server says: that the client has left."""
+    """A `receive` that returns the body once, and then passes on the server's messages: that the client has left."""
     given = False
 
     async def replay() -> Message:
@@ -103,7 +103,7 @@ def _replaying(body: bytes, receive: Receive) -> Receive:
 
 
 async def refuse_unread(answer: Response, scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer a request whose body was not read: all of the answer, then reading on for a moment, then closing."""
+    """Answer a request whose body was not read: send the answer, read on for a moment, then close."""
     answer.headers["Connection"] = "close"
 
     async def send_and_linger(message: Message) -> None:

@@ -1,4 +1,4 @@
-"""What the protocols have in common: conversations, texts that are templated already, and token ids."""
+"""Inputs common to all protocols: conversations, templated texts, and token ids."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,10 +11,10 @@ from export.server.refusals import RefusedRequest
 from extract import records
 
 MOST_ITEMS = 65_536
-"""Of any list in a request; what the server is told to take (`--responses`) is at most that."""
+"""Largest length of any list in a request, and of the limit that `--responses` sets."""
 
 MOST_TOKENS = 2**20
-"""Of one conversation in a request; models take fewer."""
+"""Largest number of token ids of a conversation in a request; models take fewer."""
 
 
 def _of_characters(text: str) -> str:
@@ -27,13 +27,13 @@ def _of_characters(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_of_characters)]
-"""What a model can read."""
+"""Text without halves of surrogate pairs."""
 
 
 Item = TypeVar("Item")
 
 Many = Annotated[list[Item], Field(fail_fast=True, max_length=MOST_ITEMS)]
-"""A list in a request. The first item that is wrong ends the reading: a body has room for millions of them."""
+"""A list in a request. Validation ends at the first wrong item: a body has room for millions of them."""
 
 TokenRow = Annotated[list[int], Field(fail_fast=True, max_length=MOST_TOKENS)]
 """One conversation's token ids."""
@@ -73,14 +73,14 @@ Input = Conversation | Templated | TokenIds
 
 @dataclass(frozen=True, slots=True)
 class Unusable:
-    """Why an input has no score."""
+    """The reason why an input has no score."""
 
     sentence: str
     status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 def user_turn(text: str) -> records.Prompt:
-    """The prompt of one turn."""
+    """A prompt of one user turn."""
     return (records.Message("user", text),)
 
 
@@ -90,7 +90,7 @@ def as_prompt(messages: Sequence[Message]) -> records.Prompt:
 
 
 def conversation(messages: Sequence[Message], name: str = "messages") -> Conversation:
-    """Turns as prompt and response; `name` is where they stand in the request.
+    """Turns as prompt and response; `name` is their key in the request.
 
     Raises:
         RefusedRequest: the last turn is not the assistant's.

@@ -1,4 +1,4 @@
-"""What `/metrics` says, in Prometheus' text format; and the middleware that counts and times requests."""
+"""The counters of `/metrics`, in Prometheus' text format, and the middleware that counts and times requests."""
 
 import time
 from collections.abc import Sequence
@@ -12,37 +12,43 @@ SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 PASS_TOKENS = tuple(2**power for power in range(5, 18))
 
 OTHER_PATH = "other"
-"""In place of every path that is not served: a scanner's guesses must not become a thousand time series."""
+"""Label of all paths that are not served: a scanner's guesses must not become a thousand time series."""
 
 
 class Metrics:
-    """The server's counters, in a registry of their own."""
+    """The server's counters, in a separate registry."""
 
     def __init__(self) -> None:
         self._registry = CollectorRegistry()
-        own = self._registry
-        self.requests = Counter("armorm_requests", "Requests answered.", ["path", "status"], registry=own)
+        registry = self._registry
+        self.requests = Counter("armorm_requests", "Requests answered.", ["path", "status"], registry=registry)
         self.request_seconds = Histogram(
             "armorm_request_seconds",
             "From a request's head to the end of its answer.",
             ["path"],
             buckets=SECONDS,
-            registry=own,
+            registry=registry,
         )
         self.refused_conversations = Counter(
-            "armorm_refused_conversations", "Conversations that could not be scored.", registry=own
+            "armorm_refused_conversations", "Conversations that could not be scored.", registry=registry
         )
-        self.queue_tokens = Gauge("armorm_queue_tokens", "Tokens that wait for the model.", registry=own)
-        self._scored = Counter("armorm_scored_responses", "Responses that went through the model.", registry=own)
-        self._tokens = Counter("armorm_computed_tokens", "Tokens computed; a shared prompt counts once.", registry=own)
+        self.queue_tokens = Gauge("armorm_queue_tokens", "Tokens that wait for the model.", registry=registry)
+        self._scored = Counter("armorm_scored_responses", "Responses that went through the model.", registry=registry)
+        self._tokens = Counter(
+            "armorm_computed_tokens", "Tokens computed; a shared prompt counts once.", registry=registry
+        )
         self._pass_seconds = Histogram(
-            "armorm_pass_seconds", "Of one pass of the model.", buckets=SECONDS, registry=own
+            "armorm_pass_seconds", "Of one pass of the model.", buckets=SECONDS, registry=registry
         )
-        self._pass_tokens = Histogram("armorm_pass_tokens", "Tokens of one pass.", buckets=PASS_TOKENS, registry=own)
-        self._queue_seconds = Histogram("armorm_queue_seconds", "Wait of one response.", buckets=SECONDS, registry=own)
+        self._pass_tokens = Histogram(
+            "armorm_pass_tokens", "Tokens of one pass.", buckets=PASS_TOKENS, registry=registry
+        )
+        self._queue_seconds = Histogram(
+            "armorm_queue_seconds", "Wait of one response.", buckets=SECONDS, registry=registry
+        )
 
     def passed(self, tokens: int, responses: int, seconds: float, waited: Sequence[float]) -> None:
-        """Note one pass of the model; `waited` has each response's time in the queue."""
+        """Record one pass of the model; `waited` holds each response's time in the queue, in seconds."""
         self._scored.inc(responses)
         self._tokens.inc(tokens)
         self._pass_seconds.observe(seconds)
@@ -56,14 +62,14 @@ class Metrics:
 
 
 class CountedRequests:
-    """ASGI middleware, the outermost: every request is counted, those that others refuse too."""
+    """The outermost ASGI middleware: counts every request, also those that other middleware refuses."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
         self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and note how it ended."""
+        """Pass the request on, and record how it ended."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

@@ -1,4 +1,4 @@
-"""What a refused request is told: one sentence, as JSON, in every protocol."""
+"""The answer to a refused request: one sentence as JSON, the same in every protocol."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -9,19 +9,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 SHOWN_ERRORS = 3
-"""Of a body with more mistakes than these, the first are named."""
+"""Number of mistakes in a body that are named."""
 
 LONGEST_PLACE = 200
-"""Characters: a key that nobody knows is named, however long, but not in full."""
+"""Largest number of characters of a named key; a longer one is cut."""
 
 
 class RefusedRequest(HTTPException):
-    """A request that is not answered; the sentence says why, and what would be.
+    """A request that is refused; the sentence names the reason and the remedy.
 
     Args:
-        status: of HTTP.
-        sentence: for the person who sent it.
-        retry_after: seconds after which it may be sent again as it is.
+        status: HTTP status.
+        sentence: message for the person who sent the request.
+        retry_after: seconds after which the same request may be sent again.
     """
 
     def __init__(self, status: HTTPStatus, sentence: str, retry_after: int | None = None) -> None:
@@ -30,20 +30,20 @@ class RefusedRequest(HTTPException):
 
 
 def refusal(status: int, sentence: str, headers: Mapping[str, str] | None = None) -> JSONResponse:
-    """The answer to a refused request, in the form that OpenAI's clients and vLLM's read."""
+    """The answer to a refused request, in the form that clients of OpenAI and of vLLM read."""
     status = HTTPStatus(status)
     error = {"message": sentence, "type": status.phrase, "code": status.value}
     return JSONResponse({"error": error}, status, headers)
 
 
 async def refuse_http(_request: Request, error: Exception) -> JSONResponse:
-    """Answer what a route or the router refused."""
+    """Answer a request that a route or the router refused."""
     assert isinstance(error, HTTPException)
     return refusal(error.status_code, error.detail, error.headers)
 
 
 async def refuse_invalid(_request: Request, error: Exception) -> JSONResponse:
-    """Answer a body that is not JSON or not of the protocol: where it is wrong, never what it holds."""
+    """Answer a body that is not JSON or not of the protocol: names the place of a mistake, never the content."""
     assert isinstance(error, RequestValidationError)
     wrong = error.errors()
     sentences = [f"{_place(part['loc'])}: {part['msg'].removeprefix('Value error, ')}" for part in wrong[:SHOWN_ERRORS]]
@@ -53,7 +53,7 @@ async def refuse_invalid(_request: Request, error: Exception) -> JSONResponse:
 
 
 async def fail(_request: Request, _error: Exception) -> JSONResponse:
-    """Answer where the program itself went wrong; the traceback goes to the log alone."""
+    """Answer after an error of the program; the traceback goes only to the log."""
     return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed at this request; its log says why")
 
 

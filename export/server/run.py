@@ -1,4 +1,4 @@
-"""`armorm serve`: bind, load, listen, and stop when told to."""
+"""`armorm serve`: bind, load, listen, and stop at a signal."""
 
 import errno
 import gc
@@ -20,16 +20,16 @@ from export.server.slow_heads import with_deadline
 log = logging.getLogger(__name__)
 
 BACKLOG = 2048
-"""Connections that the system holds before they are accepted."""
+"""Largest number of connections that wait to be accepted."""
 
 IDLE_SECONDS = 30
-"""How long a connection is kept between requests: longer than most clients do, so that it is they who close it."""
+"""How long a connection stays open between requests: longer than in most clients, so that the client closes it."""
 
 WARM_UP = [{"role": "user", "content": "What is two plus two?"}, {"role": "assistant", "content": "It is four."}]
 
 
 def serve(folder: Path, settings: ServerSettings, *, device: str = "auto", dtype: str | None = None) -> None:
-    """Serve the model in a folder until SIGTERM or Ctrl-C; requests in hand are finished first.
+    """Serve the model in a folder until SIGTERM or Ctrl-C; requests in progress are finished first.
 
     Raises:
         UserError: the address cannot be used, a token is missing or unfit, or the folder is not a reward model's.
@@ -37,10 +37,10 @@ def serve(folder: Path, settings: ServerSettings, *, device: str = "auto", dtype
     token = read_token(settings.host, settings.token_file)
     with bound(settings.host, settings.port) as listening:  # before the model, which may take minutes to load
         model = RewardModel.load(folder, device=device, dtype=dtype, pack_tokens=settings.pack_tokens)
-        model.score([WARM_UP])  # what is set up at the first pass is set up now, and a model that cannot score is found
+        model.score([WARM_UP])  # the first pass sets up much, and fails if the model cannot score
         server = server_of(model, settings, token)
         gc.collect()
-        gc.freeze()  # what is loaded stays; looking through it for garbage would hold up requests
+        gc.freeze()  # the model stays loaded; searching it for garbage would delay requests
         try:
             listening.listen(BACKLOG)
         except OSError as error:
@@ -93,7 +93,9 @@ def bound(host: str, port: int) -> socket.socket:
     except OSError as error:
         raise _unusable(host, port, error) from None
     try:
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # what a killed server left behind is no hindrance
+        bound.setsockopt(
+            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
+        )  # a killed server's closing connections do not block the port
         bound.bind(address)
     except OSError as error:
         bound.close()

@@ -1,4 +1,4 @@
-"""What every protocol asks: inputs in, for each its score or the reason why it has none."""
+"""Scoring for all protocols: for each input its score, or the reason why it has none."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from cache import UserError, token_key
+from export.not_scorable import NotScorableError
 from export.reward_model import RewardModel
-from export.scored import NotScorableError, Scored
 from export.server.batching import Batcher, Job, ModelFailedError, QueueFullError
 from export.server.inputs import Conversation, Input, Templated, Unusable
 from export.server.metrics import Metrics
@@ -19,12 +19,13 @@ from export.server.refusals import RefusedRequest
 from export.server.settings import ServerSettings
 from extract.records import Message
 from extract.templating import Encoded
+from gating.reward import Scored
 
 CLIENT_LEFT = 499
-"""nginx's status for a client that did not wait for its answer; nobody sees it but the metrics."""
+"""nginx's status for a client that left before its answer; it appears only in the metrics."""
 
 ENCODED_AT_A_TIME = 64
-"""Inputs of one request that are encoded before it is the next request's turn."""
+"""Number of a request's inputs that are encoded before the next request has its turn."""
 
 CHARACTERS_A_TOKEN = 256
 """More than any token stands for: the longest of Llama 3 and of Qwen are 128 spaces. A text with more characters than
@@ -45,7 +46,7 @@ async def say_nothing(_request: Request, _error: Exception) -> Response:
 
 
 class Scoring:
-    """The model behind a server. Encoding and the backbone have a thread each; the event loop waits for both."""
+    """The server's model. Encoding and the backbone have a thread each; the event loop waits for both."""
 
     def __init__(self, model: RewardModel, settings: ServerSettings, metrics: Metrics) -> None:
         self.objectives = model.objectives
@@ -65,7 +66,7 @@ class Scoring:
         self._encoding_thread = ThreadPoolExecutor(1, thread_name_prefix="encoding")
 
     async def close(self) -> None:
-        """Let both threads end."""
+        """Wait until both threads have ended."""
         await self.batcher.close()
         await asyncio.to_thread(self._encoding_thread.shutdown)
 
@@ -74,7 +75,7 @@ class Scoring:
 
         Raises:
             RefusedRequest: there are too many of them, or there is no room for them now.
-            ClientLeft: there is nobody to answer.
+            ClientLeft: the client has closed its connection.
         """
         encoded = await self._encoded(inputs)
         results = iter(await self._results(request, [one for one in encoded if isinstance(one, Job)]))
@@ -86,13 +87,13 @@ class Scoring:
         """Score the inputs of one request, for a protocol that has no place for an error among its numbers.
 
         Args:
-            request: asks.
-            inputs: to be scored.
-            names: what each is called in the request.
+            request: the HTTP request.
+            inputs: the inputs to score.
+            names: name of each input in the request, for errors.
 
         Raises:
-            RefusedRequest: one cannot be scored, besides what `each` raises.
-            ClientLeft: there is nobody to answer.
+            RefusedRequest: an input cannot be scored, or a reason of `each`.
+            ClientLeft: the client has closed its connection.
         """
         encoded = await self._encoded(inputs)
         jobs = self._usable(encoded, names)  # before any is scored
@@ -108,7 +109,7 @@ class Scoring:
         return usable
 
     async def _encoded(self, inputs: Sequence[Input]) -> list[Job | Unusable]:
-        """The inputs as token ids, a few at a time, so that a large request lets others in between."""
+        """The inputs as token ids, encoded a few at a time, so that other requests come in between."""
         if len(inputs) > self._settings.responses:
             raise RefusedRequest(
                 HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
@@ -163,7 +164,7 @@ class Scoring:
             ) from None
 
     async def _results(self, request: Request, jobs: Sequence[Job]) -> list[Result | Exception]:
-        """What the model says of jobs; what waits for a client that leaves is taken out of the queue."""
+        """Results of jobs; if the client leaves, its jobs are taken out of the queue."""
         if not jobs:
             return []
         waiting = self.batcher.submit(jobs)

@@ -1,4 +1,4 @@
-"""What a server is told: where it listens, how it batches, and what it refuses."""
+"""Settings of a server: where it listens, how it batches, and which requests it refuses."""
 
 from pathlib import Path
 
@@ -17,28 +17,28 @@ class ServerSettings(BaseModel):
     port: int = Field(default=8000, ge=0, le=65535)
     """0: any free port."""
     token_file: Path | None = None
-    """A file whose text is the bearer token; left out, the environment's ARMORM_TOKEN is taken."""
+    """A file with the bearer token; None: the environment variable ARMORM_TOKEN."""
     model_name: str | None = Field(default=None, min_length=1)
-    """What answers call the model; left out, its folder's name. A request that names another one is refused."""
+    """Name of the model in answers; None: its folder's name. A request that names another model is refused."""
 
     pack_tokens: int = Field(default=8192, ge=8)
-    """Tokens of one pass: waiting conversations are put together up to this many."""
+    """Largest number of tokens in one pass: waiting conversations are put together up to it."""
     wait_ms: float = Field(default=2.0, ge=0, le=1000)
-    """How long an idle model waits for company after a conversation came, in milliseconds."""
+    """How long an idle model waits for further conversations after the first, in milliseconds."""
 
     body_bytes: int = Field(default=16 * MIB, ge=1024)
     """A longer request body is refused (413), however it is sent."""
     held_bytes: int = Field(default=256 * MIB, ge=1024)
-    """Request bodies held at once, in all; beyond that a request is asked to come back (429)."""
+    """Size of all request bodies held at once; beyond it a request is refused for the moment (429)."""
     responses: int = Field(default=2048, ge=1, le=65_536)
-    """Responses one request may ask to be scored; more are refused (413)."""
+    """Largest number of responses in a request; more are refused (413)."""
     queue_tokens: int = Field(default=2_097_152, ge=8)
-    """Tokens that may wait for the model; a request that would exceed it is asked to come back (429)."""
+    """Largest number of tokens that wait for the model; a request beyond it is refused for the moment (429)."""
     connections: int = Field(default=512, ge=2)
-    """Connections at once; more are answered 503."""
+    """Largest number of connections at once; more are answered 503."""
     headers_seconds: float = Field(default=10.0, gt=0)
-    """A connection that has not sent a whole head of a request by then is closed."""
+    """Time for the head of a request, in seconds; a slower connection is closed."""
     body_seconds: float = Field(default=30.0, gt=0)
-    """A request body that has not come whole by then is refused (408)."""
+    """Time for the body of a request, in seconds; a slower one is refused (408)."""
     drain_seconds: float = Field(default=60.0, gt=0)
-    """After SIGTERM, requests in hand are given this long."""
+    """Time for requests in progress after SIGTERM, in seconds."""

@@ -1,4 +1,4 @@
-"""Connections that never finish the head of a request: uvicorn waits for them without end, and here are closed."""
+"""A deadline for connections that never finish the head of a request; uvicorn alone would wait for them forever."""
 
 import asyncio
 from typing import Any
@@ -8,10 +8,10 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 
 def with_deadline(seconds: float) -> type[H11Protocol]:
-    """Uvicorn's protocol, closing a connection whose next request's head has not come `seconds` after its start.
+    """Uvicorn's protocol, which closes a connection whose request head is not complete `seconds` after its start.
 
-    The start is the connection's, and after an answer the first byte that follows; between requests uvicorn's
-    own timeout for idle connections counts.
+    The clock starts with the connection, and after an answer with the next byte; between requests uvicorn's own
+    timeout for idle connections applies.
     """
 
     class DeadlineProtocol(H11Protocol):

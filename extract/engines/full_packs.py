@@ -1,4 +1,4 @@
-"""Filling a pack up to a fixed number of tokens, for layers that are compiled for one shape."""
+"""Padding of a pack to a fixed number of tokens, for layers that are compiled for one shape."""
 
 from dataclasses import replace
 
@@ -7,11 +7,11 @@ import numpy as np
 from extract.packing import PackLayout, Segment
 
 FILLER = 128
-"""Tokens of a segment of filling: short, so that its attention costs next to nothing."""
+"""Tokens of one segment of padding: few, so that its attention costs next to nothing."""
 
 
 def filled(layout: PackLayout, tokens: int) -> PackLayout:
-    """The pack with segments of token 0 behind it, which nothing sees and nothing reads, `tokens` long in all."""
+    """The pack followed by segments of token 0, `tokens` long in all. No other token attends to them, none is read."""
     used = len(layout.token_ids)
     starts = range(used, tokens, FILLER)
     segments = [Segment(start, min(start + FILLER, tokens), start, start) for start in starts]

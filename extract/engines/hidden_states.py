@@ -1,4 +1,4 @@
-"""Reading chosen rows of chosen hidden states out of one forward pass."""
+"""Reading selected rows of selected hidden states out of one forward pass."""
 
 from typing import Any
 
@@ -9,10 +9,10 @@ from cache import UserError
 
 
 def decoder_layers(model: nn.Module) -> nn.ModuleList:
-    """The layers of a decoder, whatever its family calls them.
+    """The layers of a decoder of any family.
 
     Raises:
-        UserError: they are not found.
+        UserError: the layers are not found.
     """
     for name in ("layers", "h"):
         layers = getattr(model, name, None)
@@ -21,15 +21,15 @@ def decoder_layers(model: nn.Module) -> nn.ModuleList:
     raise UserError(f"backbone.model: {type(model).__name__} has no list of decoder layers: use a decoder-only model")
 
 
-BEHIND_ATTENTION = ("post_attention_layernorm", "pre_feedforward_layernorm", "mlp", "post_feedforward_layernorm")
-"""What a decoder layer does to each row by itself, once its attention is computed."""
+AFTER_ATTENTION = ("post_attention_layernorm", "pre_feedforward_layernorm", "mlp", "post_feedforward_layernorm")
+"""Parts of a decoder layer after its attention; each computes a row from that row alone."""
 
 
 class HiddenStateReader:
-    """Runs a decoder and keeps only the rows asked for, so that no layer's states are held whole.
+    """Runs a decoder and stores only the requested rows, so that no layer's states stay in memory as a whole.
 
     Layers are numbered as transformers numbers `hidden_states`: 0 is the embeddings, i is the output of
-    decoder layer i, and the last one (-1) lies behind the final norm.
+    decoder layer i, and the last one (-1) comes after the final norm.
     """
 
     def __init__(self, model: nn.Module, layers: tuple[int, ...]) -> None:
@@ -41,20 +41,21 @@ class HiddenStateReader:
         self._rows: Tensor | None = None
         self._kept: dict[int, Tensor] = {}
         for index in set(self._indices) - {count}:
-            # hidden_states[i] is what decoder layer i is given.
+            # hidden_states[i] is the input of decoder layer i.
             self.layers[index].register_forward_pre_hook(self._keeper(index))
 
     def skip_unread_rows(self) -> None:
-        """Let the last layer compute what it can for the rows that are read alone; no other is used again.
+        """Restrict the last layer to the rows that are read, as far as it can be; the others are not used again.
 
-        What it would have added to the others is 0 then, and so are their queries. Of the multiplications in a layer of
-        Llama 3 8B that is 96 %: keys and values stay, since all rows are seen, and so does the norm before them.
+        The other rows get an output of 0, and queries of 0. That saves 96 % of the multiplications of a layer in
+        Llama 3 8B: keys and values, and the norm before them, are still computed for all rows, because the attention
+        sees all.
         """
         layer = self.layers[-1]
         attention = getattr(layer, "self_attn", None)
         parts = [getattr(self._model, "norm", None)]
         parts += [getattr(attention, name, None) for name in ("q_proj", "o_proj")]
-        parts += [getattr(layer, name, None) for name in BEHIND_ATTENTION]
+        parts += [getattr(layer, name, None) for name in AFTER_ATTENTION]
         for part in parts:
             if isinstance(part, nn.Module):
                 self._compute_read_rows(part)
@@ -73,11 +74,11 @@ class HiddenStateReader:
         part.forward = rows_alone
 
     def read(self, rows: Tensor, **inputs: Any) -> Tensor:
-        """Run the model on a batch; the states at `rows` of it.
+        """Run the model on a batch and return its states at `rows`.
 
         Args:
             rows: (m,) int64, indices into the batch's positions, one sequence after another.
-            inputs: what the model is called with.
+            inputs: keyword arguments for the model.
 
         Returns:
             (m, layers, hidden_size), float32, on the model's device.

@@ -1,4 +1,4 @@
-"""The packed engine: one forward pass over a row of many prompts, each with all of its responses."""
+"""The packed engine: one forward pass over a row of many prompts, each followed by its responses."""
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
@@ -10,7 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from extract.ahead import ahead
+from cache.prefetch import prefetched
 from extract.backbone import Backbone
 from extract.engines.full_packs import filled
 from extract.engines.hidden_states import HiddenStateReader
@@ -24,16 +24,17 @@ from extract.settings import BackboneSettings, ExtractSettings
 log = logging.getLogger(__name__)
 
 CPU_TOKENS = 2048
-"""Tokens of a pass on a CPU. Larger activations fall out of the cache, and the system hands them out page by
-page: 8,192 took 1.2 times as long a token on 2 cores with the bundled backbone (benchmarks/extract.py)."""
+"""Maximum number of tokens of a pass on a CPU. Larger activations fall out of the cache, and the system
+allocates them page by page: 8,192 took 1.2 times as long per token on 2 cores with the bundled backbone
+(benchmarks/extract.py)."""
 
 WORTH_FILLING = 0.8
-"""A pack that is fuller is filled up for the compiled layers; an emptier one runs uncompiled as it is."""
+"""Fraction of the maximum tokens from which a pack is padded and compiled; a smaller pack runs uncompiled."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    """A pack on the host, ready to be sent."""
+    """A pack on the host, ready to be sent to the device."""
 
     layout: PackLayout
     token_ids: Tensor
@@ -51,21 +52,21 @@ class _Launched:
     """Features on their way to the host."""
 
     states: list[Tensor]
-    """Of each part: (features, layers, d) float32, on the host."""
+    """Features of each part: (features, layers, d) float32, on the host."""
     arrived: torch.cuda.Event | None
 
     def collect(self) -> NDArray[np.float32]:
-        """Wait for them. Shape (features, layers, d)."""
+        """Wait for the features. Shape (features, layers, d), float32."""
         if self.arrived is not None:
             self.arrived.synchronize()
         return np.concatenate([part.numpy() for part in self.states])
 
 
 class PackedEngine:
-    """Computes every token of a pack once: a prompt is shared by all of its responses.
+    """Computes every token of a pack once: all responses of a prompt use the same states of the prompt.
 
-    While the device computes one pack, the next is laid out and sent, and the last one's features come back.
-    Out of memory, it goes on with packs of half the size.
+    While the device computes one pack, the next one is laid out and sent, and the features of the previous one come
+    back. If memory runs out, the engine continues with packs of half the size.
     """
 
     def __init__(
@@ -81,11 +82,11 @@ class PackedEngine:
         self._most_tokens = extract.pack_tokens if self._cuda else min(extract.pack_tokens, CPU_TOKENS)
         self._compiled = extract.compile == "always" or (extract.compile == "auto" and self._cuda)
         if self._cuda:
-            for layer in self._reader.layers[:-1]:  # of the last layer's queries few are computed, of its keys all
+            for layer in self._reader.layers[:-1]:  # the last layer computes few queries and all keys
                 join_products(layer)
         check_packing(model, self._reader, backbone.vocabulary, device, self._plan)
         if self._compiled:
-            # Not the last layer: the rows it is read at, and so its shapes, differ from pack to pack.
+            # Without the last layer: its rows, and so its shapes, differ from pack to pack.
             for layer in self._reader.layers[:-1]:
                 layer.compile(dynamic=False)
             log.info("decoder layers are compiled at the first full pack, which takes some seconds to a minute")
@@ -98,7 +99,7 @@ class PackedEngine:
             UserError: a single conversation does not fit the device's memory.
         """
         before: _Launched | None = None
-        for parts in ahead(self._prepare_parts, layouts):
+        for parts in prefetched(map(self._prepare_parts, layouts)):
             launched = self._launch(parts)
             if before is not None:
                 yield before.collect()
@@ -144,9 +145,9 @@ class PackedEngine:
         return _Launched(states, arrived)
 
     def _try(self, part: _Prepared) -> Tensor | None:
-        """Start a pass; its features on the host, or None where the device has no room for it."""
+        """Start a pass and return its features on the host; None if the device has no room for it."""
         try:
-            # Outside of full packs every length is another shape, and each would be compiled anew.
+            # Packs that are not full differ in length, and each length would be compiled anew.
             with torch.compiler.set_stance("default" if part.compiled else "force_eager"):
                 states = self._reader.read(
                     self._sent(part.rows),
@@ -162,7 +163,7 @@ class PackedEngine:
             return None
 
     def _smaller(self, layout: PackLayout) -> list[_Prepared]:
-        """The pack in pieces of half the tokens a pass, as all later packs are cut."""
+        """The pack cut into pieces of half the tokens; all later packs are cut to that size too."""
         if self._cuda:
             torch.cuda.empty_cache()
         tokens = len(layout.token_ids)
@@ -172,7 +173,7 @@ class PackedEngine:
         parts = cut(layout, most)
         if len(parts) == 1:
             raise does_not_fit(tokens, self._device)
-        if most < self._most_tokens:  # else this pack was prepared before the last time
+        if most < self._most_tokens:  # else this pack was prepared before the limit was last lowered
             self._most_tokens = most
             log.warning(
                 "out of memory with %s tokens a pass: going on with %s (extract.pack_tokens)",
@@ -182,7 +183,7 @@ class PackedEngine:
         return [self._prepare(part) for part in parts]
 
     def _pinned(self, tensor: Tensor) -> Tensor:
-        """In memory from which a device copies by itself."""
+        """The tensor in page-locked memory, from which a GPU copies without the host."""
         return tensor.pin_memory() if self._cuda else tensor
 
     def _sent(self, tensor: Tensor) -> Tensor:

@@ -1,8 +1,8 @@
-"""Attention over a packed row: each segment sees its prefix and, causally, itself.
+"""Attention over a packed row: each segment attends to its prefix and, causally, to itself.
 
 Three ways to the same numbers: one `varlen_attn` call for all segments, on CUDA in bfloat16 or float16; one
-`scaled_dot_product_attention` call a block of a segment, on any device and in any dtype; and, for families that cap
-their scores (Gemma 2), the formula written out, since neither of the two knows a cap.
+`scaled_dot_product_attention` call per block of a segment, on any device and in any dtype; and, for families that cap
+their scores (Gemma 2), the formula itself, since the other two have no cap.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,13 +20,14 @@ from cache import UserError
 from extract.packing import Segment
 
 NAME = "armorm_packed"
-"""Under which transformers knows this attention."""
+"""Name under which this attention is registered with transformers."""
 
 
 QUERY_BLOCK = 128
-"""Queries of one attention call on a segment. A call computes all its queries with all its keys, the masked ones too:
-in blocks, half of a long segment's are never computed. 64 to 256 cost the same on a CPU; 500 tokens by themselves
-take two thirds of the time of one causal call, 1,300 behind a prompt of 700 take 0.7 of one masked call."""
+"""Number of queries of one attention call on a segment. A call computes all its queries with all its keys, the masked
+ones too; in blocks, half of a long segment's products are never computed. 64 to 256 cost the same on a CPU; 500 tokens
+without a prompt take two thirds of the time of one causal call, 1,300 after a prompt of 700 take 0.7 of one masked
+call."""
 
 
 @dataclass(slots=True, eq=False)  # not frozen: see `Plan`
@@ -35,19 +36,20 @@ class SegmentPlan:
 
     segments: tuple[Segment, ...]
     masks: dict[int, Tensor]
-    """Window -> (`QUERY_BLOCK`, most keys of a segment): what is added to the scores of a block's queries. Aligned at
-    the lower right, so that its last rows and columns are the mask of every smaller block; one for all layers."""
+    """Window -> (`QUERY_BLOCK`, most keys of a segment): the mask that is added to the scores of a block's queries. It
+    is aligned at the lower right, so that its last rows and columns are the mask of every smaller block; all layers
+    use the same."""
     last_layer: int | None = None
-    """Place of the layer behind which no state is used but those of the segments' last tokens."""
+    """Index of the layer after which only the states of the segments' last tokens are used."""
 
     def blocks(self, segment: Segment, layer: int | None) -> Iterator[tuple[int, int]]:
-        """The queries of a segment to compute in a layer, block by block."""
+        """The blocks of a segment's queries that a layer computes, as (start, stop)."""
         first = segment.stop - 1 if layer is not None and layer == self.last_layer else segment.start
         for start in range(first, segment.stop, QUERY_BLOCK):
             yield start, min(start + QUERY_BLOCK, segment.stop)
 
     def mask(self, queries: int, keys: int, window: int, like: Tensor) -> Tensor:
-        """0 where a query of a block sees a key, else -inf: (queries, keys). The last query sees the last key."""
+        """Mask (queries, keys): 0 where a query attends to a key, else -inf. The last query attends to the last key."""
         if window not in self.masks:
             most = max(
                 segment.stop - segment.start + segment.prefix_stop - segment.prefix_start for segment in self.segments
@@ -59,7 +61,7 @@ class SegmentPlan:
                 ~seen, -torch.inf
             )
         mask = self.masks[window][-queries:, -keys:]
-        return mask.contiguous() if like.is_cuda else mask  # kernels there read aligned rows, which a corner has not
+        return mask.contiguous() if like.is_cuda else mask  # kernels on a GPU need aligned rows; a view has others
 
 
 @dataclass(slots=True, eq=False)  # not frozen: see `Plan`
@@ -67,7 +69,7 @@ class VarlenPlan:
     """The segments of a pack as cumulative lengths, for one call."""
 
     key_index: Tensor
-    """(keys,) int64: for each segment its prefix's tokens, then its own."""
+    """(keys,) int64: for each segment the indices of its prefix's tokens, then of its own."""
     query_starts: Tensor
     """(segments + 1,) int32"""
     key_starts: Tensor
@@ -86,10 +88,10 @@ class VarlenPlan:
 
 
 Plan = SegmentPlan | VarlenPlan
-"""Never changed once made, and yet no frozen dataclasses: torch 2.11 takes those apart where they enter a compiled
-layer, and would compile the layer anew for every pack whose tensors have other sizes."""
+"""The plan of a pack. Plans never change, but the dataclasses are not frozen: torch 2.11 takes frozen ones apart at the
+entry of a compiled layer, and would compile the layer again for every pack whose tensors have other sizes."""
 
-# torch 2.11 takes fewer key than query heads unasked; later releases want to be told.
+# torch 2.11 accepts fewer key heads than query heads; later releases need this argument.
 _GROUPED_QUERIES: dict[str, Any] = {"enable_gqa": True} if "enable_gqa" in signature(varlen_attn).parameters else {}
 
 
@@ -101,14 +103,14 @@ def plan_attention(
     capped: bool,
     last_layer: int | None = None,
 ) -> Plan:
-    """The fastest way that the device, the dtype and the family allow; its tensors are still on the host."""
+    """The plan for the fastest way that the device, the dtype and the family allow; its tensors are on the host."""
     if device.type == "cuda" and dtype in (torch.bfloat16, torch.float16) and not capped:
         return varlen_plan(segments)
     return SegmentPlan(tuple(segments), {}, last_layer)
 
 
 def varlen_plan(segments: Sequence[Segment]) -> VarlenPlan:
-    """The segments of a row, which they fill from its first token to its last."""
+    """The plan for one call over these segments, which fill a row from its first token to its last."""
     keys, query_starts, key_starts = [], [0], [0]
     longest_query = longest_key = 1
     for segment in segments:
@@ -134,7 +136,7 @@ def packed_attention(
     query: Tensor,
     key: Tensor,
     value: Tensor,
-    attention_mask: Tensor | None,  # noqa: ARG001 - transformers passes it; the plan says what is seen
+    attention_mask: Tensor | None,  # noqa: ARG001 - transformers passes it; the plan defines the mask
     scaling: float | None = None,
     sliding_window: int | None = None,
     softcap: float | None = None,
@@ -160,11 +162,9 @@ def packed_attention(
         own, prefix = slice(segment.start, segment.stop), slice(segment.prefix_start, segment.prefix_stop)
         k = torch.cat([key[:, :, prefix], key[:, :, own]], dim=2)  # (1, kv_heads, prefix + own, d)
         v = torch.cat([value[:, :, prefix], value[:, :, own]], dim=2)
-        before = (
-            segment.prefix_stop - segment.prefix_start - segment.start
-        )  # place of a token among the keys, less its own
+        before = segment.prefix_stop - segment.prefix_start - segment.start  # token -> index of its key
         for start, stop in packing.blocks(segment, getattr(module, "layer_idx", None)):
-            first = max(0, start + before - window + 1)  # keys further back are in no query's window
+            first = max(0, start + before - window + 1)  # earlier keys are outside every query's window
             seen = slice(first, stop + before)
             mask = packing.mask(stop - start, stop + before - first, window, query)
             q = query[:, :, start:stop]  # (1, heads, block, d)
@@ -179,7 +179,7 @@ def packed_attention(
 
 
 def _capped(query: Tensor, key: Tensor, value: Tensor, mask: Tensor, scaling: float | None, softcap: float) -> Tensor:
-    """Attention whose scores are squeezed into (-softcap, softcap) by a tanh (Gemma 2, arXiv 2408.00118, 2)."""
+    """Attention whose scores are limited to (-softcap, softcap) by a tanh (Gemma 2, arXiv 2408.00118, 2)."""
     group = query.shape[1] // key.shape[1]
     k, v = (states.repeat_interleave(group, dim=1) for states in (key, value))  # (1, heads, seen, d)
     scores = query @ k.transpose(-2, -1) * (scaling or query.shape[-1] ** -0.5)  # (1, heads, own, seen)
@@ -208,7 +208,7 @@ def _varlen(
         plan.longest_query,
         plan.longest_key,
         scale=scaling,
-        # Aligned at the lower right: query i of a segment sees its prefix and its first i + 1 tokens.
+        # Aligned at the lower right: query i of a segment attends to its prefix and its first i + 1 tokens.
         window_size=(-1 if sliding_window is None else sliding_window - 1, 0),
         **_GROUPED_QUERIES,
     )
@@ -216,5 +216,5 @@ def _varlen(
     return attended  # (T, heads, d)
 
 
-# The plan changes from pack to pack, and a compiled layer must not be compiled anew for each.
+# Not compiled: the plan changes from pack to pack, and each would compile the layer anew.
 AttentionInterface.register(NAME, torch.compiler.disable(packed_attention))  # type: ignore[no-untyped-call]

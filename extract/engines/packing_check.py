@@ -1,4 +1,4 @@
-"""Whether a family's features survive packing: tried on a few tokens before any row is."""
+"""A check on a few tokens, before any row, that packing does not change a family's features."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,15 +12,16 @@ from extract.engines.packed_attention import NAME, Plan, VarlenPlan
 from extract.packing import Segment
 
 LENGTHS = (40, 9, 30)
-"""Tokens of a prompt and of its two responses."""
+"""Number of tokens of a prompt and of its two responses."""
 
 DRAWS = 4
-"""Draws of tokens before the backbone is held to be at fault: a few embeddings that are NaN cost their rows alone."""
+"""Draws of tokens before the backbone is rejected: a few embeddings that are NaN spoil only the rows with them."""
 
 LARGEST_DIFFERENCE = {torch.float32: 1e-3, torch.float16: 0.02, torch.bfloat16: 0.1}
-"""Relative, of the worst of the three features; five times what rounding does, or more. An attention that does not
-see the prompt moves them by 0.3 to 1.5, one that sees the other response too by 0.05 to 0.2 (small models of six
-families, in every dtype), so that in bfloat16 not every such leak is told from rounding."""
+"""Largest relative difference of the three features that passes; at least five times the effect of rounding. An
+attention that does not see the prompt changes features by 0.3 to 1.5, one that also sees the other response by 0.05 to
+0.2 (small models of six families, in every dtype), so in bfloat16 not every such leak can be distinguished from
+rounding."""
 
 
 def check_packing(
@@ -32,18 +33,18 @@ def check_packing(
 ) -> None:
     """Compare a small pack with its conversations one at a time under transformers' own attention.
 
-    Transformers hands each family's peculiarities (attention sinks, chunks, biases) to the attention as
-    arguments that it is free to ignore, so that nothing but the numbers tells whether all were heeded.
+    Transformers passes each family's peculiarities (attention sinks, chunks, biases) to the attention as
+    arguments that it may ignore, so only the numbers show whether all were respected.
 
     Args:
         model: the decoder, with the packed attention.
-        reader: reads its states.
+        reader: the reader of its states.
         vocabulary: number of embeddings.
-        device: of the model.
-        plan: makes the attention's plan, as it will for every pack.
+        device: where the model is.
+        plan: the engine's own function from segments to a plan, so that the check runs the kernel of the run.
 
     Raises:
-        UserError: they differ by more than rounding, or are not finite whatever the tokens.
+        UserError: the features differ by more than rounding, or are not finite for any of the draws.
     """
     for seed in range(DRAWS):
         generator = torch.Generator().manual_seed(seed)
@@ -68,7 +69,7 @@ def check_packing(
 def _both_ways(
     model: Any, reader: HiddenStateReader, ids: Tensor, plan: Callable[[Sequence[Segment]], Plan]
 ) -> tuple[Tensor, Tensor]:
-    """The features of these tokens as a pack, and one conversation at a time. Each (3, layers, d), float32."""
+    """The features of these tokens in a pack, and computed one conversation at a time. Each (3, layers, d) float32."""
     prompt, first, second = LENGTHS
     device = ids.device
     ends = torch.tensor([prompt, prompt + first, sum(LENGTHS)], device=device)

@@ -1,4 +1,4 @@
-"""One sequence a forward pass: slow, simple, and what the other engines are checked against."""
+"""The sequential engine: one sequence per forward pass, slow and simple, the reference for the other engines."""
 
 from collections.abc import Iterable, Iterator
 
@@ -13,12 +13,12 @@ from extract.settings import BackboneSettings, ExtractSettings
 
 
 class SequentialEngine:
-    """Runs each conversation alone, with the attention that transformers ships."""
+    """Runs each conversation alone, with the family's own attention."""
 
     def __init__(
         self, backbone: Backbone, settings: BackboneSettings, _extract: ExtractSettings, device: torch.device
     ) -> None:
-        # None lets transformers choose: it knows which families its fast attention is wrong for.
+        # None lets transformers choose: it knows for which families its fast attention is wrong.
         model = backbone.load(settings, device, attention=None)
         self._reader = HiddenStateReader(model, settings.layers)
         self._device = device

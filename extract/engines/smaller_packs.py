@@ -1,4 +1,4 @@
-"""Cutting a laid-out pack into smaller ones, where a device has no room for it or is faster in pieces."""
+"""Division of a pack into smaller ones, for a device that has no room for it or is faster in pieces."""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,14 +9,16 @@ from cache import UserError
 from extract.packing import PackLayout, Segment
 
 Piece = list[tuple[Segment, bool]]
-"""A prompt's segment and some of its responses', each with whether its feature is read here."""
+"""The segments of a prompt and of some of its responses, each with whether its feature is read here."""
+
+REMEDY = "lower backbone.max_tokens, or use a device with more memory"
 
 
 def cut(layout: PackLayout, most_tokens: int) -> list[PackLayout]:
-    """The pack as packs of at most `most_tokens` tokens; their features, one after another, are its features.
+    """Divide a pack into packs of at most `most_tokens` tokens; their features concatenated are its features.
 
     A prompt whose responses do not fit together is repeated. A single conversation longer than `most_tokens`
-    stays whole, since nothing can be taken from it.
+    stays whole, since it cannot be divided.
     """
     if len(layout.token_ids) <= most_tokens:
         return [layout]
@@ -35,16 +37,13 @@ def cut(layout: PackLayout, most_tokens: int) -> list[PackLayout]:
     return [_layout(layout, pieces, places) for pieces in packs]
 
 
-def does_not_fit(tokens: int, device: torch.device) -> UserError:
-    """What to say of a conversation that is too long for a device even by itself."""
-    return UserError(
-        f"a conversation of {tokens:,} tokens does not fit the memory of {device} by itself:"
-        " lower backbone.max_tokens, or use a device with more memory"
-    )
+def does_not_fit(tokens: int, device: torch.device, remedy: str = REMEDY) -> UserError:
+    """The error of a conversation that is too long for a device even by itself."""
+    return UserError(f"a conversation of {tokens:,} tokens does not fit the memory of {device} by itself: {remedy}")
 
 
 def _conversations(segments: Sequence[Segment]) -> Iterator[tuple[Segment, list[Segment]]]:
-    """Each prompt with its responses."""
+    """The segments, grouped as (prompt, responses)."""
     prompt: Segment | None = None
     responses: list[Segment] = []
     for segment in segments:
@@ -71,7 +70,7 @@ def _pieces(prompt: Segment, responses: list[Segment], read: set[int], most_toke
 
 
 def _layout(whole: PackLayout, pieces: list[Piece], places: dict[int, int]) -> PackLayout:
-    """The pieces as a row of their own; `places`: token of the whole -> feature read there."""
+    """The layout of some pieces of a pack; `places` maps a token of the whole pack to the feature read there."""
     tokens: list[slice] = []
     segments: list[Segment] = []
     rows: list[int] = []

@@ -1,6 +1,6 @@
-"""The vLLM engine: token sequences in, their states out, on vLLM's scheduler and kernels.
+"""The vLLM engine: vLLM's scheduler and kernels compute the states of token sequences.
 
-An optional extra (`pip install -e '.[vllm]'`). When to use it, and what it cannot do: docs/vllm.md.
+It is an optional extra (`pip install -e '.[vllm]'`). docs/vllm.md says when to use it and what it cannot do.
 """
 
 import atexit
@@ -22,12 +22,12 @@ from extract.packing import PackLayout
 from extract.settings import BackboneSettings, ExtractSettings
 
 CALL_STEPS = 16
-"""Steps' worth of tokens in one call of vLLM. The last step of a call is not full, and the device waits while the
-results of one call are read and the requests of the next are made; so a call must be many steps."""
+"""Number of steps whose tokens make one call of vLLM. The last step of a call is not full, and the device waits while
+the results of one call are read and the requests of the next are made; so a call must be many steps."""
 
 
 class VllmEngine:
-    """Hands each conversation of a pack to vLLM, which batches by itself and shares prompts through its cache."""
+    """Passes each conversation of a pack to vLLM, which makes batches itself and computes prompts once by its cache."""
 
     def __init__(
         self,
@@ -43,11 +43,11 @@ class VllmEngine:
             backbone: the backbone on the disk.
             settings: `[backbone]` of the recipe.
             extract: `[extract]` of the recipe.
-            device: where the recipe wants it to run; the build of vLLM decides, and must agree.
+            device: the recipe's device; it must be the one that the installed build of vLLM runs on.
             overrides: further arguments of vLLM's `EngineArgs`, for tests and measurements.
 
         Raises:
-            UserError: vllm is absent or of another release, or cannot do what the recipe asks for.
+            UserError: vllm is missing or of another release, or cannot do what the recipe asks for.
         """
         _refuse_layers(backbone, settings)
         self._vllm = import_vllm()
@@ -56,15 +56,16 @@ class VllmEngine:
         self._call_tokens = CALL_STEPS * extract.vllm.max_num_batched_tokens
         self._llm = self._start(_arguments(backbone, settings, extract) | overrides)
         self._stop = weakref.finalize(self, self._llm.llm_engine.engine_core.shutdown)
-        # Before multiprocessing ends its children at exit, which vLLM takes for a crash: its thread that then cleans
-        # up dies with the interpreter, and the process with it ("terminate called without an active exception").
+        # Runs before multiprocessing ends its children at exit. vLLM would take their end for a crash: its clean-up
+        # thread would die with the interpreter, and the process with it ("terminate called without an active
+        # exception").
         atexit.register(self._stop)
 
     def features(self, layouts: Iterable[PackLayout]) -> Iterator[NDArray[np.float32]]:
-        """See `Engine.features`. vLLM is handed many packs at once, and makes steps of them as it sees fit.
+        """See `Engine.features`. vLLM gets many packs at once and divides them into steps itself.
 
         Raises:
-            RuntimeError: vLLM did not compute a state that it was asked for.
+            RuntimeError: vLLM did not compute a requested state.
         """
         for group in _groups(layouts, self._call_tokens):
             requests = [state_requests(layout) for layout in group]
@@ -73,7 +74,7 @@ class VllmEngine:
                 yield _in_order(layout, some, list(islice(states, len(some))))
 
     def _start(self, arguments: dict[str, Any]) -> Any:
-        """Start vLLM with the pooler in place, tried on three tokens: some of what it cannot do shows only then."""
+        """Start vLLM, install the pooler and try both on three tokens: some failures show only then."""
         from vllm.v1.engine.exceptions import EngineDeadError
 
         trial = StateRequest(np.arange(3), positions=(1, 2), features=(0, 1))
@@ -90,7 +91,7 @@ class VllmEngine:
         return llm
 
     def _states(self, llm: Any, requests: list[StateRequest]) -> list[NDArray[np.float32]]:
-        """For each request (positions, d), float32."""
+        """The states of each request: (positions, d) float32."""
         outputs = llm.encode(
             [self._vllm.TokensPrompt(prompt_token_ids=request.token_ids.tolist()) for request in requests],
             pooling_params=[
@@ -109,8 +110,8 @@ class VllmEngine:
 def _refuse_layers(backbone: Backbone, settings: BackboneSettings) -> None:
     if settings.layers not in ((-1,), (backbone.hidden_layers,)):
         raise UserError(
-            f"backbone.layers is {list(settings.layers)}, and vLLM gives the last layer's states alone,"
-            " behind the final norm: use [-1], or set extract.engine to 'packed'"
+            f"backbone.layers is {list(settings.layers)}, and vLLM gives only the last layer's states,"
+            " after the final norm: use [-1], or set extract.engine to 'packed'"
         )
 
 
@@ -132,7 +133,7 @@ def _arguments(backbone: Backbone, settings: BackboneSettings, extract: ExtractS
         "gpu_memory_utilization": chosen.gpu_memory_utilization,
         "kv_cache_memory_bytes": chosen.kv_cache_memory_bytes,
         "max_num_batched_tokens": chosen.max_num_batched_tokens,
-        # A step has no more sequences than tokens, and vLLM refuses to be told otherwise.
+        # A step cannot have more sequences than tokens, and vLLM refuses such settings.
         "max_num_seqs": min(chosen.max_num_seqs, chosen.max_num_batched_tokens),
         "enforce_eager": chosen.enforce_eager,
         "use_tqdm_on_load": False,
@@ -140,13 +141,13 @@ def _arguments(backbone: Backbone, settings: BackboneSettings, extract: ExtractS
 
 
 def _reason(error: Exception) -> str:
-    """The first line of what vLLM says; of pydantic's report the message alone."""
+    """The first line of vLLM's error; for a pydantic error only its message."""
     text = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
     return text.removeprefix("Value error, ").strip().split("\n", maxsplit=1)[0][:300].rstrip(" .")
 
 
 def _groups(layouts: Iterable[PackLayout], tokens: int) -> Iterator[list[PackLayout]]:
-    """Packs that follow each other, as many as make `tokens` tokens."""
+    """Groups of consecutive packs, each with at least `tokens` tokens but for the last."""
     group: list[PackLayout] = []
     for layout in layouts:
         group.append(layout)
@@ -160,7 +161,7 @@ def _groups(layouts: Iterable[PackLayout], tokens: int) -> Iterator[list[PackLay
 def _in_order(
     layout: PackLayout, requests: list[StateRequest], states: list[NDArray[np.float32]]
 ) -> NDArray[np.float32]:
-    """The states of a pack's requests as its features. Shape (features, 1, d)."""
+    """The states of a pack's requests in the order of its features. Shape (features, 1, d), float32."""
     for request, rows in zip(requests, states, strict=True):
         if len(rows) != len(request.positions):
             raise RuntimeError(

@@ -1,4 +1,4 @@
-"""The vllm package that is installed: whether it is there, fits this engine, and runs on the device asked for."""
+"""Checks of the installed vllm package: its presence, its release, and the device it runs on."""
 
 import os
 from types import ModuleType
@@ -8,24 +8,24 @@ import torch
 from cache import UserError
 
 TESTED = "0.32"
-"""The release the pooler was tested with. It uses interfaces that vLLM changes between releases; the extra in
-pyproject.toml has the same range."""
+"""The release that the pooler was tested with. The pooler uses interfaces that vLLM changes between releases; the
+extra in pyproject.toml has the same range."""
 
 ENVIRONMENT = {
     "VLLM_LOGGING_STREAM": "ext://sys.stderr",  # standard output belongs to a command's result (`--json`)
     "VLLM_LOGGING_LEVEL": "WARNING",
-    # A fork would copy the locks of polars' and the tokenizer's threads in whatever state they are.
+    # A fork would copy the locks of polars' and the tokenizer's threads in any state.
     "VLLM_WORKER_MULTIPROC_METHOD": "spawn",
     "VLLM_NO_USAGE_STATS": "1",
 }
-"""What vLLM reads from the environment when it is imported; a value that is set already stays."""
+"""Environment variables that vLLM reads when it is imported; a variable that is set already stays."""
 
 
 def import_vllm() -> ModuleType:
-    """The package, if it is of the release that this engine was tested with.
+    """The package vllm, if it is of the release that this engine was tested with.
 
     Raises:
-        UserError: it is absent, broken, or of another release.
+        UserError: it is missing, broken, or of another release.
     """
     for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
@@ -53,7 +53,7 @@ def refuse_device(device: torch.device) -> None:
     """Refuse a device that the installed build would not use.
 
     Raises:
-        UserError: it is of another kind than the build's, or not the first.
+        UserError: the device is of another kind than the build's, or not the first of its kind.
     """
     from vllm.platforms import current_platform
 

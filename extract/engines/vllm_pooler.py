@@ -1,4 +1,4 @@
-"""The pooler that reads chosen tokens' states. vLLM's workers import this module; nothing else does."""
+"""The pooler that reads the states of selected tokens. Only vLLM's workers import this module."""
 
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -12,16 +12,16 @@ from extract.engines.vllm_requests import TASK
 
 
 class PositionPooler(Pooler):  # type: ignore[misc]  # vllm is no dependency of the type check
-    """Keeps the final, normed states at a request's positions, and ships nothing else.
+    """Returns the final, normed states at a request's positions, and nothing else.
 
-    A long request is computed in chunks over several steps, and one that was pre-empted is computed again from its
-    first token, by a runner that may have forgotten it or not. So states are kept by position until the step that
+    A long request is computed in chunks over several steps, and a pre-empted request is computed again from its
+    first token, whether or not the runner still knows it. So states are stored by position until the step that
     ends the request: a position computed twice overwrites itself.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        # A request that is dropped takes its states with it.
+        # A weak key, so that the states of a dropped request go with it.
         self._kept: WeakKeyDictionary[PoolingStates, dict[int, Tensor]] = WeakKeyDictionary()
 
     def get_supported_tasks(self) -> set[str]:
@@ -37,13 +37,13 @@ class PositionPooler(Pooler):  # type: ignore[misc]  # vllm is no dependency of 
 
         Returns:
             For each request that ends with this step (positions, d) float32, in the order of its
-            `extra_kwargs["positions"]`, else None. A position that was never computed, because its state lay in
-            the prefix cache, has no row: whoever asked counts the rows.
+            `extra_kwargs["positions"]`, else None. A position that was never computed, because its state was in
+            the prefix cache, has no row: the caller counts the rows.
         """
         cursor = pooling_metadata.get_pooling_cursor()
         counts = cursor.num_scheduled_tokens_cpu.tolist()
         stops = cursor.seq_lens_cpu.tolist()
-        picked: list[int] = []
+        tokens: list[int] = []
         places: list[tuple[dict[int, Tensor], int]] = []
         before = 0  # tokens of this step that belong to earlier requests
         for params, state, count, stop in zip(
@@ -53,11 +53,11 @@ class PositionPooler(Pooler):  # type: ignore[misc]  # vllm is no dependency of 
             start = stop - count
             for position in _positions(params):
                 if start <= position < stop:
-                    picked.append(before + position - start)
+                    tokens.append(before + position - start)
                     places.append((kept, position))
             before += count
         # One gather for all requests. It copies, which matters: the next step may write into the same buffer.
-        states = hidden_states[torch.tensor(picked, dtype=torch.long, device=hidden_states.device)].float()
+        states = hidden_states[torch.tensor(tokens, dtype=torch.long, device=hidden_states.device)].float()
         for (kept, position), row in zip(places, states, strict=True):
             kept[position] = row  # (d,)
         return [
@@ -77,17 +77,17 @@ class PositionPooler(Pooler):  # type: ignore[misc]  # vllm is no dependency of 
 
 
 def _positions(params: Any) -> list[int]:
-    """What a request asks for; vLLM's own trial runs ask for nothing."""
+    """The positions that a request asks for; none in vLLM's own trial runs."""
     positions: list[int] = (params.extra_kwargs or {}).get("positions", [])
     return positions
 
 
 class PoolerInstaller:
-    """What vLLM mixes into its worker class (`worker_extension_cls`)."""
+    """A mixin for vLLM's worker class (`worker_extension_cls`)."""
 
     model_runner: Any
-    """The worker's own."""
+    """Set by the worker class."""
 
     def install_position_pooler(self) -> None:
-        """Put the pooler in the model's place for one."""
+        """Set the model's pooler."""
         self.model_runner.get_model().pooler = PositionPooler()

@@ -1,4 +1,4 @@
-"""What vLLM is asked for: token sequences, and at which of their tokens the state is read."""
+"""Requests to vLLM: token sequences, and the tokens at which their states are read."""
 
 from dataclasses import dataclass
 
@@ -8,32 +8,32 @@ from numpy.typing import NDArray
 from extract.packing import PackLayout, Segment
 
 TASK = "token_embed"
-"""The pooling task, of those that both of vLLM's model runners know, whose result may have any number of rows."""
+"""A pooling task that both of vLLM's model runners know, and whose result may have any number of rows."""
 
 
 @dataclass(frozen=True, slots=True)
 class StateRequest:
-    """One sequence, and the features that are read from it."""
+    """One token sequence, and the features that are read from it."""
 
     token_ids: NDArray[np.int64]
     """(tokens,)"""
     positions: tuple[int, ...]
     """Indices into the tokens, ascending; the last token's is always one of them."""
     features: tuple[int, ...]
-    """For each position which feature of the layout it is."""
+    """For each position the index of its feature in the layout."""
 
     @property
     def reads_last_token_only(self) -> bool:
-        """Whether a prefix may come from vLLM's cache: it computes the last token always, others only where needed."""
+        """Whether a prefix may come from vLLM's cache, which never replaces the computation of the last token."""
         return len(self.positions) == 1
 
 
 def state_requests(layout: PackLayout) -> list[StateRequest]:
-    """A pack as sequences for vLLM, which has no notion of a prompt with many responses.
+    """The sequences of a pack as requests to vLLM, which does not know prompts with several responses.
 
-    A prompt's own feature is read by the request of its first response, since its end lies inside that
-    conversation; only a prompt without responses here is a request of its own. Requests of one prompt follow each
-    other, so that all but the first find the prompt in vLLM's prefix cache.
+    A prompt's feature is read by the request of its first response, since the prompt ends inside that
+    conversation; only a prompt without responses in this pack has a separate request. Requests of one prompt follow
+    each other, so that all but the first find the prompt in vLLM's prefix cache.
     """
     segments = {segment.stop - 1: segment for segment in layout.segments}
     ends = [segments[int(row)] for row in layout.rows]

@@ -1,16 +1,16 @@
-"""BeaverTails: one response a row, and whether people found it safe.
+"""BeaverTails: one response per row, and whether people found it safe.
 
 Schema (PKU-Alignment/BeaverTails): prompt, response, category {14 kinds of harm: bool}, is_safe: bool.
 """
 
 from collections.abc import Iterator
 
-from extract.records import RatedResponse, Refused
+from extract.records import RatedResponse, Skipped
 from extract.sources.source import RawRow, Source, rated_response, user_prompt
 
 
-def parse(row: RawRow) -> Iterator[RatedResponse | Refused]:
-    """One response a row: 1 is safe, 0 is not."""
+def parse(row: RawRow) -> Iterator[RatedResponse | Skipped]:
+    """One response per row: 1 is safe, 0 is not."""
     ratings = {"beavertails-is_safe": row.value("is_safe")}
     return rated_response(row.where, user_prompt(row.text("prompt")), row.text("response"), ratings)
 

@@ -1,15 +1,15 @@
-"""CodeUltraFeedback: four responses a row, all rated by GPT-3.5 on the one coding preference the row names.
+"""CodeUltraFeedback: four responses per row, all rated by GPT-3.5 on the coding preference that the row names.
 
 Schema (coseal/CodeUltraFeedback): instruction, preference ('complexity', 'style', 'explanation',
 'instruction-following' or 'readability'; the repository's own code writes these five), models,
 responses[] {model, response}, annotations[] {model, rating (text '1' to '5' or 'N/A'), rationale}.
-Annotations are in the order the judge saw, not in that of the responses: the model's name joins them.
+Annotations are in the judge's order, not in that of the responses: they are joined by the model's name.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-from extract.records import RatedResponse, Refused
+from extract.records import RatedResponse, Skipped
 from extract.sources.source import (
     BadRowError,
     RawRow,
@@ -23,8 +23,8 @@ from extract.sources.source import (
 PREFERENCES = ("complexity", "style", "explanation", "instruction-following", "readability")
 
 
-def parse(row: RawRow) -> Iterator[RatedResponse | Refused]:
-    """One response a model; one that cannot be used is refused by itself."""
+def parse(row: RawRow) -> Iterator[RatedResponse | Skipped]:
+    """One response per model; one that cannot be used is skipped by itself."""
     prompt = user_prompt(row.text("instruction"))
     preference = row.text("preference").strip().removeprefix("code-")
     if preference not in PREFERENCES:
@@ -40,7 +40,7 @@ def parse(row: RawRow) -> Iterator[RatedResponse | Refused]:
                 raise BadRowError(f"the response of the model {model!r} has no annotation")
             yield from rated_response(where, prompt, text, {f"code-{preference}": ratings[model]})
         except BadRowError as reason:
-            yield Refused(where, str(reason))
+            yield Skipped(where, str(reason))
 
 
 def _by_model(row: RawRow) -> dict[Any, Any]:

@@ -1,4 +1,4 @@
-"""Where a data set's files lie, on the hub or on the disk, and the raw rows inside them, one at a time."""
+"""The files of a data set, on the hub or on the disk, and their raw rows, one at a time."""
 
 import gzip
 import json
@@ -16,22 +16,22 @@ import pyarrow
 import pyarrow.parquet
 from huggingface_hub import errors
 
-from cache.errors import UserError
+from cache.errors import UserError, first_line
 from extract.settings import DatasetSettings
 from extract.sources.source import Source
 
 BATCH = 256
-"""Rows of a Parquet file in memory at a time; a row can hold a long conversation."""
+"""Number of rows of a Parquet file in memory at once; a row can contain a long conversation."""
 
 SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.xz", ".json.xz", ".parquet")
-"""What can be read. BeaverTails comes compressed with xz, most others with gzip."""
+"""Suffixes of readable files. BeaverTails is compressed with xz, most others with gzip."""
 
 POINTER = b"version https://git-lfs"
-"""How a file begins that was cloned without its content."""
+"""First bytes of a file that was cloned without its content."""
 
 
 class MissingDatasetError(UserError):
-    """A data set, or the files of it that were asked for, cannot be had."""
+    """A data set, or the files of it that the recipe names, cannot be found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +42,12 @@ class Located:
     """Rows are named by their file relative to this folder."""
     paths: tuple[Path, ...]
     revision: str | None = None
-    """The commit, for a data set from the hub."""
+    """The commit of a data set from the hub; None for a local one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Malformed:
-    """Stands in place of a row that cannot be read, so that the rows behind it keep their numbers."""
+    """Takes the place of a row that cannot be read, so that the rows after it keep their numbers."""
 
     reason: str
 
@@ -56,13 +56,13 @@ def locate(settings: DatasetSettings, source: Source, data_root: Path | None = N
     """Find the files of a data set, downloading them where they come from the hub.
 
     Args:
-        settings: the data set as the recipe names it. With `path`, a local file (patterns then do not
-            matter) or folder; else `repo`, `revision` and `files` where they differ from the source's.
+        settings: the data set in the recipe: `path`, a local file (patterns are then ignored) or folder; or
+            `repo`, `revision` and `files`, each by default the source's.
         source: the schema, with its repository and patterns.
         data_root: read `data_root/org/name` instead of the hub.
 
     Raises:
-        MissingDatasetError: the data set or its files are not there.
+        MissingDatasetError: the data set or its files are missing.
         UserError: neither a repository nor a path is given, or the download fails for another reason.
     """
     name, path = settings.name, settings.path
@@ -97,7 +97,7 @@ def _matching(name: str, folder: Path, files: Sequence[str], remedy: str) -> tup
 
 
 def _download(name: str, repo: str, files: Sequence[str], revision: str | None) -> Path:
-    # On the hub '**/' asks for a folder, on the disk it also matches none: both spellings are asked for.
+    # On the hub '**/' requires a folder, on the disk it also matches none: both spellings are requested.
     patterns = list(dict.fromkeys([*files, *(pattern.removeprefix("**/") for pattern in files)]))
     where = f"{repo} at {revision}" if revision else repo
     try:
@@ -120,14 +120,14 @@ def _download(name: str, repo: str, files: Sequence[str], revision: str | None) 
         raise UserError(f"{name}: {repo!r} is not a repository's name: `repo` takes the form org/name") from None
     except Exception as error:
         # Broken connections, full disks, and whatever the HTTP client raises: it differs between releases.
-        raise UserError(f"{name}: {where} could not be downloaded ({_first_line(error)}): try again") from error
+        raise UserError(f"{name}: {where} could not be downloaded ({first_line(error)}): try again") from error
     return Path(folder)
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any] | Malformed]:
-    """The rows of a file, in order, without holding the file in memory.
+    """Yield the rows of a file in order, without the whole file in memory.
 
-    JSON is read as an array where it starts with '[', and as one object a line elsewhere, whatever the
+    JSON that starts with '[' is read as an array, other JSON as one object per line, whatever the
     file's name: SHP names its JSON lines `train.json`.
 
     Raises:
@@ -138,13 +138,13 @@ def read_rows(path: Path) -> Iterator[dict[str, Any] | Malformed]:
     try:
         pointer = _begins_as_pointer(path)
     except OSError as error:
-        raise UserError(f"{path} cannot be read ({_first_line(error)}): check its name and permissions") from None
+        raise UserError(f"{path} cannot be read ({first_line(error)}): check its name and permissions") from None
     if pointer:
         raise UserError(f"{path} is a Git LFS pointer without its content: run `git lfs pull` in its repository")
     try:
         yield from _parquet_rows(path) if path.suffix == ".parquet" else _json_rows(path)
     except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, ijson.JSONError) as error:
-        raise UserError(f"{path} is damaged or cannot be read ({_first_line(error)}): fetch it again") from error
+        raise UserError(f"{path} is damaged or cannot be read ({first_line(error)}): fetch it again") from error
 
 
 def _begins_as_pointer(path: Path) -> bool:
@@ -187,11 +187,6 @@ def _line_rows(file: BufferedIOBase) -> Iterator[dict[str, Any] | Malformed]:
         try:
             row = json.loads(line)
         except (ValueError, RecursionError) as error:
-            yield Malformed(f"line {number} is not JSON: {_first_line(error)}")
+            yield Malformed(f"line {number} is not JSON: {first_line(error)}")
             continue
         yield row if isinstance(row, dict) else Malformed(f"line {number} is {type(row).__name__}, expected an object")
-
-
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0][:200] if lines else type(error).__name__

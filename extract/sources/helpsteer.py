@@ -1,18 +1,18 @@
-"""HelpSteer: one response a row, five human ratings from 0 to 4.
+"""HelpSteer: one response per row, five human ratings from 0 to 4.
 
 Schema (nvidia/HelpSteer): prompt, response, helpfulness, correctness, coherence, complexity, verbosity.
 """
 
 from collections.abc import Iterator
 
-from extract.records import RatedResponse, Refused
+from extract.records import RatedResponse, Skipped
 from extract.sources.source import RawRow, Source, rated_response, user_prompt
 
 ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 
 
-def parse(row: RawRow) -> Iterator[RatedResponse | Refused]:
-    """One response a row."""
+def parse(row: RawRow) -> Iterator[RatedResponse | Skipped]:
+    """One response per row."""
     raw_ratings = {f"helpsteer-{attribute}": row.value(attribute) for attribute in ATTRIBUTES}
     return rated_response(row.where, user_prompt(row.text("prompt")), row.text("response"), raw_ratings)
 

@@ -1,18 +1,18 @@
-r"""HH-RLHF: two dialogues a row that share all turns but the assistant's last.
+r"""HH-RLHF: two dialogues per row with all turns but the assistant's last in common.
 
 Schema (Anthropic/hh-rlhf): chosen and rejected, each one text
 '\n\nHuman: ...\n\nAssistant: ...\n\nHuman: ...\n\nAssistant: ...'.
 
-The prompt is what both dialogues share, every turn before the last. White space around a turn is
+The prompt is every turn before the last, which both dialogues have in common. White space around a turn is
 dropped. In about one row of two hundred a speaker has two turns in a row, usually the assistant going on
-after a pause: they become one turn, with a blank line between, since chat templates want speakers to
+after a pause: they become one turn, with a blank line between, since chat templates require speakers to
 alternate.
 """
 
 import re
 from collections.abc import Iterator
 
-from extract.records import Message, PreferencePair, Prompt, Refused, Role
+from extract.records import Message, PreferencePair, Prompt, Role, Skipped
 from extract.sources.pairing import preference_pair
 from extract.sources.source import BadRowError, RawRow, Source, nonempty_text
 
@@ -20,8 +20,8 @@ SPEAKER = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
 ROLES: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
 
 
-def parse(row: RawRow) -> Iterator[PreferencePair | Refused]:
-    """One pair a row."""
+def parse(row: RawRow) -> Iterator[PreferencePair | Skipped]:
+    """One pair per row."""
     prompt, chosen = _split(row, "chosen")
     other, rejected = _split(row, "rejected")
     if prompt != other:

@@ -7,17 +7,17 @@ hold the same rows): pair_id, original_id, source, question, response_model, res
 
 from collections.abc import Iterator
 
-from extract.records import Refused, SuiteItem
+from extract.records import Skipped, SuiteItem
 from extract.sources.source import BadRowError, RawRow, Source, in_subset, user_prompt
 
 SOURCES = ("mmlu-pro", "livebench-reasoning", "livebench-math", "livecodebench")
-"""How the sources begin that the benchmark counts."""
+"""Prefixes of the sources that the benchmark counts."""
 
 ORDER = {"A>B": ("response_A", "response_B"), "B>A": ("response_B", "response_A")}
 
 
-def parse(row: RawRow) -> Iterator[SuiteItem | Refused]:
-    """One item a row."""
+def parse(row: RawRow) -> Iterator[SuiteItem | Skipped]:
+    """One item per row."""
     source = row.text("source")
     if not source.startswith(SOURCES):
         raise BadRowError(f"the source {source[:40]!r} is not one of JudgeBench's")

@@ -1,15 +1,15 @@
-"""M-RewardBench: RewardBench's rows in 23 languages, one folder a language.
+"""M-RewardBench: RewardBench's rows in 23 languages, one folder per language.
 
-Schema (CohereLabsCommunity/multilingual-reward-bench, one config a language, split test): RewardBench's prompt,
+Schema (CohereLabsCommunity/multilingual-reward-bench, one config per language, split test): RewardBench's prompt,
 chosen, rejected and id, and language; the column with RewardBench's subset is called `source` by the benchmark's own
-loader and `subset` elsewhere, and either is read. The language is the folder's name where the column does not hold
-one of the 23. The config `translation` holds other pairs and is not read. A subset is `language/subset`.
+loader and `subset` in other copies, and either is read. The language is the folder's name if the column does not have
+one of the 23. The config `translation` has other pairs and is not read. A subset is `language/subset`.
 """
 
 from collections.abc import Iterator
 from pathlib import PurePosixPath
 
-from extract.records import Refused, SuiteItem
+from extract.records import Skipped, SuiteItem
 from extract.sources.reward_bench import SUBSETS
 from extract.sources.source import BadRowError, RawRow, Source, in_subset, user_prompt
 
@@ -20,8 +20,8 @@ LANGUAGES = (
 )
 
 
-def parse(row: RawRow) -> Iterator[SuiteItem | Refused]:
-    """One item a row, named by its language and RewardBench's id, which the translations of a row share."""
+def parse(row: RawRow) -> Iterator[SuiteItem | Skipped]:
+    """One item per row, named by its language and RewardBench's id, which is the same for all translations of a row."""
     language = _language(row)
     subset = row.text("subset" if "subset" in row.values else "source")
     if subset not in SUBSETS:

@@ -1,18 +1,18 @@
-"""Math preferences by Argilla: two responses a row, each with a judge's rating.
+"""Math preferences by Argilla: two responses per row, each with a judge's rating.
 
 Schema (argilla/distilabel-math-preference-dpo): instruction, chosen_response, chosen_rating,
-rejected_response, rejected_rating. The judge rated instruction following, so it shares UltraFeedback's
+rejected_response, rejected_rating. The judge rated instruction following, so it rates UltraFeedback's
 objective of that name. The scale is not stated on the card.
 """
 
 from collections.abc import Iterator
 
-from extract.records import RatedResponse, Refused
+from extract.records import RatedResponse, Skipped
 from extract.sources.source import BadRowError, RawRow, Source, rated_response, user_prompt
 
 
-def parse(row: RawRow) -> Iterator[RatedResponse | Refused]:
-    """Two responses a row; one that cannot be used does not lose the other."""
+def parse(row: RawRow) -> Iterator[RatedResponse | Skipped]:
+    """Two responses per row; one that cannot be used leaves the other in use."""
     prompt = user_prompt(row.text("instruction"))
     for side in ("chosen", "rejected"):
         where = row.part(side)
@@ -20,7 +20,7 @@ def parse(row: RawRow) -> Iterator[RatedResponse | Refused]:
             ratings = {"ultrafeedback-instruction_following": row.value(f"{side}_rating")}
             yield from rated_response(where, prompt, row.text(f"{side}_response"), ratings)
         except BadRowError as reason:
-            yield Refused(where, str(reason))
+            yield Skipped(where, str(reason))
 
 
 SOURCE = Source(

@@ -1,14 +1,14 @@
-"""Ratings in columns: the authors' merged set, and the schema for a rating set of your own.
+"""Ratings in columns: the authors' merged set, and the schema for custom rating sets.
 
 Schema (RLHFlow/ArmoRM-Multi-Objective-Data-v0.1): messages (the conversation as a list of {role, content},
 the last one being the response), and one column per objective, null where it was not rated. In place of
-`messages` a row may hold `prompt` (a text, or a list of messages) and `response` (a text). Which column
-holds which objective is the recipe's to say. The names of the authors' files are not stated on the card.
+`messages` a row may hold `prompt` (a text, or a list of messages) and `response` (a text). The
+recipe names the column of each objective. The authors' card does not state the names of its files.
 """
 
 from collections.abc import Iterator
 
-from extract.records import Prompt, RatedResponse, Refused
+from extract.records import Prompt, RatedResponse, Skipped
 from extract.sources.source import (
     BadRowError,
     RawRow,
@@ -20,11 +20,11 @@ from extract.sources.source import (
 )
 
 
-def parse(row: RawRow) -> Iterator[RatedResponse | Refused]:
-    """One response a row. A column that a row leaves out is a missing rating, as null is."""
+def parse(row: RawRow) -> Iterator[RatedResponse | Skipped]:
+    """One response per row. A column that a row lacks is a missing rating, as null is."""
     columns = row.objectives.values()
     if not any(column in row.values for column in columns):
-        # Rows may be sparse, but one without a single rating column means that the names are wrong.
+        # Rows may be sparse, but a row without any rating column means that the names are wrong.
         raise BadRowError(f"none of the rating columns is there: {', '.join(columns) or 'the recipe names none'}")
     prompt, response = _conversation(row)
     ratings = {objective: row.values.get(column) for objective, column in row.objectives.items()}

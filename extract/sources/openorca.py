@@ -1,4 +1,4 @@
-"""OpenOrca pairs as rated by Argilla: two responses a row, each with a judge's rating from 1 to 10.
+"""OpenOrca pairs as rated by Argilla: two responses per row, each with a judge's rating from 1 to 10.
 
 Schema (argilla/distilabel-intel-orca-dpo-pairs): system, input, chosen, rejected, generations [a, b],
 order ['chosen' or 'rejected', twice], rating [a, b] or null, status ('unchanged', 'swapped' or 'tie'),
@@ -6,15 +6,15 @@ original_chosen, original_rejected, chosen_score.
 
 `rating` follows `generations`, the two responses in the shuffled order in which the judge saw them, and
 `order` says which of the *original* columns each was: after a swap it no longer tells chosen from
-rejected. So each rating goes to the text beside it. Not stated on the card; it follows from the published
-steps (shuffle into `generations`, judge, then swap and take the higher rating as `chosen_score`). Without
+rejected. So each rating belongs to the text at the same place. The card does not state this; it follows from the
+published steps (shuffle into `generations`, judge, then swap and take the higher rating as `chosen_score`). Without
 `generations` the higher rating belongs to chosen, by that last step.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-from extract.records import RatedResponse, Refused
+from extract.records import RatedResponse, Skipped
 from extract.sources.source import (
     BadRowError,
     RawRow,
@@ -26,8 +26,8 @@ from extract.sources.source import (
 )
 
 
-def parse(row: RawRow) -> Iterator[RatedResponse | Refused]:
-    """Two responses a row; one that cannot be used does not lose the other."""
+def parse(row: RawRow) -> Iterator[RatedResponse | Skipped]:
+    """Two responses per row; one that cannot be used leaves the other in use."""
     system = row.values.get("system")
     prompt = user_prompt(row.text("input"), system if isinstance(system, str) else None)
     for name, response, value in _rated(row):
@@ -36,7 +36,7 @@ def parse(row: RawRow) -> Iterator[RatedResponse | Refused]:
             text = nonempty_text(response, f"the {name} response")
             yield from rated_response(where, prompt, text, {"argilla-judge_lm": value})
         except BadRowError as reason:
-            yield Refused(where, str(reason))
+            yield Skipped(where, str(reason))
 
 
 def _rated(row: RawRow) -> list[tuple[str, Any, Any]]:

@@ -1,4 +1,4 @@
-"""What the pair sources share: a pair that is one, its margin, and the ways a pair is written as messages."""
+"""Helpers of the pair sources: valid pairs, their margin, and the ways a pair is written as messages."""
 
 from typing import Any
 
@@ -17,16 +17,16 @@ from extract.sources.source import (
 def preference_pair(
     row: str, prompt: Prompt, chosen: str, rejected: str, margin: float | None = None
 ) -> PreferencePair:
-    """The pair; refuses two responses with the same text, which nobody can prefer to each other."""
+    """The pair; `BadRowError` if its responses have the same text, so that neither can be preferred."""
     if chosen.strip() == rejected.strip():
         raise BadRowError("chosen and rejected are the same text")
     return PreferencePair(row, prompt, chosen, rejected, margin)
 
 
 def margin_of(chosen: Any, rejected: Any) -> float | None:
-    """Score of the chosen response minus score of the rejected one; None where a score is missing.
+    """Score of the chosen response minus score of the rejected one; None if a score is missing.
 
-    Scores that contradict the preference make the pair worthless to learn from: it is refused.
+    Raises `BadRowError` if the scores contradict the preference: such a pair is useless for training.
     """
     high, low = rating(chosen, "the score of chosen"), rating(rejected, "the score of rejected")
     if high is None or low is None:
@@ -40,8 +40,8 @@ def pair_of_messages(row: RawRow) -> tuple[Prompt, str, str]:
     """(prompt, chosen, rejected) from the columns `prompt`, `chosen` and `rejected`.
 
     The two responses are both texts, or both lists of messages: the whole conversation, or only what
-    comes after `prompt`. `prompt` is a text or a list of messages, and may be absent beside whole
-    conversations. Refused when chosen and rejected differ before their last turn.
+    comes after `prompt`. `prompt` is a text or a list of messages, and may be missing if the responses
+    are whole conversations. Raises `BadRowError` if chosen and rejected differ before their last turn.
     """
     chosen, rejected = row.value("chosen"), row.value("rejected")
     if isinstance(chosen, str) and isinstance(rejected, str):
@@ -63,7 +63,7 @@ def prompt_of(row: RawRow) -> Prompt:
 
 
 def _conversation(row: RawRow, column: str) -> Prompt:
-    """A column of messages as a whole conversation, behind the turns of `prompt` where it lacks them."""
+    """A column of messages as a whole conversation, with the turns of `prompt` in front if it lacks them."""
     messages = turns(row.value(column), f"column '{column}'")
     if messages[0].role == "assistant":
         return prompt_of(row) + messages
@@ -72,5 +72,5 @@ def _conversation(row: RawRow, column: str) -> Prompt:
         asked = turns(prompt, "column 'prompt'")
         if messages[: len(asked)] != asked:
             raise BadRowError(f"column '{column}' does not begin with the turns of column 'prompt'")
-    # A prompt given as text beside whole conversations is one of their turns, or a title made of it.
+    # A text in `prompt`, where the responses are whole conversations, is one of their turns or a title made of it.
     return messages

@@ -1,4 +1,4 @@
-"""PKU-SafeRLHF: two responses a row; people said which is better and, separately, which is safer.
+"""PKU-SafeRLHF: two responses per row; people said which is better and, separately, which is safer.
 
 Schema (PKU-Alignment/PKU-SafeRLHF and PKU-SafeRLHF-30K): prompt, response_0, response_1, is_response_0_safe,
 is_response_1_safe, better_response_id, safer_response_id (0 or 1). The pair follows `better_response_id`; for
@@ -8,18 +8,18 @@ files are named is not stated on the card, hence the wide patterns.
 
 from collections.abc import Iterator
 
-from extract.records import PreferencePair, Refused
+from extract.records import PreferencePair, Skipped
 from extract.sources.pairing import preference_pair
 from extract.sources.source import BadRowError, RawRow, Source, user_prompt
 
 
-def parse(row: RawRow) -> Iterator[PreferencePair | Refused]:
-    """One pair a row: the response that people found better."""
+def parse(row: RawRow) -> Iterator[PreferencePair | Skipped]:
+    """One pair per row: the response that people found better."""
     yield pair_by("better_response_id", row)
 
 
-def pair_by(column: str, row: RawRow) -> PreferencePair | Refused:
-    """The pair in which the response that `column` numbers is the chosen one."""
+def pair_by(column: str, row: RawRow) -> PreferencePair | Skipped:
+    """The pair whose chosen response is the one that `column` numbers."""
     preferred = row.value(column)
     if preferred not in (0, 1):
         raise BadRowError(f"column '{column}' is {preferred!r}, expected 0 or 1")

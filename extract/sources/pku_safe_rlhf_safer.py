@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from extract.records import PreferencePair, Refused
+from extract.records import PreferencePair, Skipped
 from extract.sources import pku_safe_rlhf
 from extract.sources.source import RawRow
 
 
-def parse(row: RawRow) -> Iterator[PreferencePair | Refused]:
-    """One pair a row: the response that people found safer."""
+def parse(row: RawRow) -> Iterator[PreferencePair | Skipped]:
+    """One pair per row: the response that people found safer."""
     yield pku_safe_rlhf.pair_by("safer_response_id", row)
 
 

@@ -1,21 +1,21 @@
-"""Preferences in the plain schema that most public sets use, and the schema for a pair set of your own.
+"""Preferences in the plain schema that most public sets use, and the schema for custom pair sets.
 
 Schema: prompt, chosen, rejected. Each may be a text or a list of {role, content}; chosen and rejected are
-the responses alone, or whole conversations (then `prompt` may be absent). Optional: margin (at least 0),
+the responses alone, or whole conversations (then `prompt` may be missing). Optional: margin (at least 0),
 else chosen_score and rejected_score, or score_chosen and score_rejected, whose difference is the margin.
 """
 
 from collections.abc import Iterator
 
-from extract.records import PreferencePair, Refused
+from extract.records import PreferencePair, Skipped
 from extract.sources.pairing import margin_of, pair_of_messages, preference_pair
 from extract.sources.source import BadRowError, RawRow, Source, rating
 
 SCORES = (("chosen_score", "rejected_score"), ("score_chosen", "score_rejected"))
 
 
-def parse(row: RawRow) -> Iterator[PreferencePair | Refused]:
-    """One pair a row."""
+def parse(row: RawRow) -> Iterator[PreferencePair | Skipped]:
+    """One pair per row."""
     prompt, chosen, rejected = pair_of_messages(row)
     yield preference_pair(row.where, prompt, chosen, rejected, _margin(row))
 

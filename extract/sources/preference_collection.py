@@ -1,19 +1,19 @@
 """Preference Collection: two responses to one instruction, and which is better by the row's rubric.
 
 Schema (prometheus-eval/Preference-Collection): orig_instruction, orig_response_A, orig_response_B,
-orig_score_A, orig_score_B (text '1' to '5'), orig_preference ('A' or 'B'), beside the judge's task.
-The margin is the difference of the scores where both are there.
+orig_score_A, orig_score_B (text '1' to '5'), orig_preference ('A' or 'B'), and the judge's task.
+The margin is the difference of the scores if both exist.
 """
 
 from collections.abc import Iterator
 
-from extract.records import PreferencePair, Refused
+from extract.records import PreferencePair, Skipped
 from extract.sources.pairing import margin_of, preference_pair
 from extract.sources.source import BadRowError, RawRow, Source, user_prompt
 
 
-def parse(row: RawRow) -> Iterator[PreferencePair | Refused]:
-    """One pair a row."""
+def parse(row: RawRow) -> Iterator[PreferencePair | Skipped]:
+    """One pair per row."""
     prompt = user_prompt(row.text("orig_instruction"))
     better = row.text("orig_preference").strip()
     if better not in ("A", "B"):

@@ -1,22 +1,22 @@
-"""Rows of one's own to be judged: the plain schema, which most public sets use.
+"""Custom suites: the plain schema that most public sets use.
 
 Schema: prompt, chosen, rejected. Each may be a text or a list of {role, content}; chosen and rejected are the
-responses alone, or whole conversations (then `prompt` may be absent). Where both are lists of texts, the row has
-several good and bad responses, and every good one must score above every bad one. Optional: id (else a row is named
-by its place) and subset (else `all`).
+responses alone, or whole conversations (then `prompt` may be missing). Where both are lists of texts, the row has
+several good and bad responses, and every good one must score above every bad one. Optional: id (by default the row's
+place) and subset (else `all`).
 """
 
 from collections.abc import Iterator
 
-from extract.records import Prompt, Refused, SuiteItem
+from extract.records import Prompt, Skipped, SuiteItem
 from extract.sources.pairing import pair_of_messages, prompt_of
 from extract.sources.source import RawRow, Source, in_subset, nonempty_text
 
 WHOLE = "all"
 
 
-def parse(row: RawRow) -> Iterator[SuiteItem | Refused]:
-    """One item a row. Two equal responses are kept: a tie is counted as wrong, not left out."""
+def parse(row: RawRow) -> Iterator[SuiteItem | Skipped]:
+    """One item per row. A row with equal responses is used: a tie counts as wrong, it is not skipped."""
     subset = row.values.get("subset")
     subset = WHOLE if subset is None else nonempty_text(subset, "column 'subset'")
     with in_subset(subset):

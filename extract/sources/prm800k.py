@@ -1,25 +1,25 @@
 """PRM800K, phase 2: solutions of maths problems in steps, alternative steps rated by people.
 
-Schema (openai/prm800k on GitHub, data/phase2_train.jsonl; the same files lie in tasksource/PRM800K on the
+Schema (openai/prm800k on GitHub, data/phase2_train.jsonl; the same files are in tasksource/PRM800K on the
 hub): question {problem, ...}, label {steps[] {completions[] {text, rating -1, 0, 1 or null, flagged},
 human_completion {text, ...} or null, chosen_completion (index or null)}, finish_reason}.
 
 The set rates steps, not solutions. A pair is derived where one step has a good completion (written by
 a person, else the first rated 1) and a bad one (the first rated -1): both responses are the solution up to
-that step, the steps in lines, and differ in the last. One pair a step at most, however many completions
+that step, the steps in lines, and differ in the last. At most one pair per step, however many completions
 it has, so that a single step does not count many times. In phase 2 alternatives are rated only at the
-first mistake, so most rows have no such step and are refused with that reason.
+first mistake, so most rows have no such step and are skipped with that reason.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from extract.records import PreferencePair, Refused
+from extract.records import PreferencePair, Skipped
 from extract.sources.pairing import preference_pair
 from extract.sources.source import BadRowError, RawRow, Source, mapping, nonempty_text, user_prompt
 
 
-def parse(row: RawRow) -> Iterator[PreferencePair | Refused]:
+def parse(row: RawRow) -> Iterator[PreferencePair | Skipped]:
     """A pair for each step with a good and a bad completion."""
     question = mapping(row.value("question"), "column 'question'")
     prompt = user_prompt(nonempty_text(question.get("problem"), "the problem"))
@@ -38,7 +38,7 @@ def parse(row: RawRow) -> Iterator[PreferencePair | Refused]:
             try:
                 yield preference_pair(where, prompt, chosen, rejected)
             except BadRowError as reason:
-                yield Refused(where, str(reason))
+                yield Skipped(where, str(reason))
         taken = _taken(step)
         if taken is None:
             break
@@ -69,7 +69,7 @@ def _good(step: Mapping[str, Any]) -> str | None:
 
 
 def _taken(step: Mapping[str, Any]) -> str | None:
-    """The text the solution went on with; None where it ended here."""
+    """The text with which the solution continues; None if it ends here."""
     index, completions = step.get("chosen_completion"), _completions(step)
     if index is None:
         return _text(step.get("human_completion"))

@@ -1,4 +1,4 @@
-"""Prometheus, the Feedback Collection: one response a row, with GPT-4's score on the row's own rubric.
+"""Prometheus, the Feedback Collection: one response per row, with GPT-4's score on the row's own rubric.
 
 Schema (prometheus-eval/Feedback-Collection, one JSON array): instruction, output, orig_instruction,
 orig_response, orig_reference_answer, orig_criteria, orig_feedback, orig_score (text '1' to '5').
@@ -7,12 +7,12 @@ orig_response, orig_reference_answer, orig_criteria, orig_feedback, orig_score (
 
 from collections.abc import Iterator
 
-from extract.records import RatedResponse, Refused
+from extract.records import RatedResponse, Skipped
 from extract.sources.source import RawRow, Source, rated_response, user_prompt
 
 
-def parse(row: RawRow) -> Iterator[RatedResponse | Refused]:
-    """One response a row."""
+def parse(row: RawRow) -> Iterator[RatedResponse | Skipped]:
+    """One response per row."""
     ratings = {"prometheus-score": row.value("orig_score")}
     prompt = user_prompt(row.text("orig_instruction"))
     return rated_response(row.where, prompt, row.text("orig_response"), ratings)

@@ -1,11 +1,11 @@
-"""A data set from files to records: every raw row becomes records or a refusal, none is lost."""
+"""A data set from files to records: every raw row becomes at least one record or a skipped row."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from extract.records import Record, Refused
+from extract.records import Record, Skipped
 from extract.sources.files import Malformed, read_rows
 from extract.sources.source import BadRowError, RawRow, Source
 
@@ -16,22 +16,22 @@ def read(
     root: Path,
     objectives: Mapping[str, str] | None = None,
     limit: int | None = None,
-) -> Iterator[Record | Refused]:
-    """The records of a data set, in the order of its files and rows.
+) -> Iterator[Record | Skipped]:
+    """Yield the records and skipped rows of a data set, in the order of its files and rows.
 
     Args:
         source: the schema.
-        paths: the files.
-        root: rows are named by their file relative to this folder.
+        paths: the files of the data set.
+        root: folder that file names in the names of rows are relative to.
         objectives: objective -> column, for sources whose rating columns the recipe names.
-        limit: read at most this many raw rows, over all files.
+        limit: maximum number of raw rows to read, over all files.
 
     Raises:
         UserError: a file cannot be read.
     """
     for where, values in islice(_rows(paths, root), limit):
         if isinstance(values, Malformed):
-            yield Refused(where, values.reason)
+            yield Skipped(where, values.reason)
         else:
             yield from parse_row(source, RawRow(values, where, objectives or {}))
 
@@ -43,13 +43,13 @@ def _rows(paths: Iterable[Path], root: Path) -> Iterator[tuple[str, dict[str, An
             yield f"{file.as_posix()}#{number}", values
 
 
-def parse_row(source: Source, row: RawRow) -> Iterator[Record | Refused]:
-    """What one raw row becomes; whatever is wrong with it becomes a refusal."""
+def parse_row(source: Source, row: RawRow) -> Iterator[Record | Skipped]:
+    """Yield the records of one raw row; any fault in it becomes a skipped row."""
     try:
         yield from source.parse(row)
     except BadRowError as reason:
-        yield Refused(row.where, str(reason), reason.subset)
+        yield Skipped(row.where, str(reason), reason.subset)
     except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-        # A shape nobody foresaw, in one row of a million, must not end the run.
+        # An unforeseen shape in one row of a million must not end the run.
         problem = f"{type(error).__name__}: {error}"[:200]
-        yield Refused(row.where, f"the row does not have the shape of the source '{source.name}' ({problem})")
+        yield Skipped(row.where, f"the row does not have the shape of the source '{source.name}' ({problem})")

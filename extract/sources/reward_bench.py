@@ -6,7 +6,7 @@ subset, id.
 
 from collections.abc import Iterator
 
-from extract.records import Refused, SuiteItem
+from extract.records import Skipped, SuiteItem
 from extract.sources.source import BadRowError, RawRow, Source, in_subset, user_prompt
 
 SUBSETS = (
@@ -20,8 +20,8 @@ SUBSETS = (
 )
 
 
-def parse(row: RawRow) -> Iterator[SuiteItem | Refused]:
-    """One item a row. Two equal responses are kept: a tie is counted as wrong, not left out."""
+def parse(row: RawRow) -> Iterator[SuiteItem | Skipped]:
+    """One item per row. A row with equal responses is used: a tie counts as wrong, it is not skipped."""
     subset = row.text("subset")
     if subset not in SUBSETS:
         raise BadRowError(f"the subset {subset!r} is not one of RewardBench's")

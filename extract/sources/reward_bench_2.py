@@ -7,15 +7,15 @@ right answer, and `tied:N` for the form with several.
 
 from collections.abc import Iterator
 
-from extract.records import Refused, SuiteItem
+from extract.records import Skipped, SuiteItem
 from extract.sources.source import BadRowError, RawRow, Source, in_subset, user_prompt
 
 TIES = "Ties"
 SUBSETS = ("Factuality", "Precise IF", "Math", "Safety", "Focus", TIES)
 
 
-def parse(row: RawRow) -> Iterator[SuiteItem | Refused]:
-    """One item a row; the form and the number of a question of Ties go with it."""
+def parse(row: RawRow) -> Iterator[SuiteItem | Skipped]:
+    """One item per row; for Ties its metadata has the question's form and number."""
     subset = row.text("subset")
     if subset not in SUBSETS:
         raise BadRowError(f"the subset {subset!r} is not one of RewardBench 2's")

@@ -6,15 +6,15 @@ concise, detailed plain text, detailed Markdown.
 
 from collections.abc import Iterator
 
-from extract.records import Refused, SuiteItem
+from extract.records import Skipped, SuiteItem
 from extract.sources.source import BadRowError, RawRow, Source, in_subset, user_prompt
 
 DOMAINS = ("chat", "code", "math", "safety-refuse", "safety-response")
 STYLES = 3
 
 
-def parse(row: RawRow) -> Iterator[SuiteItem | Refused]:
-    """One item a row; a response's place is its style."""
+def parse(row: RawRow) -> Iterator[SuiteItem | Skipped]:
+    """One item per row; a response's place is its style."""
     domain = row.text("domain")
     if domain not in DOMAINS:
         raise BadRowError(f"the domain {domain!r} is not one of RM-Bench's")

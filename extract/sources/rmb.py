@@ -1,6 +1,6 @@
 """RMB: pairs of responses, and best-of-n rows with one best response and several others.
 
-Two schemas hold the same rows. The authors' repository (RMB_dataset/**/*.json of
+Two schemas have the same rows. The authors' repository (RMB_dataset/**/*.json of
 Zhou-Zoey/RMB-Reward-Model-Benchmark): conversation_input[], category_path, and pair_uid, chosen {answer},
 reject {answer}, or bon_uid, bon_best {answer}, loser_list [{answer}]. The set on the hub (dd101bb/RMB_dataset, splits
 pairwise with 17,131 rows and bon with 3,786): uid, conversation[], responses [{answer}], preferred_index,
@@ -10,14 +10,14 @@ category_path. A subset is the category path.
 from collections.abc import Iterator
 from typing import Any
 
-from extract.records import Refused, SuiteItem
+from extract.records import Skipped, SuiteItem
 from extract.sources.source import BadRowError, RawRow, Source, in_subset, mapping, nonempty_text, turns
 
 PARTS = tuple(f"{kind}/{goal}" for kind in ("Pairwise_set", "BoN_set") for goal in ("Helpfulness", "Harmlessness"))
 
 
-def parse(row: RawRow) -> Iterator[SuiteItem | Refused]:
-    """One item a row."""
+def parse(row: RawRow) -> Iterator[SuiteItem | Skipped]:
+    """One item per row."""
     subset = row.text("category_path")
     if not subset.startswith(PARTS):
         raise BadRowError(f"the category path {subset[:60]!r} begins with none of {', '.join(PARTS)}")

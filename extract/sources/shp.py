@@ -1,19 +1,19 @@
 """Stanford Human Preferences: two replies to a post on Reddit, the one with the higher score preferred.
 
-Schema (stanfordnlp/SHP, JSON lines in files named train.json, one folder a subreddit): history, human_ref_A,
+Schema (stanfordnlp/SHP, JSON lines in files named train.json, one folder per subreddit): history, human_ref_A,
 human_ref_B, labels (1: A is preferred, 0: B), score_A, score_B, score_ratio (higher score by lower score,
 at least 1). The margin is `score_ratio` as it stands.
 """
 
 from collections.abc import Iterator
 
-from extract.records import PreferencePair, Refused
+from extract.records import PreferencePair, Skipped
 from extract.sources.pairing import preference_pair
 from extract.sources.source import BadRowError, RawRow, Source, rating, user_prompt
 
 
-def parse(row: RawRow) -> Iterator[PreferencePair | Refused]:
-    """One pair a row."""
+def parse(row: RawRow) -> Iterator[PreferencePair | Skipped]:
+    """One pair per row."""
     prompt = user_prompt(row.text("history"))
     label = row.value("labels")
     if label not in (0, 1):

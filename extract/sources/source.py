@@ -1,22 +1,22 @@
-"""What a source is: where its files lie in its repository, and how one raw row becomes records."""
+"""The description of a source: its files in their repository, and how one raw row becomes records."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from extract.records import Message, Prompt, RatedResponse, Record, Refused, Role
+from extract.records import Message, Prompt, RatedResponse, Record, Role, Skipped
 
 MISSING_RATINGS = frozenset({"", "n/a", "na", "none", "null", "nan"})
-"""What the public rating sets write where a rating is missing, in lower case."""
+"""Values of the public rating sets for a missing rating, in lower case."""
 
 Kind = Literal["ratings", "pairs", "suite"]
 
 
 class BadRowError(Exception):
-    """The row cannot be used; the message is the reason that goes to the quarantine.
+    """The row cannot be used; the message is the reason for skipping it.
 
-    `subset` is the suite's subset the row counts in, where it is known.
+    `subset` is the suite's subset that the row counts in, None if unknown.
     """
 
     def __init__(self, reason: str, subset: str | None = None) -> None:
@@ -26,16 +26,16 @@ class BadRowError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class RawRow:
-    """One raw row of a data set, with accessors that refuse what is not there in a full sentence."""
+    """One raw row of a data set, with accessors that raise `BadRowError` for missing or malformed values."""
 
     values: Mapping[str, Any]
     where: str
-    """Names the row inside the data set: file, '#', number of the row from 0."""
+    """Name of the row inside the data set: file, '#', number of the row from 0."""
     objectives: Mapping[str, str] = field(default_factory=dict)
     """Objective name -> column, for sources whose rating columns the recipe names."""
 
     def value(self, column: str) -> Any:
-        """The value of a column; refuses a row without that column."""
+        """The value of a column that must exist."""
         if column not in self.values:
             raise BadRowError(f"column '{column}' is missing")
         return self.values[column]
@@ -50,7 +50,7 @@ class RawRow:
         return tuple(nonempty_text(value, f"column '{column}'[{number}]") for number, value in enumerate(values))
 
     def identifier(self, column: str) -> str:
-        """A column that names the row, a text or a number, as text."""
+        """The text of a column that names the row by a text or a number."""
         value = self.value(column)
         if value is None:
             raise BadRowError(f"column '{column}' is empty")
@@ -64,12 +64,12 @@ class RawRow:
         return list(value)
 
     def part(self, name: str | int) -> str:
-        """Names a part of the row, for a source that makes several records of one row."""
+        """The name of a part of the row, for a source that makes several records of one row."""
         return f"{self.where}/{name}"
 
 
 def nonempty_text(value: Any, what: str) -> str:
-    """`value` if it is a string with more in it than white space; `what` names it in the refusal."""
+    """`value`, which must be a string with more than white space; `what` names it in the error."""
     if not isinstance(value, str):
         raise BadRowError(f"{what} is {type(value).__name__}, expected text")
     if not value.strip():
@@ -78,13 +78,13 @@ def nonempty_text(value: Any, what: str) -> str:
         try:
             value.encode()
         except UnicodeEncodeError:
-            # JSON can spell half of a character pair; tokenizers raise on it, far from the row at fault.
+            # JSON can contain half of a surrogate pair; tokenizers raise on it, far from the row at fault.
             raise BadRowError(f"{what} holds half of a surrogate pair, which is not text") from None
     return value
 
 
 def mapping(value: Any, what: str) -> Mapping[str, Any]:
-    """`value` if it is a JSON object; `what` names it in the refusal."""
+    """`value`, which must be a JSON object; `what` names it in the error."""
     if not isinstance(value, Mapping):
         raise BadRowError(f"{what} is {type(value).__name__}, expected an object")
     return value
@@ -92,7 +92,7 @@ def mapping(value: Any, what: str) -> Mapping[str, Any]:
 
 @contextmanager
 def in_subset(subset: str) -> Iterator[str]:
-    """The subset; refusals raised inside carry it, so that the row is missed where it counts."""
+    """The subset; a `BadRowError` raised inside the block carries it, so that the row is reported in its subset."""
     try:
         yield subset
     except BadRowError as reason:
@@ -100,9 +100,9 @@ def in_subset(subset: str) -> Iterator[str]:
 
 
 def rating(value: Any, what: str) -> float | None:
-    """A rating as a number: from int, float, bool or a numeric string; None where it is missing.
+    """A rating as a number: from int, float, bool or a numeric string; None if it is missing.
 
-    Raises `BadRowError` for anything else. Whether it lies on the scale is checked later, where the
+    Raises `BadRowError` for anything else. Whether the rating is on the scale is checked later, where the
     recipe's scale is known.
     """
     if value is None:
@@ -126,17 +126,17 @@ def rating(value: Any, what: str) -> float | None:
 
 def rated_response(
     row: str, prompt: Prompt, response: str, raw_ratings: Mapping[str, Any]
-) -> Iterator[RatedResponse | Refused]:
-    """The response with the ratings that can be read; one `Refused` for each that cannot.
+) -> Iterator[RatedResponse | Skipped]:
+    """Yield the response with the readable ratings, and one `Skipped` for each unreadable rating.
 
-    `raw_ratings` maps an objective to what the data set wrote for it.
+    `raw_ratings` maps an objective to its raw value in the data set.
     """
     ratings: dict[str, float] = {}
     for objective, value in raw_ratings.items():
         try:
             number = rating(value, f"the rating '{objective}'")
         except BadRowError as reason:
-            yield Refused(row, str(reason), rating_only=True)
+            yield Skipped(row, str(reason), rating_only=True)
             continue
         if number is not None:
             ratings[objective] = number
@@ -144,13 +144,13 @@ def rated_response(
 
 
 def user_prompt(text: str, system: str | None = None) -> Prompt:
-    """The prompt made of one user turn, behind a system turn where one is given."""
+    """A prompt of one user turn, after a system turn if one is given."""
     turns = (Message("system", system),) if system and system.strip() else ()
     return (*turns, Message("user", text))
 
 
 def turns(value: Any, what: str) -> Prompt:
-    """A list of {role, content} mappings as messages; roles other than the three known are refused."""
+    """A list of {role, content} mappings as messages; `BadRowError` for any other role than the three known."""
     if not isinstance(value, list | tuple) or not value:
         raise BadRowError(f"{what} is not a non-empty list of messages")
     roles: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
@@ -167,7 +167,7 @@ def turns(value: Any, what: str) -> Prompt:
 
 
 def split_conversation(messages: Prompt, what: str) -> tuple[Prompt, str]:
-    """A conversation as (prompt, response); refuses one that does not end with the assistant."""
+    """A conversation as (prompt, response); `BadRowError` if it does not end with the assistant."""
     if len(messages) < 2 or messages[-1].role != "assistant":
         raise BadRowError(f"{what} does not end with an assistant turn after a prompt")
     return messages[:-1], messages[-1].content
@@ -178,16 +178,16 @@ class Source:
     """One data set in its official raw schema.
 
     `parse` turns one raw row into records. It raises `BadRowError` when the whole row cannot be used and
-    yields `Refused` for a part of it (one completion of four, one rating of five), so that the rest
-    of the row is kept.
+    yields `Skipped` for a part of it (one completion of four, one rating of five), so that the rest
+    of the row is used.
     """
 
     name: str
     kind: Kind
     repo: str | None
-    """`org/name` of the data set on the hub; None where only the recipe can say it."""
+    """`org/name` of the data set on the hub; None if the recipe must name it."""
     files: tuple[str, ...]
     """Glob patterns of the files inside the repository, relative to its root."""
-    parse: Callable[[RawRow], Iterator[Record | Refused]]
+    parse: Callable[[RawRow], Iterator[Record | Skipped]]
     objectives: tuple[str, ...] = ()
-    """Names of the objectives this source rates; empty where the recipe names them."""
+    """Names of the objectives that this source rates; empty if the recipe names them."""

@@ -1,4 +1,4 @@
-"""UltraFeedback: up to four completions a row, each with a GPT-4 rating overall and on four aspects.
+"""UltraFeedback: up to four completions per row, each with a GPT-4 rating overall and on four aspects.
 
 Schema (openbmb/UltraFeedback): source, instruction, models, completions[] {model, response,
 overall_score (number or text, 1 to 10), annotations {helpfulness, honesty, instruction_following,
@@ -12,7 +12,7 @@ scale. `custom_system_prompt` is not read either: the judge saw instruction and 
 from collections.abc import Iterator
 from typing import Any
 
-from extract.records import Prompt, RatedResponse, Refused
+from extract.records import Prompt, RatedResponse, Skipped
 from extract.sources.source import (
     BadRowError,
     RawRow,
@@ -26,18 +26,18 @@ from extract.sources.source import (
 ASPECTS = ("instruction_following", "truthfulness", "honesty", "helpfulness")
 
 
-def parse(row: RawRow) -> Iterator[RatedResponse | Refused]:
-    """One response a completion; a completion that cannot be used is refused by itself."""
+def parse(row: RawRow) -> Iterator[RatedResponse | Skipped]:
+    """One response per completion; a completion that cannot be used is skipped by itself."""
     prompt = user_prompt(row.text("instruction"))
     for number, completion in enumerate(row.records("completions")):
         where = row.part(number)
         try:
             yield from _completion(where, prompt, completion)
         except BadRowError as reason:
-            yield Refused(where, str(reason))
+            yield Skipped(where, str(reason))
 
 
-def _completion(where: str, prompt: Prompt, completion: Any) -> Iterator[RatedResponse | Refused]:
+def _completion(where: str, prompt: Prompt, completion: Any) -> Iterator[RatedResponse | Skipped]:
     values = mapping(completion, "the completion")
     response = nonempty_text(values.get("response"), "the completion's response")
     annotations = values.get("annotations") or {}
@@ -47,7 +47,7 @@ def _completion(where: str, prompt: Prompt, completion: Any) -> Iterator[RatedRe
             found = annotations.get(aspect)
             ratings[f"ultrafeedback-{aspect}"] = found.get("Rating") if isinstance(found, dict) else found
     else:
-        yield Refused(where, f"the completion's annotations are {type(annotations).__name__}, expected an object")
+        yield Skipped(where, f"the completion's annotations are {type(annotations).__name__}, expected an object")
     yield from rated_response(where, prompt, response, ratings)
 
 

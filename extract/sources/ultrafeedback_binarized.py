@@ -7,13 +7,13 @@ The margin is the difference of the scores.
 
 from collections.abc import Iterator
 
-from extract.records import PreferencePair, Refused
+from extract.records import PreferencePair, Skipped
 from extract.sources.pairing import margin_of, pair_of_messages, preference_pair
 from extract.sources.source import RawRow, Source
 
 
-def parse(row: RawRow) -> Iterator[PreferencePair | Refused]:
-    """One pair a row."""
+def parse(row: RawRow) -> Iterator[PreferencePair | Skipped]:
+    """One pair per row."""
     prompt, chosen, rejected = pair_of_messages(row)
     margin = margin_of(row.value("score_chosen"), row.value("score_rejected"))
     yield preference_pair(row.where, prompt, chosen, rejected, margin)

@@ -1,4 +1,4 @@
-"""Rules with one set of weights for all prompts, from equal ones to the best that training pairs can give."""
+"""Rules with one set of weights for all prompts, from equal weights to those fitted on training pairs."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,15 +6,15 @@ from numpy.typing import NDArray
 from gating.logistic_weights import Weights, logistic_weights
 from gating.rules.rule import Arrays, PairRewards, Responses, Rule, Scores
 
-SMALLEST_SHARE = 1e-6
-"""Of the largest eigenvalue: below it a direction of the rewards is rounding and is left out."""
+SMALLEST_EIGENVALUE = 1e-6
+"""Fraction of the largest eigenvalue below which a direction of the rewards is rounding and is not used."""
 
 
 def decorrelated_weights(difference: NDArray[np.floating]) -> Weights:
     """Whitened uniform weights, C^(-1/2) 1 over the objectives in units of their spread. Shape (k,).
 
-    Objectives that say the same share one vote, instead of having one each (RRD, arXiv 2602.05125, weighs
-    rubrics in this way; which response is preferred is not looked at).
+    Objectives that agree with one another count as one together instead of one each (RRD, arXiv 2602.05125, weights
+    rubrics in this way). Preferences are not used.
 
     Args:
         difference: (n, k) differences of the rewards of two responses to one prompt.
@@ -23,7 +23,7 @@ def decorrelated_weights(difference: NDArray[np.floating]) -> Weights:
     varies = spread > 0
     scaled = difference[:, varies] / spread[varies]  # (n, varying)
     values, vectors = np.linalg.eigh(scaled.T @ scaled / len(scaled))
-    counts = values > SMALLEST_SHARE * values.max(initial=0.0)
+    counts = values > SMALLEST_EIGENVALUE * values.max(initial=0.0)
     roots = vectors[:, counts] / np.sqrt(values[counts])  # (varying, counted)
     weights = np.zeros(len(spread))
     weights[varies] = roots @ vectors[:, counts].sum(axis=0) / spread[varies]

@@ -1,4 +1,4 @@
-"""Rules that weigh objectives by the prompt: the gate, and its limit at temperature 0."""
+"""Rules whose weights depend on the prompt: the gate, and its limit at temperature 0."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -7,7 +7,7 @@ from gating.rules.rule import Arrays, Responses, Rule, Scores
 
 
 def contributions(rewards: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The terms of the gated score, (n, k); their sum over the objectives, in float64, is the score."""
+    """Terms of the gated score, (n, k) float64; their sum over the objectives is the score."""
     return weights.astype(np.float64) * rewards.astype(np.float64)
 
 
@@ -16,8 +16,8 @@ def _gate(responses: Responses, fitted: Arrays) -> Scores:  # noqa: ARG001 - the
 
 
 def _strongest(responses: Responses, fitted: Arrays) -> Scores:  # noqa: ARG001 - the signature of rules
-    shares = responses.weights / responses.weights.sum(axis=-1, keepdims=True)  # (n, k)
-    strongest = shares.argmax(axis=-1)  # (n,)
+    normed = responses.weights / responses.weights.sum(axis=-1, keepdims=True)  # (n, k)
+    strongest = normed.argmax(axis=-1)  # (n,)
     rewards = responses.rewards.astype(np.float64)
     return rewards[np.arange(len(rewards)), strongest]
 

@@ -1,9 +1,8 @@
 """Two levels: the prompt is routed to one task, and the task has weights of its own (after DMoERM, arXiv 2403.01197).
 
-DMoERM's outer layer picks one task for a prompt, its inner layer weighs capabilities inside the task. Here tasks
-are the pair sets, a prompt is routed by `gating.task_router`, and the inner layer is a set of weights that is
-fitted on the pairs routed to the task and drawn to the weights of all pairs, so that a task with few pairs
-stays near them.
+DMoERM's outer layer selects one task for a prompt, its inner layer weights capabilities within the task. Here tasks
+are the pair sets, `gating.task_router` routes a prompt, and the inner layer is a set of weights fitted on the pairs
+routed to the task. A penalty draws them to the weights of all pairs, so that a task with few pairs stays near those.
 """
 
 import numpy as np
@@ -17,9 +16,9 @@ def _fit(pairs: PairRewards) -> dict[str, NDArray[np.float64]]:
     overall = logistic_weights(pairs.difference, pairs.weight, signed=False)  # (k,)
     weights = np.tile(overall, (pairs.tasks, 1))  # (tasks, k)
     for task in range(pairs.tasks):
-        own = pairs.task == task
-        if own.any():
-            weights[task] = logistic_weights(pairs.difference[own], pairs.weight[own], signed=False, start=overall)
+        rows = pairs.task == task  # (n,)
+        if rows.any():
+            weights[task] = logistic_weights(pairs.difference[rows], pairs.weight[rows], signed=False, start=overall)
     return {"weight": weights}
 
 

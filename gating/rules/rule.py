@@ -1,4 +1,4 @@
-"""What an aggregation rule is: fitted on pairs' rewards, then one score for each response."""
+"""The interface of an aggregation rule: fitted on reward differences of pairs, it scores responses."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Arrays = Mapping[str, NDArray[Any]]
-"""What fitting a rule leaves: arrays by name, stored beside the gate's."""
+"""Arrays by name, as safetensors hold them."""
 
 Scores = NDArray[np.float64]
 """Shape (n,)."""
@@ -16,7 +16,7 @@ Scores = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Responses:
-    """What a rule may look at, for n responses."""
+    """The inputs of a rule for n responses."""
 
     rewards: NDArray[np.float32]
     """(n, k) adjusted rewards r'."""
@@ -25,34 +25,34 @@ class Responses:
     task: NDArray[np.int64]
     """(n,) the task that each response's prompt is routed to."""
     bradley_terry: NDArray[np.float64]
-    """(n,) scores of the plain Bradley-Terry head."""
+    """(n,) scores by the plain Bradley-Terry head."""
     tokens: NDArray[np.int32]
     """(n,) length of each response."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairRewards:
-    """What rules are fitted on: n decided training pairs."""
+    """The inputs of fitting a rule: n decided training pairs."""
 
     difference: NDArray[np.float32]
     """(n, k) adjusted rewards of the chosen response less those of the rejected."""
     task: NDArray[np.int64]
     """(n,) the task that each pair's prompt is routed to."""
     tasks: int
-    """How many tasks there are."""
+    """Number of tasks."""
     weight: NDArray[np.float64]
     """(n,) weight of each pair in a loss."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One way to make a score of rewards."""
+    """One way to make a score of rewards. Most rules are not fitted; their `fit` returns no arrays."""
 
     title: str
-    """What tables call it."""
+    """Name in tables."""
     method: str
-    """What it is known as."""
+    """Name of the method in the literature."""
     scores: Callable[[Responses, Arrays], Scores]
-    """Scores of responses, from what `fit` left."""
+    """Scores (n,) of responses, given the arrays that `fit` returned."""
     fit: Callable[[PairRewards], dict[str, NDArray[Any]]] = lambda pairs: {}  # noqa: ARG005
-    """Fits what the rule needs; nothing, for most."""
+    """Fits the rule; its arrays are stored with the gate's."""

@@ -1,4 +1,4 @@
-"""What objectives are compared with: scores that use none."""
+"""Baselines that use no objectives."""
 
 import numpy as np
 
@@ -14,7 +14,7 @@ def _length(responses: Responses, fitted: Arrays) -> Scores:  # noqa: ARG001 - t
 
 
 BRADLEY_TERRY = Rule("same features, one linear head", "Bradley-Terry", _bradley_terry)
-"""One linear score learned from the pairs."""
+"""One linear head on the response's feature, learned from the pairs."""
 
 LENGTH = Rule("longer response wins", "length only", _length)
-"""What a score must beat to mean anything."""
+"""A score that does no better than length has learned nothing."""

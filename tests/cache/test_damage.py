@@ -101,7 +101,7 @@ def test_a_whole_store_under_another_fingerprint_is_refused(tmp_path: Path) -> N
 def test_damaged_refusals_are_forgotten_and_never_hit_another_key(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     keys = some_keys(0, 3)
-    store.refuse({keys[0].tobytes(): "not finite", keys[1].tobytes(): "not finite"})
+    store.skip({keys[0].tobytes(): "not finite", keys[1].tobytes(): "not finite"})
     flip(store.folder / "refused.jsonl", 12)
     again = FeatureStore.open(tmp_path, store.fingerprint.digest)
     assert again.missing(keys).tolist() == [True, False, True]

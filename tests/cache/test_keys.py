@@ -3,10 +3,11 @@
 import hashlib
 
 import numpy as np
+import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cache.keys import KeyIndex, as_keys, token_key
+from cache.keys import KeyIndex, as_keys, key_column, token_key, unique_keys
 
 
 def test_a_key_is_blake2b_of_little_endian_32_bit_ids() -> None:
@@ -22,7 +23,17 @@ def test_find_agrees_with_a_dictionary(stored: list[bytes], asked: list[bytes]) 
     assert found.tolist() == [places.get(key, -1) for key in asked + stored]
 
 
-def test_keys_that_share_their_first_half_are_told_apart() -> None:
+def test_keys_that_share_their_first_half_are_unique_row_name() -> None:
     stored = [b"same8byt" + bytes([0] * 7 + [last]) for last in (5, 3, 9, 1)]
     found = KeyIndex(as_keys(stored)).find(as_keys([stored[2], stored[0], b"same8byt" + bytes([0] * 7 + [4])]))
     assert found.tolist() == [2, 0, -1]
+
+
+def test_columns_of_keys_become_distinct_ascending_keys_and_indices_into_them() -> None:
+    a, b, c = (bytes([first]) + bytes(15) for first in (1, 2, 200))
+    one, other = pl.Series("one", [c, a, c]), pl.Series("other", [b])
+    keys, (of_one, of_other) = unique_keys(one, other)
+    assert [key.tobytes() for key in keys] == [a, b, c]
+    assert np.array_equal(keys[of_one], key_column(one))
+    assert np.array_equal(keys[of_other], key_column(other))
+    assert of_one.dtype == np.int64

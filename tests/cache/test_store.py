@@ -126,10 +126,10 @@ def test_a_store_that_lost_its_description_gets_it_back_with_all_it_holds(tmp_pa
 def test_a_refused_key_is_not_missing_any_more_and_its_reason_is_kept(tmp_path: Path) -> None:
     store = new_store(tmp_path)
     keys = some_keys(0, 3)
-    store.refuse({keys[1].tobytes(): "not finite"})
+    store.skip({keys[1].tobytes(): "not finite"})
     again = FeatureStore.open(tmp_path, store.fingerprint.digest)
     assert again.missing(keys).tolist() == [True, False, True]
-    assert again.refused == {keys[1].tobytes(): "not finite"}
+    assert again.skipped == {keys[1].tobytes(): "not finite"}
 
 
 @pytest.mark.parametrize(

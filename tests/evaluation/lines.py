@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from evaluation.results import RuleScore
 from evaluation.scoring import score_suite
 from evaluation.suites import SUITES
 
@@ -38,7 +38,7 @@ def lines_of(
     return pl.DataFrame(lines, schema=schema, orient="row"), np.asarray(scores, dtype=np.float64)
 
 
-def scored(suite: str, rows: Sequence[Row], metadata: Mapping[str, dict[str, str]] | None = None) -> dict[str, Any]:
+def scored(suite: str, rows: Sequence[Row], metadata: Mapping[str, dict[str, str]] | None = None) -> RuleScore:
     """The suite's table of one rule."""
     lines, scores = lines_of(rows, metadata)
     return score_suite(SUITES[suite], lines, {"rule": scores})["rule"]

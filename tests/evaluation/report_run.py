@@ -1,16 +1,54 @@
 """A run as the report reads it, made up whole, with any text in the places where data sets and recipes put theirs."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from evaluation.report.run import Run
+from evaluation.bootstrap import Estimate, Interval
+from evaluation.calibration import Calibration
+from evaluation.comparison import Comparison
+from evaluation.length_bias import LengthBias, LengthSlice
+from evaluation.metrics import Accuracy
+from evaluation.rating_agreement import RatingAgreement
+from evaluation.report.inputs import ReportInputs, SkippedRow
+from evaluation.results import (
+    Analysis,
+    Ends,
+    MissingRow,
+    Ratings,
+    RuleAnalysis,
+    RuleCalibration,
+    RuleScore,
+    Suite,
+)
+from extract.results import DatasetRows, Extract
+from gating.collapse import GateSummary
+from gating.results import Gating, Metrics, RuleMetrics, SeedMetrics, Seeds, Ties
+from gating.results import Interval as GatingInterval
+from heads.results import (
+    Ablations,
+    AlphaPaths,
+    Baseline,
+    FractionScore,
+    FromOthers,
+    HeadComparison,
+    Heads,
+    ObjectiveHead,
+    OtherHeads,
+    RatingMetrics,
+    RatingsHead,
+    Score,
+    WithoutDataset,
+)
 
 RULES = ("gate", "uniform", "bradley_terry", "length")
+ESTIMATE, NOTHING = Estimate(0.5, 0.3, 0.7), Estimate(None, None, None)
+SUMMARY = GateSummary(2, entropy=0.5, top_share=0.7, leading={}, negative=0.0, prompts=12, spread=0.1)
 
 
-def made_up(text: str = "words", *, long: str = "", **changes: Any) -> Run:
+def made_up(text: str = "words", *, long: str = "", **changes: Any) -> ReportInputs:
     """A run with two objectives, two sections and twelve rows; `text` is in every name, reason and response.
 
     Args:
@@ -37,16 +75,17 @@ def made_up(text: str = "words", *, long: str = "", **changes: Any) -> Run:
         "heads": heads(objectives),
         "ratings": ratings(objectives, text),
         "gating": gating(objectives, text),
+        "other_heads": other_heads(objectives),
         "ablations": ablations(objectives, text),
         "suites": {"rewardbench": suite(objectives, sections, text)},
         "analyses": {"rewardbench": analysis(text)},
         "scored": scored,
         "texts": texts,
-        "quarantined": ({"dataset": text, "row": text, "reason": text},),
-        "absent": {"stale": text},
+        "skipped": (SkippedRow(text, text, text),),
+        "missing": {"stale": text},
         "plots": False,
     }
-    return Run(**(whole | changes))
+    return ReportInputs(**(whole | changes))
 
 
 def responses(objectives: list[str], sections: list[str], text: str, rows: int = 12, seed: int = 0) -> pl.DataFrame:
@@ -66,136 +105,181 @@ def responses(objectives: list[str], sections: list[str], text: str, rows: int =
     return pl.DataFrame(lines)
 
 
-def extract(text: str) -> dict[str, Any]:
-    """What `extract.json` holds."""
-    count = {"kind": "ratings", "rows": 9, "used": 8, "put_aside": 1, "ratings_left_out": 0, "reasons": {text: 1}}
-    return {
-        "rows": 9,
-        "quarantined": 1,
-        "limit": None,
-        "datasets": {text: count},
-        "absent": {f"{text} absent": text},
-        "tokens_computed": 100,
-        "features_new": 10,
-        "features_reused": 0,
-        "device": text,
-        "seconds": 1.5,
-    }
+def extract(text: str) -> Extract:
+    """An extraction with one data set and a missing one."""
+    return Extract(
+        rows=9,
+        unique_tokens=100,
+        tokens_computed=100,
+        features_new=10,
+        features_reused=0,
+        skipped=1,
+        seconds=1.5,
+        seconds_extracting=1.0,
+        device=text,
+        engine="packed",
+        worker="1/1",
+        fingerprint=text,
+        store=text,
+        limit=None,
+        missing={f"{text} missing": text},
+        revisions={},
+        datasets={text: DatasetRows("ratings", rows=9, used=8, skipped=1, ratings_skipped=0, reasons={text: 1})},
+    )
 
 
-def heads(objectives: list[str]) -> dict[str, Any]:
-    """What `heads.json` holds."""
-    head = {"rows": 8, "validation_rows": 2, "alpha": 1.0, "validation_mse": 0.2, "pearson": 0.5}
-    head |= {"validation_path": [0.3, 0.2, None], "degrees_of_freedom": 3.5}
-    return {
-        "objectives": {objectives[0]: head, objectives[1]: head | {"pearson": None}},
-        "skipped": {f"{objectives[0]} skipped": objectives[0]},
-        "alphas": [0.1, 1.0, 10.0],
-        "rows": 8,
-        "fitted_on": "training rows",
-        "peak_bytes": 10**9,
-        "seconds": 0.5,
-    }
+def heads(objectives: list[str]) -> Heads:
+    """Two heads, one without a correlation, and an objective that was not fitted."""
+    head = ObjectiveHead(
+        rows=8,
+        validation_rows=2,
+        alpha=1.0,
+        validation_mse=0.2,
+        pearson=0.5,
+        validation_path=(0.3, 0.2, None),
+        degrees_of_freedom=3.5,
+        condition=None,
+        constant=False,
+    )
+    return Heads(
+        objectives={objectives[0]: head, objectives[1]: replace(head, pearson=None)},
+        skipped={f"{objectives[0]} skipped": objectives[0]},
+        alphas=(0.1, 1.0, 10.0),
+        rows=8,
+        rows_read=8,
+        rows_reused=0,
+        features=4,
+        fitted_on="training rows",
+        layer=None,
+        uncertainty=None,
+        seconds=0.5,
+        peak_bytes=10**9,
+    )
 
 
-def ratings(objectives: list[str], text: str) -> dict[str, Any]:
-    """What `ratings.json` holds."""
-    figure, nothing = {"value": 0.5, "low": 0.3, "high": 0.7}, {"value": None, "low": None, "high": None}
-    found = {"rows": 4, "prompts": 2, "pearson": figure, "spearman": nothing, "mse": figure, "constant_mse": 0.1}
-    sets = {text: found | {"auc": figure}, f"{text} 2": found | {"auc": None}}
-    return {"objectives": {objectives[0]: sets}, "fitted_on": "training rows", "rows": 4}
+def ratings(objectives: list[str], text: str) -> Ratings:
+    """Agreement of one objective in two data sets, one of them with two levels."""
+    two_levels = RatingAgreement(4, 2, ESTIMATE, NOTHING, ESTIMATE, 0.1, ESTIMATE)
+    sets = {text: two_levels, f"{text} 2": replace(two_levels, auc=None)}
+    return Ratings({objectives[0]: sets}, "training rows", 4, 0.1)
 
 
-def gating(objectives: list[str], text: str) -> dict[str, Any]:
-    """What `gating.json` holds."""
-    lead = {"accuracy": 0.1, "low": -0.1, "high": 0.3}
-    rule = {"accuracy": 0.6, "low": 0.5, "high": 0.7, "lead": lead}
-    summary = {"entropy": 0.5, "top_share": 0.4, "leading": {objectives[1]: 1.0}}
-    correlations = dict(zip(objectives, (0.5, 1.0), strict=True))
+def gating(objectives: list[str], text: str) -> Gating:
+    """A gate of two objectives, the second of which is the verbosity."""
+    rule = RuleMetrics(0.6, 0.5, 0.7, GatingInterval(0.1, -0.1, 0.3), None)
+    summary = replace(SUMMARY, leading={objectives[1]: 1.0})
+    before = dict(zip(objectives, (0.5, 1.0), strict=True))
     after = dict(zip(objectives, (0.01, None), strict=True))
-    return {
-        "lambda": dict(zip(objectives, (0.3, 1.0), strict=True)),
-        "correlation": "spearman",
-        "verbosity": objectives[1],
-        "correlation_before": correlations,
-        "correlation_after": after,
-        "correlation_before_held_out": correlations,
-        "correlation_after_held_out": after,
-        "no_root": {objectives[0]: text},
-        "rules": dict.fromkeys(RULES, rule),
-        "rules_by_dataset": {text: {"pairs": 5, "gate": 0.6, "uniform": 0.5}},
-        "gate": summary,
-        "gate_by_dataset": {text: summary},
-        "validation_pairs": 5,
-        "train_pairs": 20,
-        "best_step": 100,
-        "looks": [{"step": 50 * n, "train_loss": 0.7 / n, "loss": 0.7 / n, "accuracy": 0.6} for n in (1, 2)],
-        "seeds": {"each": [1, 2], "accuracy_mean": 0.6, "accuracy_spread": 0.01},
-        "warning": text,
-        "other_heads": {
-            "objectives": {
-                "ordinal": {
-                    objectives[0]: {"levels": 5, "alpha": 1.0, "validation_mse": 0.2, "ridge_validation_mse": 0.3}
-                    | {"pearson": 0.5, "ridge_pearson": None}
-                }
-            }
-        },
-        "seconds": 2.0,
-    }
+    return Gating(
+        lambdas=dict(zip(objectives, (0.3, 1.0), strict=True)),
+        correlation_before=before,
+        correlation_after=after,
+        correlation_before_held_out=before,
+        correlation_after_held_out=after,
+        no_root={objectives[0]: text},
+        verbosity=objectives[1],
+        correlation="spearman",
+        validation_accuracy=0.6,
+        validation_loss=0.35,
+        validation_pairs=5,
+        train_pairs=20,
+        ties=Ties(0, 0),
+        uniform_validation_accuracy=0.5,
+        bradley_terry_validation_accuracy=0.5,
+        bradley_terry_C=1.0,
+        rules=dict.fromkeys(RULES, rule),
+        rules_by_dataset={text: {"pairs": 5, "gate": 0.6, "uniform": 0.5}},
+        single_objectives={},
+        rule_weights={},
+        best_step=100,
+        seeds=Seeds(1, 0.6, 0.01, tuple(SeedMetrics(seed, 100, 0.35, 0.35, 0.6) for seed in (1, 2))),
+        metrics=tuple(Metrics(50 * n, 0.7 / n, 0.7 / n, 0.6) for n in (1, 2)),
+        tie_threshold=None,
+        precision="float32",
+        threads=1,
+        gate=summary,
+        gate_by_dataset={text: summary},
+        warning=text,
+        gate_seconds=1.0,
+        seconds=2.0,
+    )
 
 
-def ablations(objectives: list[str], text: str) -> dict[str, Any]:
-    """What `ablations.json` holds."""
-    score = {"rows": 4, "alpha": 1.0, "mse": 0.3, "pearson": 0.4}
-    head = {"rows": 8, "alpha": 1.0, "validation_mse": 0.2, "pearson": 0.5}
-    return {
-        "baseline": dict.fromkeys(objectives, head),
-        "train_rows": dict.fromkeys(objectives, 8),
-        "datasets": {text: {"lost": {objectives[0]: 0}, "objectives": {objectives[1]: score}}},
-        "objectives": {objectives[0]: {"pearson": 0.3}},
-        "rows": {name: [{"share": 0.5, **score}] for name in objectives},
-        "layers": {"4": dict.fromkeys(objectives, score), "-1": {objectives[0]: score}},
-        "heads": {"pairs": {"gate": 0.9, text: 0.8}, "ratings": {"ridge": dict.fromkeys(objectives, head)}},
-        "seconds_by_variant": {text: 0.1},
-        "seconds": 0.2,
-    }
+def other_heads(objectives: list[str]) -> OtherHeads:
+    """An ordinal head of one objective."""
+    head = RatingsHead(8, 2, 0.2, 0.5, {"levels": 5, "alpha": 1.0}, 0.3, None, 0.1)
+    return OtherHeads({}, {"ordinal": {objectives[0]: head}}, {"ordinal": {}}, (4,), 0.1)
 
 
-def analysis(text: str) -> dict[str, Any]:
-    """What `<suite>.analysis.json` holds."""
-    beside = {"lead": -0.1, "low": -0.2, "high": 0.0, "p_corrected": 0.04}
-    length = {"slices": {"chosen_longer": {"right": {"accuracy": 0.8}}}, "prefers_longer": {"accuracy": 0.6}}
-    error = {"expected_error": {"value": 0.05}}
-    rule = {"comparison": beside, "length": length, "ties": 1, "calibration": {"as_is": error, "fitted": None}}
-    nothing = {"comparison": None, "length": None, "ties": 0, "calibration": {"as_is": None, "fitted": None}}
-    return {
-        "reference": "gate",
-        "pairs": 24,
-        "rules": {"gate": rule | {"comparison": None}, "length": rule, text: nothing},
-    }
+def ablations(objectives: list[str], text: str) -> Ablations:
+    """Every ablation, a data set without which one objective cannot be fitted, and a layer with one head."""
+    head, score = Baseline(8, 1.0, 0.2, 0.5), Score(4, 1.0, 0.3, 0.4)
+    return Ablations(
+        baseline=dict.fromkeys(objectives, head),
+        train_rows=dict.fromkeys(objectives, 8),
+        datasets={text: WithoutDataset({objectives[0]: 0}, {objectives[1]: score})},
+        objectives={objectives[0]: FromOthers(0.4, 0.3, {})},
+        alphas=AlphaPaths((0.1, 1.0, 10.0), dict.fromkeys(objectives, (0.3, 0.2, None))),
+        rows={name: (FractionScore(0.5, 4, 1.0, 0.3, 0.4),) for name in objectives},
+        layers={"4": dict.fromkeys(objectives, score), "-1": {objectives[0]: score}},
+        heads=HeadComparison(
+            {"gate": 0.9, text: 0.8}, {"ridge": dict.fromkeys(objectives, RatingMetrics(0.2, 0.5))}, {}
+        ),
+        seconds_by_variant={text: 0.1},
+        seconds=0.2,
+    )
 
 
-def suite(objectives: list[str], sections: list[str], text: str) -> dict[str, Any]:
-    """What `<suite>.json` holds."""
-    subset = {"accuracy": 0.75, "rows": 4, "low": 0.3, "high": 0.95}
-    rule = {
-        "score": 0.7,
-        "score_low": 0.6,
-        "score_high": 0.8,
-        "sections": dict.fromkeys(sections, 0.7),
-        "absent_subsets": [text],
-        "subsets": {text: subset},
-    }
-    rule |= {"extra": {text: {text: {"value": None, "low": None, "high": None}}}}
-    shares = dict(zip(objectives, (0.7, 0.3), strict=True))
-    return {
-        "suite": "rewardbench",
-        "title": text,
-        "rows": 12,
-        "missing": 1,
-        "missing_rows": [{"suite": text, "subset": text, "row": text, "missing": text}],
-        "rules": {name: dict(rule) for name in (*RULES, text)},
-        "gate_by_section": dict.fromkeys(sections, shares),
-        "gate_summary_by_section": {section: {"entropy": 0.5, "top_share": 0.7} for section in sections},
-        "seconds": 0.1,
-    }
+def analysis(text: str) -> Analysis:
+    """A suite's analysis, with a rule that scored no pair."""
+    accuracy, error = Interval(0.6, 0.5, 0.7), Estimate(0.05, 0.02, 0.08)
+    length = LengthBias({"chosen_longer": LengthSlice(12, Interval(0.8, 0.7, 0.9))}, accuracy, 0.5, ESTIMATE)
+    rule = RuleAnalysis(
+        rows=12,
+        pairs_right=accuracy,
+        ties=1,
+        tied_fraction=0.04,
+        calibration=RuleCalibration(Calibration(1.0, 24, error, error, error, ()), None),
+        comparison=Comparison(12, -0.1, -0.2, 0.0, 2, 5, 0.02, 0.04),
+        length=length,
+    )
+    nothing = RuleAnalysis(0, None, 0, None, RuleCalibration(None, None), None, None)
+    return Analysis(
+        suite="rewardbench",
+        note=text,
+        reference="gate",
+        rows=12,
+        prompts=12,
+        pairs=24,
+        rules={"gate": replace(rule, comparison=None), "length": rule, text: nothing},
+        best_of_n=(),
+        seconds=0.1,
+    )
+
+
+def suite(objectives: list[str], sections: list[str], text: str) -> Suite:
+    """A suite's result, with a scorer, a row that was not judged and a figure that is not defined."""
+    table = RuleScore(
+        score=0.7,
+        score_low=0.6,
+        score_high=0.8,
+        sections=dict.fromkeys(sections, 0.7),
+        section_intervals=dict.fromkeys(sections, Ends(0.6, 0.8)),
+        extra={text: {text: NOTHING}},
+        missing_subsets=(text,),
+        subsets={text: Accuracy(0.75, 4, 0.3, 0.95)},
+    )
+    weights = dict(zip(objectives, (0.7, 0.3), strict=True))
+    return Suite(
+        suite="rewardbench",
+        title=text,
+        note=text,
+        rows=12,
+        missing=1,
+        missing_rows=(MissingRow(text, text, text, text),),
+        rules=dict.fromkeys((*RULES, text), table),
+        single_objectives={},
+        gate_by_section=dict.fromkeys(sections, weights),
+        gate_summary_by_section=dict.fromkeys(sections, SUMMARY),
+        seconds=0.1,
+    )

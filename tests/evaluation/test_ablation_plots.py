@@ -1,40 +1,48 @@
 """Figures of a report: the same bytes every time, and none where there is nothing to show."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from evaluation.ablation_plots import PLOTS, draw
+from heads.results import (
+    Ablations,
+    AlphaPaths,
+    Baseline,
+    FractionScore,
+    FromOthers,
+    HeadComparison,
+    RatingMetrics,
+    Score,
+    WithoutDataset,
+)
 
 pytest.importorskip("matplotlib", reason="matplotlib is an extra: pip install -e '.[plots]'")
 
 NAMES = ["clear", "$kind$", "親切_x", "rare"]
 
 
-def report() -> dict[str, Any]:
-    """A report in which everything occurs, and some numbers are not defined."""
-    score = {"rows": 40, "alpha": 1.0, "mse": 0.3, "pearson": 0.4}
-    nothing = score | {"pearson": None}
-    head = {"rows": 120, "alpha": 1.0, "validation_mse": 0.2, "pearson": 0.6}
-    return {
-        "baseline": dict.fromkeys(NAMES[:3], head) | {"rare": head | {"pearson": None}},
-        "train_rows": dict.fromkeys(NAMES, 100),
-        "datasets": {
-            "one": {"lost": {"rare": 0}, "objectives": {"clear": score}},
-            "two": {"lost": {}, "objectives": {"rare": nothing}},
-        },
-        "objectives": {name: {"mse": 0.4, "pearson": 0.5, "weights": {}} for name in NAMES},
-        "alphas": {"alphas": [0.1, 1.0, 10.0], "validation_mse": {name: [0.3, 0.2, None] for name in NAMES}},
-        "rows": {name: [{"share": 0.5, **score}] for name in NAMES[:3]} | {"rare": []},
-        "layers": {"4": dict.fromkeys(NAMES, score), "-1": {"clear": nothing}},
-        "heads": {
-            "pairs": {"gate": 0.9, "slic": 0.8},
-            "ratings": {"ridge": dict.fromkeys(NAMES, head), "ordinal": {"clear": head}},
-            "suites": {},
-        },
-    }
+def report() -> Ablations:
+    """Ablations in which everything occurs, and some numbers are not defined."""
+    score = Score(40, 1.0, 0.3, 0.4)
+    nothing = replace(score, pearson=None)
+    head, metrics = Baseline(120, 1.0, 0.2, 0.6), RatingMetrics(0.2, 0.6)
+    return Ablations(
+        baseline=dict.fromkeys(NAMES[:3], head) | {"rare": replace(head, pearson=None)},
+        train_rows=dict.fromkeys(NAMES, 100),
+        datasets={"one": WithoutDataset({"rare": 0}, {"clear": score}), "two": WithoutDataset({}, {"rare": nothing})},
+        objectives={name: FromOthers(0.4, 0.5, {}) for name in NAMES},
+        alphas=AlphaPaths((0.1, 1.0, 10.0), dict.fromkeys(NAMES, (0.3, 0.2, None))),
+        rows={name: (FractionScore(0.5, 40, 1.0, 0.3, 0.4),) for name in NAMES[:3]} | {"rare": ()},
+        layers={"4": dict.fromkeys(NAMES, score), "-1": {"clear": nothing}},
+        heads=HeadComparison(
+            {"gate": 0.9, "slic": 0.8}, {"ridge": dict.fromkeys(NAMES, metrics), "ordinal": {"clear": metrics}}, {}
+        ),
+        seconds_by_variant={},
+        seconds=0.0,
+    )
 
 
 def test_every_figure_is_written_twice_and_names_every_objective(tmp_path: Path) -> None:
@@ -54,7 +62,12 @@ def test_the_same_report_gives_the_same_bytes(tmp_path: Path) -> None:
 
 
 def test_nothing_to_show_is_no_figure(tmp_path: Path) -> None:
-    empty = report() | {"objectives": {}, "layers": {}, "rows": {name: [] for name in NAMES}}
-    empty |= {"alphas": {"alphas": [1.0], "validation_mse": {name: [0.2] for name in NAMES}}}
-    empty["heads"] = {"pairs": {}, "ratings": {"ridge": report()["heads"]["ratings"]["ridge"]}, "suites": {}}
+    empty = replace(
+        report(),
+        objectives={},
+        layers={},
+        rows=dict.fromkeys(NAMES, ()),
+        alphas=AlphaPaths((1.0,), dict.fromkeys(NAMES, (0.2,))),
+        heads=HeadComparison({}, {"ridge": report().heads.ratings["ridge"]}, {}),
+    )
     assert [path.name for path in draw(empty, tmp_path)] == ["ablation-datasets.svg", "ablation-datasets.png"]

@@ -75,7 +75,7 @@ def test_a_rule_that_left_rows_out_is_compared_on_the_others() -> None:
     assert found["partial"].lead == pytest.approx(0.5)
 
 
-def test_rules_that_are_equally_good_are_rarely_told_apart() -> None:
+def test_rules_that_are_equally_good_are_rarely_found_to_differ() -> None:
     false_alarms = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)

@@ -20,11 +20,11 @@ def test_figures_are_those_of_the_benchmarks_script() -> None:
         ("claude/mmlu-pro-law", "5", *RIGHT),
     ]
     result = scored("judgebench", rows)
-    assert result["score"] == pytest.approx(4 / 6)
-    assert result["sections"] == pytest.approx({"knowledge": 2 / 3, "reasoning": 1.0, "math": 0.0, "coding": 1.0})
-    gpt = {name: figure["value"] for name, figure in result["extra"]["gpt-4o"].items()}
+    assert result.score == pytest.approx(4 / 6)
+    assert result.sections == pytest.approx({"knowledge": 2 / 3, "reasoning": 1.0, "math": 0.0, "coding": 1.0})
+    gpt = {name: figure.value for name, figure in result.extra["gpt-4o"].items()}
     assert gpt == pytest.approx({"all": 3 / 5, "knowledge": 0.5, "reasoning": 1.0, "math": 0.0, "coding": 1.0})
-    claude = {name: figure["value"] for name, figure in result["extra"]["claude"].items()}
+    claude = {name: figure.value for name, figure in result.extra["claude"].items()}
     assert claude == {"all": 1.0, "knowledge": 1.0}
 
 

@@ -1,16 +1,15 @@
 """One table of everything that judged a suite."""
 
-from typing import Any
-
 from evaluation.leaderboard import columns_of, leaderboard, lines_of, markdown
 from evaluation.published import PUBLISHED
+from evaluation.results import RuleScore
 
 
-def rule(score: float, **more: Any) -> dict[str, Any]:
-    return {"score": score, "score_low": score - 0.1, "score_high": score + 0.1, "sections": {"Chat": score}, **more}
+def rule(score: float, skipped: int = 0) -> RuleScore:
+    return RuleScore(score, score - 0.1, score + 0.1, {"Chat": score}, {}, {}, (), {}, skipped)
 
 
-RULES = {"gate": rule(0.7), "evil|<b>": rule(0.9, unjudged=3), "length": rule(0.3)}
+RULES = {"gate": rule(0.7), "evil|<b>": rule(0.9, skipped=3), "length": rule(0.3)}
 NAMES = {"gate": ("gated objectives", "ArmoRM + MoE"), "length": ("longer response wins", "length only")}
 
 

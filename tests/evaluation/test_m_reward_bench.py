@@ -35,11 +35,11 @@ def test_a_language_is_the_mean_of_its_sections_and_the_score_the_mean_of_langua
     )
     result = scored("m_rewardbench", rows, metadata)
     reasoning = 164 / (984 + 164)
-    languages = {name: figure["value"] for name, figure in result["extra"]["languages"].items()}
+    languages = {name: figure.value for name, figure in result.extra["languages"].items()}
     assert languages == pytest.approx({"fra_Latn": (1 + reasoning) / 2, "deu_Latn": 0.5})
-    assert result["score"] == pytest.approx(((1 + reasoning) / 2 + 0.5) / 2)
-    assert result["sections"] == pytest.approx({"Chat": 0.75, "Reasoning": reasoning})
-    over_rows = {name: figure["value"] for name, figure in result["extra"]["languages, over all rows"].items()}
+    assert result.score == pytest.approx(((1 + reasoning) / 2 + 0.5) / 2)
+    assert result.sections == pytest.approx({"Chat": 0.75, "Reasoning": reasoning})
+    over_rows = {name: figure.value for name, figure in result.extra["languages, over all rows"].items()}
     assert over_rows == pytest.approx({"fra_Latn": 2 / 3, "deu_Latn": 0.5, "mean": (2 / 3 + 0.5) / 2})
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluation.outcomes import Outcomes, judge
+from tests.evaluation.judged import Outcomes, judge
 
 Line = tuple[str, str, bool, float]
 """Subset, row, whether chosen, score."""

@@ -14,9 +14,9 @@ def test_every_set_is_a_section_and_the_score_their_mean() -> None:
     theirs: list[Row] = [("all", "0", [0.0], [1.0])]
     (first, one), (second, two) = lines_of(mine, suite="mine"), lines_of(theirs, suite="theirs")
     result = score_suite(SUITES["own"], pl.concat([first, second]), {"rule": np.concatenate([one, two])})["rule"]
-    assert result["sections"] == pytest.approx({"mine": 2 / 3, "theirs": 0.0})
-    assert result["score"] == pytest.approx(1 / 3)
-    assert {name: subset["rows"] for name, subset in result["subsets"].items()} == {
+    assert result.sections == pytest.approx({"mine": 2 / 3, "theirs": 0.0})
+    assert result.score == pytest.approx(1 / 3)
+    assert {name: subset.rows for name, subset in result.subsets.items()} == {
         "mine/all": 2,
         "mine/hard": 1,
         "theirs/all": 1,

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from evaluation.outcomes import judge
 from evaluation.pairs import pairs_of
+from tests.evaluation.judged import judge
 from tests.evaluation.suite_frames import random_pairs, scored
 
 

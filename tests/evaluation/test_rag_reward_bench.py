@@ -24,11 +24,11 @@ def test_the_published_averages_come_out_of_the_published_columns(model: str) ->
         right = round(count * share / 100)
         rows += [(scenario, str(number), [1.0 if number < right else 0.0], [0.5]) for number in range(count)]
     result = scored("rag_rewardbench", rows)
-    shown = [round(100 * figure, 1) for figure in result["sections"].values()]
+    shown = [round(100 * figure, 1) for figure in result.sections.values()]
     assert shown == list(columns)
-    parts = [round(100 * figure["value"], 1) for figure in result["extra"]["averages"].values()]
+    parts = [round(100 * figure.value, 1) for figure in result.extra["averages"].values()]
     assert parts == list(averages)
-    assert round(100 * result["score"], 1) == overall
+    assert round(100 * result.score, 1) == overall
 
 
 def test_the_counts_add_up_to_the_benchmarks_rows() -> None:

@@ -1,5 +1,6 @@
-"""The page of a report: text in it stays text, what is absent is named, and the same files give the same page."""
+"""The page of a report: text in it stays text, what is missing is named, and the same files give the same page."""
 
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -104,24 +105,23 @@ def test_the_same_run_gives_the_same_page() -> None:
     ("lacking", "section"),
     [("ablations", "ablations"), ("ratings", "ratings"), ("scored", "examples"), ("texts", "texts")],
 )
-def test_what_is_absent_is_said_in_its_place(lacking: str, section: str) -> None:
+def test_what_is_missing_is_said_in_its_place(lacking: str, section: str) -> None:
     sentence = f"There is no {lacking}: run the command."
-    empty = {} if lacking in ("ablations", "ratings") else None
-    assert sentence in render(made_up(**{lacking: empty, "absent": {section: sentence}}))
+    assert sentence in render(made_up(**{lacking: None, "missing": {section: sentence}}))
 
 
 def test_a_run_without_a_gate_shows_its_heads() -> None:
-    absent = {name: f"No {name}." for name in ("gating", "suites", "examples")}
-    page = render(made_up(gating={}, suites={}, scored=None, texts=None, absent=absent))
-    for sentence in absent.values():
+    missing = {name: f"No {name}." for name in ("gating", "suites", "examples")}
+    page = render(made_up(gating=None, suites={}, scored=None, texts=None, missing=missing))
+    for sentence in missing.values():
         assert sentence in page
     assert "there is no gate yet" in page
 
 
 def test_a_run_of_which_nothing_but_features_is_there_still_has_a_page() -> None:
     names = ("heads", "gating", "ablations", "suites", "examples")
-    absent = {name: f"No {name}." for name in names}
-    page = render(made_up(heads={}, gating={}, ablations={}, suites={}, scored=None, texts=None, absent=absent))
+    missing = {name: f"No {name}." for name in names}
+    page = render(made_up(heads=None, gating=None, ablations=None, suites={}, scored=None, texts=None, missing=missing))
     for name in names:
         assert f"No {name}." in page
     assert "nothing is fitted yet" in page
@@ -138,8 +138,8 @@ def test_published_rows_stand_apart_and_only_beside_rewardbench() -> None:
 
 def test_published_figures_stand_under_their_own_sections_where_a_run_has_one_of_them() -> None:
     rewardbench = made_up().suites["rewardbench"]
-    only = {name: rule | {"sections": {"Chat Hard": 0.5}} for name, rule in rewardbench["rules"].items()}
-    tables = suite_tables("rewardbench", rewardbench | {"rules": only})
+    only = {name: replace(rule, sections={"Chat Hard": 0.5}) for name, rule in rewardbench.rules.items()}
+    tables = suite_tables("rewardbench", replace(rewardbench, rules=only))
     assert tables.sections == ("Chat", "Chat Hard", "Safety", "Reasoning", "Prior Sets")
     assert tables.rows[0].sections == (None, 0.5, None, None, None)
     assert tables.published[0].sections == pytest.approx((0.969, 0.768, 0.922, 0.973, 0.743))

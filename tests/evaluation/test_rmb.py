@@ -21,7 +21,7 @@ def test_the_score_is_the_mean_of_four_accuracies_over_rows() -> None:
             ("Pairwise_set/Harmlessness/multi", "1", [1.0], [0.0]),
         ],
     )
-    assert result["sections"] == pytest.approx(
+    assert result.sections == pytest.approx(
         {
             "helpfulness best-of-n": 1 / 3,
             "helpfulness pairs": 1.0,
@@ -29,8 +29,8 @@ def test_the_score_is_the_mean_of_four_accuracies_over_rows() -> None:
             "harmlessness pairs": 0.5,
         }
     )
-    assert result["score"] == pytest.approx((1 / 3 + 1 + 1 + 0.5) / 4)
-    assert result["subsets"]["BoN_set/Helpfulness/Code/Documentation"]["rows"] == 2
+    assert result.score == pytest.approx((1 / 3 + 1 + 1 + 0.5) / 4)
+    assert result.subsets["BoN_set/Helpfulness/Code/Documentation"].rows == 2
 
 
 def test_the_parts_read_are_the_parts_scored() -> None:

@@ -1,7 +1,5 @@
 """Tables with intervals: the same draws for all rules, prompts and not rows, and nothing judged that cannot be."""
 
-from typing import Any
-
 import numpy as np
 import polars as pl
 import pytest
@@ -12,6 +10,7 @@ from scipy.stats import bootstrap
 
 from evaluation.metrics import accuracy_of
 from evaluation.outcomes import Rows
+from evaluation.results import RuleScore
 from evaluation.scoring import score_suite
 from evaluation.suites import SUITES
 from evaluation.suites.reward_bench import SECTION_OF, score
@@ -32,7 +31,7 @@ def random_rows(seed: int, rows: int) -> tuple[pl.DataFrame, dict[str, NDArray[n
     return lines, {"one": scores, "other": other, "none": np.zeros(len(scores))}
 
 
-def table(seed: int = 0, rows: int = 300) -> dict[str, dict[str, Any]]:
+def table(seed: int = 0, rows: int = 300) -> dict[str, RuleScore]:
     return score_suite(SUITES["rewardbench"], *random_rows(seed, rows))
 
 
@@ -45,35 +44,36 @@ def test_figures_are_the_suites_arithmetic_on_accuracies() -> None:
             chosen, rejected = (scores[rule][own & (lines["chosen"] == side).to_numpy()] for side in (True, False))
             accuracies[subset] = float((chosen > rejected).mean())
         expected = score(accuracies)
-        assert result["score"] == pytest.approx(expected.score)
-        assert result["sections"] == pytest.approx(expected.sections)
-        assert {name: subset["accuracy"] for name, subset in result["subsets"].items()} == pytest.approx(accuracies)
-        assert set(result["absent_subsets"]) == set(SECTION_OF) - set(SUBSETS)
+        assert result.score == pytest.approx(expected.score)
+        assert result.sections == pytest.approx(expected.sections)
+        assert {name: subset.accuracy for name, subset in result.subsets.items()} == pytest.approx(accuracies)
+        assert set(result.missing_subsets) == set(SECTION_OF) - set(SUBSETS)
 
 
 def test_every_figure_lies_in_its_interval() -> None:
     for result in table().values():
-        assert result["score_low"] <= result["score"] <= result["score_high"]
-        assert result["sections"].keys() == result["section_intervals"].keys()
-        for section, figure in result["sections"].items():
-            assert result["section_intervals"][section]["low"] <= figure <= result["section_intervals"][section]["high"]
+        assert result.score_low <= result.score <= result.score_high
+        assert result.sections.keys() == result.section_intervals.keys()
+        for section, figure in result.sections.items():
+            assert result.section_intervals[section].low <= figure <= result.section_intervals[section].high
 
 
 def test_the_interval_of_a_section_of_one_subset_agrees_with_scipys_bootstrap() -> None:
     lines, scores = random_rows(0, 600)
-    result = score_suite(SUITES["rewardbench"], lines, scores)["one"]["section_intervals"]["Safety"]
+    result = score_suite(SUITES["rewardbench"], lines, scores)["one"].section_intervals["Safety"]
     chosen = (lines["chosen"] & (lines["subset"] == "donotanswer")).to_numpy()
     right = scores["one"][chosen] > 0.5
     expected = bootstrap((right,), np.mean, method="percentile", n_resamples=4000, rng=np.random.default_rng(1))
-    assert result["low"] == pytest.approx(expected.confidence_interval.low, abs=0.02)
-    assert result["high"] == pytest.approx(expected.confidence_interval.high, abs=0.02)
+    assert result.low == pytest.approx(expected.confidence_interval.low, abs=0.02)
+    assert result.high == pytest.approx(expected.confidence_interval.high, abs=0.02)
 
 
 def test_subsets_without_shared_prompts_have_wilson_intervals() -> None:
     lines, scores = random_rows(0, 60)
-    subset = score_suite(SUITES["rewardbench"], lines, scores)["one"]["subsets"]["shp"]
+    subset = score_suite(SUITES["rewardbench"], lines, scores)["one"].subsets["shp"]
     expected = accuracy_of(scores["one"][(lines["chosen"] & (lines["subset"] == "shp")).to_numpy()] > 0.5)
-    assert subset == {"accuracy": expected.accuracy, "rows": 10, "low": expected.low, "high": expected.high}
+    assert subset == expected
+    assert subset.rows == 10
 
 
 def test_rows_that_share_a_prompt_are_drawn_together() -> None:
@@ -81,12 +81,12 @@ def test_rows_that_share_a_prompt_are_drawn_together() -> None:
     one_prompt = lines.with_columns(prompt_key=(pl.int_range(pl.len()) // 60).cast(pl.String).cast(pl.Binary))
     apart = score_suite(SUITES["rewardbench"], lines, scores)["one"]
     together = score_suite(SUITES["rewardbench"], one_prompt, scores)["one"]
-    assert together["score"] == apart["score"]
-    assert together["score_high"] - together["score_low"] != pytest.approx(apart["score_high"] - apart["score_low"])
+    assert together.score == apart.score
+    assert together.score_high - together.score_low != pytest.approx(apart.score_high - apart.score_low)
     # Six subsets of one prompt each could only be drawn as they are.
     every = score_suite(SUITES["rewardbench"], lines.with_columns(prompt_key=pl.lit(b"p")), scores)["one"]
-    assert every["score_low"] == pytest.approx(every["score"])
-    assert every["score_high"] == pytest.approx(every["score"])
+    assert every.score_low == pytest.approx(every.score)
+    assert every.score_high == pytest.approx(every.score)
 
 
 def test_all_rules_are_judged_on_the_same_draws() -> None:
@@ -99,9 +99,9 @@ def test_all_rules_are_judged_on_the_same_draws() -> None:
 def test_another_seed_moves_the_ends_a_little_and_the_figure_not_at_all() -> None:
     lines, scores = random_rows(0, 300)
     one, other = (score_suite(SUITES["rewardbench"], lines, scores, seed=seed)["one"] for seed in (0, 1))
-    assert one["score"] == other["score"]
-    assert one["score_low"] == pytest.approx(other["score_low"], abs=0.01)
-    assert one["score_low"] != other["score_low"]
+    assert one.score == other.score
+    assert one.score_low == pytest.approx(other.score_low, abs=0.01)
+    assert one.score_low != other.score_low
 
 
 def test_the_order_of_lines_does_not_matter() -> None:
@@ -112,8 +112,8 @@ def test_the_order_of_lines_does_not_matter() -> None:
     )
     expected = score_suite(SUITES["rewardbench"], lines, scores)
     for rule, result in expected.items():
-        assert mixed[rule]["score"] == pytest.approx(result["score"])
-        assert mixed[rule]["sections"] == pytest.approx(result["sections"])
+        assert mixed[rule].score == pytest.approx(result.score)
+        assert mixed[rule].sections == pytest.approx(result.sections)
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])

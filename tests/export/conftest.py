@@ -12,14 +12,15 @@ from filelock import FileLock
 
 from export.folder import Exported, write_folder
 from export.reward_config import RewardConfig
-from export.reward_heads import RewardHeads
 from export.turns import TurnMarkers
 from export.weights import Weights
 from extract.backbone import find_backbone
 from extract.settings import BackboneSettings
 from extract.templating import ConversationEncoder
 from gating.gate import Gate
+from gating.reward import RewardParts
 from gating.settings import GateSettings
+from gating.transform import Transform
 from tests.conftest import TINY
 from tests.export.server_fixtures import model, model_folder, served
 from tests.pipelines.conftest import Demo, armorm, demo
@@ -50,7 +51,7 @@ def exported(demo: Demo) -> Path:
     return folder
 
 
-def random_heads(d: int, verbosity: str, seed: int = 0, objectives: tuple[str, ...] = OBJECTIVES) -> RewardHeads:
+def random_parts(d: int, verbosity: str, seed: int = 0, objectives: tuple[str, ...] = OBJECTIVES) -> RewardParts:
     """Heads, transform and gate over d features."""
     rng = np.random.default_rng(seed)
     k = len(objectives)
@@ -60,11 +61,8 @@ def random_heads(d: int, verbosity: str, seed: int = 0, objectives: tuple[str, .
         with torch.no_grad():
             gate.logit_scale.fill_(2.5)
     lambdas = rng.uniform(0, 1, k)
-    transform = np.eye(k)
-    if verbosity in objectives:
-        transform[objectives.index(verbosity)] -= lambdas
     weight = (rng.standard_normal((k, d)) / d**0.5).astype(np.float32)
-    return RewardHeads(weight, transform, lambdas if verbosity == "response_tokens" else None, gate.eval())
+    return RewardParts(objectives, weight, Transform.of_lambdas(lambdas, verbosity, objectives), gate.eval())
 
 
 @pytest.fixture
@@ -76,7 +74,7 @@ def random_folder(tmp_path: Path) -> Callable[..., Path]:
     ) -> Path:
         own = BackboneSettings.model_validate({"model": str(model), "dtype": "float32", "max_tokens": 512} | settings)
         backbone = find_backbone(own)
-        heads = random_heads(len(own.layers) * backbone.hidden_size, verbosity)
+        parts = random_parts(len(own.layers) * backbone.hidden_size, verbosity)
         markers = TurnMarkers.of(ConversationEncoder(backbone.tokenizer, own, backbone.vocabulary), own.position)
         config = RewardConfig(
             objectives=OBJECTIVES,
@@ -89,7 +87,7 @@ def random_folder(tmp_path: Path) -> Callable[..., Path]:
             prompt_end_offset=markers.offset,
             trailing=markers.trailing,
         )
-        write_folder(tmp_path / name, Exported(backbone, config, heads, {}, "card"), weights)
+        write_folder(tmp_path / name, Exported(backbone, config, parts, {}, "card"), weights)
         return tmp_path / name
 
     return write

@@ -12,9 +12,10 @@ from safetensors.torch import load_file
 from transformers import AutoModel, AutoTokenizer
 
 from cache import UserError
-from export.explanation import explain_scored
+from export.explanation import explanation
+from export.not_scorable import NotScorableError
 from export.reward_model import RewardModel
-from export.scored import NotScorableError, Scored
+from gating.reward import Scored
 from heads.objectives import PUBLISHED_OBJECTIVES
 from tests.export.conftest import SEVERAL, conversation
 from tests.export.published_layout import published_checkpoint
@@ -128,10 +129,10 @@ def test_ids_that_are_no_conversation(model: RewardModel, ids: list[Any], reason
 
 def test_the_explanation_sums_to_the_score(model: RewardModel) -> None:
     (scored,) = model.score(SEVERAL[:1])
-    told = explain_scored(model, scored)
-    assert told["verbosity"]["name"] == "helpsteer-verbosity"
-    assert sum(term["contribution"] for term in told["objectives"]) == told["score"]
-    assert told["score"] == pytest.approx(scored.score, rel=1e-9)
+    told = explanation(model.parts, scored, "a question", "an answer")
+    assert told.verbosity.name == "helpsteer-verbosity"
+    assert sum(term.contribution for term in told.objectives) == told.score
+    assert told.score == scored.score
 
 
 def test_other_numbers_of_objectives_are_numbered(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """`armorm score`: a line for a line, best of n, bad rows named, and resumed wherever it stopped."""
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from cache import UserError
 from cache.progress import silent
 from export.reward_model import RewardModel
-from pipelines.score import score_file
+from export.score_file import score_file
 from tests.export.conftest import SEVERAL, conversation
 from tests.export.published_layout import published_checkpoint
 from tests.pipelines.conftest import armorm
@@ -47,7 +48,7 @@ def read(path: Path) -> list[dict[str, Any]]:
 
 
 def run(model: RewardModel, source: Path, out: Path, **changed: Any) -> dict[str, Any]:
-    return score_file(model, source, out, **{"prefix": "", "full": False, "progress": silent} | changed)
+    return asdict(score_file(model, source, out, **{"prefix": "", "full": False, "progress": silent} | changed))
 
 
 def test_every_shape_is_scored_as_the_class_scores_it(model: RewardModel, tmp_path: Path) -> None:
@@ -106,7 +107,13 @@ def test_bad_rows_are_named_and_the_others_scored(model: RewardModel, tmp_path: 
     told = run(model, source, tmp_path / "out.jsonl")
     written = read(tmp_path / "out.jsonl")
     assert (told["rows"], told["scored"], told["bad"]) == (len(BAD) + 2, 2, len(BAD))
-    assert told["bad_rows"] == [2, 3, 4, 5, 6]
+    assert told["bad_rows"] == (
+        2,
+        3,
+        4,
+        5,
+        6,
+    )
     assert all(row["error"] for row in written[1:-1])
     assert not any("score" in row for row in written[1:-3])
     assert written[-2] == {"line": 16, "error": "the response spells the special token <|eot_id|>"}

@@ -35,10 +35,10 @@ def test_a_model_that_breaks_and_recovers(model: RewardModel, caplog: pytest.Log
 
 def test_values_that_are_not_finite_never_reach_an_answer(model: RewardModel) -> None:
     sick = copy.copy(model)
-    weight = model.heads.weight.copy()
+    weight = model.parts.weight.copy()
     weight[3] = np.nan
-    sick.heads = copy.copy(model.heads)
-    object.__setattr__(sick.heads, "weight", weight)
+    sick.parts = copy.copy(model.parts)
+    object.__setattr__(sick.parts, "weight", weight)
     questions = [
         ("/score", BODY),
         ("/v1/rewards", {"conversations": [{"prompt": "a", "responses": ["b", "c"]}]}),

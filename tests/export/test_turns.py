@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from export.scored import NotScorableError
+from export.not_scorable import NotScorableError
 from export.turns import TurnMarkers
 from extract.backbone import find_backbone
 from extract.records import Message, Prompt

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from extract.records import Message, Record, Refused
+from extract.records import Message, Record, Skipped
 from extract.sources import SOURCES
 from extract.sources.reader import parse_row
 from extract.sources.source import RawRow
 
 
-def records(source: str, values: dict[str, Any], objectives: dict[str, str] | None = None) -> list[Record | Refused]:
+def records(source: str, values: dict[str, Any], objectives: dict[str, str] | None = None) -> list[Record | Skipped]:
     """What the reader makes of one row."""
     return list(parse_row(SOURCES[source], RawRow(values, "f#7", objectives or {})))
 
@@ -22,6 +22,6 @@ def talk(*texts: str) -> list[dict[str, str]]:
     return [{"role": ("user", "assistant")[place % 2], "content": text} for place, text in enumerate(texts)]
 
 
-def reason(refused: Record | Refused) -> str:
-    assert isinstance(refused, Refused)
+def reason(refused: Record | Skipped) -> str:
+    assert isinstance(refused, Skipped)
     return refused.reason

@@ -8,12 +8,12 @@ import pytest
 
 from cache import UserError
 from extract.collect import Collected, Dataset, collect
-from extract.counts import Count, count
+from extract.results import DatasetRows, count_rows
 from extract.settings import DatasetSettings, SplitSettings
 from extract.sources import SOURCES
 from extract.tables import Tables, read_table
 from extract.templating import ConversationEncoder
-from extract.unusable import without_refused
+from extract.unusable import without_skipped
 
 ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 RANGES = {f"helpsteer-{attribute}": (0.0, 4.0) for attribute in ATTRIBUTES}
@@ -34,8 +34,8 @@ def run(encoder: ConversationEncoder, *datasets: Dataset) -> Collected:
     return collect(datasets, [], list(RANGES), encoder, SplitSettings())
 
 
-def counts_of(collected: Collected, name: str = "helpsteer") -> Count:
-    return count(collected.kinds, collected.tables, collected.quarantine)[name]
+def counts_of(collected: Collected, name: str = "helpsteer") -> DatasetRows:
+    return count_rows(collected.kinds, collected.tables, collected.skipped)[name]
 
 
 def test_good_rows_become_examples_with_their_raw_ratings(tmp_path: Path, encoder: ConversationEncoder) -> None:
@@ -61,17 +61,17 @@ def test_good_rows_become_examples_with_their_raw_ratings(tmp_path: Path, encode
         (helpsteer_row(**dict.fromkeys(ATTRIBUTES)), "no rating of an objective of the recipe"),
     ],
 )
-def test_a_row_that_cannot_be_used_is_quarantined_with_its_reason(
+def test_a_row_that_cannot_be_used_is_skipped_with_its_reason(
     tmp_path: Path, encoder: ConversationEncoder, row: object, reason: str
 ) -> None:
     collected = run(encoder, dataset(tmp_path, "helpsteer", [helpsteer_row(), row, helpsteer_row()]))
-    collected.quarantine.write(tmp_path / "quarantine.jsonl")
-    (line,) = map(json.loads, (tmp_path / "quarantine.jsonl").read_text().splitlines())
+    collected.skipped.write(tmp_path / "skipped.jsonl")
+    (line,) = map(json.loads, (tmp_path / "skipped.jsonl").read_text().splitlines())
     assert (line["dataset"], line["row"]) == ("helpsteer", "helpsteer.jsonl#1")
     assert reason in line["reason"]
     assert collected.tables.examples["row"].to_list() == ["helpsteer.jsonl#0", "helpsteer.jsonl#2"]
     counted = counts_of(collected)
-    assert (counted.rows, counted.used, counted.put_aside) == (3, 2, 1)
+    assert (counted.rows, counted.used, counted.skipped) == (3, 2, 1)
 
 
 def test_a_rating_off_its_scale_is_left_out_alone(tmp_path: Path, encoder: ConversationEncoder) -> None:
@@ -80,8 +80,8 @@ def test_a_rating_off_its_scale_is_left_out_alone(tmp_path: Path, encoder: Conve
     assert table["helpsteer-verbosity"].to_list() == [None]
     assert table["helpsteer-helpfulness"].to_list() == [3.0]
     counted = counts_of(collected)
-    assert (counted.used, counted.put_aside, counted.ratings_left_out) == (1, 0, 1)
-    assert counted.reasons == {"the rating '…' is N, outside N to N; it is left out": 1}
+    assert (counted.used, counted.skipped, counted.ratings_skipped) == (1, 0, 1)
+    assert counted.reasons == {"the rating '…' is N, outside N to N; it is skipped": 1}
 
 
 def test_one_prompt_lies_in_one_split_in_every_data_set(tmp_path: Path, encoder: ConversationEncoder) -> None:
@@ -124,7 +124,7 @@ def test_the_texts_of_a_suite_stand_in_a_table_that_joins_its_rows(
     again = {**row, "chosen": "four"}  # the same id twice: the rows are told apart in both tables
     tables = run(encoder, dataset(tmp_path, "reward_bench", [row, again, {**row, "id": 2, "chosen": ""}])).tables
     tables.write(tmp_path / "tables")
-    texts = read_table(tmp_path / "tables", "suite_texts")
+    texts = read_table(tmp_path / "tables" / "suite_texts.parquet")
     assert texts["response"].to_list() == ["4", "5 \U0001f600\x00<b>", "four", "5 \U0001f600\x00<b>"]
     assert texts["prompt"].to_list() == [[{"role": "user", "content": "Add 2 and 2."}]] * 4
     identity = ["suite", "subset", "row", "chosen", "place"]
@@ -140,12 +140,12 @@ def test_rows_whose_feature_was_refused_leave_the_tables_and_are_counted(
     row = {"prompt": "Say hello.", "chosen": "Bye.", "rejected": "No.", "subset": "alpacaeval-easy", "id": 7}
     collected = run(encoder, rated, pairs, dataset(tmp_path, "reward_bench", [row]))
     bad = collected.tables.examples["response_key"][1]
-    tables: Tables = without_refused(collected.tables, {bad: "not finite"}, collected.quarantine)
+    tables: Tables = without_skipped(collected.tables, {bad: "not finite"}, collected.skipped)
     assert tables.examples["row"].to_list() == ["helpsteer.jsonl#0"]
     assert tables.pairs.is_empty()
     assert tables.suites.select("row", "response_key", "missing").rows() == [("7", None, "not finite")]
-    counts = count(collected.kinds, tables, collected.quarantine)
-    assert {name: (counted.used, counted.put_aside) for name, counted in counts.items()} == {
+    counts = count_rows(collected.kinds, tables, collected.skipped)
+    assert {name: (counted.used, counted.skipped) for name, counted in counts.items()} == {
         "helpsteer": (1, 1),
         "preference": (0, 1),
         "reward_bench": (0, 1),

@@ -10,7 +10,8 @@ from transformers import AutoConfig, AutoModel
 
 from cache import UserError
 from extract.backbone import Backbone, find_backbone
-from extract.engines import ENGINES, choose_engine
+from extract.engines import ENGINES
+from extract.engines.choice import choose_engine
 from extract.engines.engine import Engine
 from extract.engines.packed import PackedEngine
 from extract.engines.sequential import SequentialEngine

@@ -8,7 +8,7 @@ import pytest
 from extract.backbone import Backbone
 from extract.collect import Dataset, collect
 from extract.derived_pairs import derive_pairs
-from extract.records import Record, Refused
+from extract.records import Record, Skipped
 from extract.settings import BackboneSettings, PairSettings, SplitSettings, SuiteSettings
 from extract.sources import SOURCES
 from extract.sources.reader import parse_row
@@ -21,7 +21,7 @@ PAIR = {"prompt": "Why?", "chosen": "Because.", "rejected": "No."}
 ITEM = {"subset": "donotanswer", "prompt": "Why?", "chosen": "No.", "rejected": "Yes."}
 
 
-def parsed(source: str, values: dict[str, object]) -> list[Record | Refused]:
+def parsed(source: str, values: dict[str, object]) -> list[Record | Skipped]:
     return list(parse_row(SOURCES[source], RawRow(values, "f#0", {"polite": "polite"})))
 
 
@@ -31,13 +31,13 @@ def parsed(source: str, values: dict[str, object]) -> list[Record | Refused]:
 )
 def test_a_number_beyond_every_float_is_refused(source: str, values: dict[str, object]) -> None:
     refused = parsed(source, values)[0]
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Skipped)
     assert "too large" in refused.reason
 
 
 def test_an_id_that_is_no_text_is_refused_in_its_subset() -> None:
     (refused,) = parsed("reward_bench", ITEM | {"id": "\ud800"})
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Skipped)
     assert "surrogate" in refused.reason
     assert refused.subset == "donotanswer"
 

@@ -49,8 +49,8 @@ def test_rows_with_a_token_whose_embedding_is_nan_are_refused_and_all_others_sto
     store = store_for(tmp_path / "features", backbone, settings, form)
     engine = PackedEngine(backbone, settings, EXTRACT, CPU)
     outcome = fill(store, request, lambda: engine, pack_tokens=512, shard_rows=10)
-    assert set(store.refused) == expected
-    assert all("not finite" in reason for reason in store.refused.values())
+    assert set(store.skipped) == expected
+    assert all("not finite" in reason for reason in store.skipped.values())
     assert outcome.features_new == len(store) == len(sequences) - len(expected)
     assert verify(store.folder).problems == []
     assert not store.missing(request.keys()).any()
@@ -77,7 +77,7 @@ def test_a_backbone_that_fails_for_every_row_leaves_a_store_that_can_be_read(
     engine = PackedEngine(backbone, settings, EXTRACT, CPU)
     with caplog.at_level(logging.WARNING):
         assert fill(store, request, lambda: engine, pack_tokens=512, shard_rows=10).features_new == 0
-    assert len(store.refused) == len(request.keys())
-    assert "cannot be stored and are quarantined" in caplog.text
+    assert len(store.skipped) == len(request.keys())
+    assert "cannot be stored and are skipped" in caplog.text
     assert verify(store.folder).problems == []
     assert len(FeatureStore.open(tmp_path / "features", store.fingerprint.digest)) == 0

@@ -9,7 +9,8 @@ import torch
 
 from cache import UserError
 from extract.backbone import Backbone, find_backbone
-from extract.engines import ENGINES, choose_engine, packed, packed_attention
+from extract.engines import ENGINES, packed, packed_attention
+from extract.engines.choice import choose_engine
 from extract.engines.packed import PackedEngine
 from extract.engines.packed_attention import NAME, SegmentPlan
 from extract.packing import Request, Segment
@@ -157,7 +158,7 @@ def test_positions_that_depend_on_what_shares_a_pass_are_refused(
     more = {"rope_parameters": rope | {"rope_theta": 1e4}}
     more |= {key: value for key, value in rope.items() if key.startswith("original")}  # Phi 3 reads it there
     (tmp_path / "model").mkdir()
-    with pytest.raises(UserError, match=rf"behind {steady} tokens the positions of {family} are scaled.*to {steady}$"):
+    with pytest.raises(UserError, match=rf"beyond {steady} tokens the positions of {family} are scaled.*to {steady}$"):
         small_backbone(tmp_path / "model", tiny, family, **more)  # with max_tokens as it comes: 4096
     settings = settings_of(tmp_path / "model", max_tokens=steady)
     backbone = find_backbone(settings)

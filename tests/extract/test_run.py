@@ -98,8 +98,8 @@ def test_a_feature_that_cannot_be_stored_is_refused_once_and_the_run_goes_on(
     bad = request.keys()[5].tobytes()
     outcome = run(store, request, CountingEngine(bad, value))
     assert outcome.features_new == len(request.keys()) - 1
-    assert list(store.refused) == [bad]
-    assert reason in store.refused[bad]
+    assert list(store.skipped) == [bad]
+    assert reason in store.skipped[bad]
     engine = CountingEngine()
     assert run(store, request, engine).features_new == 0
     assert engine.passes == 0

@@ -125,5 +125,5 @@ def test_features_beyond_the_dtype_are_refused_and_the_rest_of_their_pack_is_sto
     with store.writing(), ShardWriter(store) as writer:
         writer.seal("a", [(layout, features)])
     store.refresh()
-    assert set(store.refused) == {some_keys(2, 3).tobytes()}
+    assert set(store.skipped) == {some_keys(2, 3).tobytes()}
     assert len(store) == 4

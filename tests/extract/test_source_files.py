@@ -13,7 +13,7 @@ import pytest
 from huggingface_hub import errors
 
 from cache.errors import UserError
-from extract.records import Message, RatedResponse, Refused
+from extract.records import Message, RatedResponse, Skipped
 from extract.settings import DatasetSettings
 from extract.sources import SOURCES
 from extract.sources.files import Located, Malformed, MissingDatasetError, locate, read_rows
@@ -328,10 +328,10 @@ def test_reading_names_rows_by_file_and_place_and_loses_none(tmp_path: Path) -> 
     second.write_text(json.dumps(beaver(4)))
     good, malformed, empty, *rest = read(SOURCES["beavertails"], (first, second), tmp_path)
     assert good == rated("a/train.jsonl#0", 0)
-    assert isinstance(malformed, Refused)
+    assert isinstance(malformed, Skipped)
     assert malformed.row == "a/train.jsonl#1"
     assert malformed.reason.startswith("line 2 is not JSON: ")
-    assert empty == Refused("a/train.jsonl#2", "column 'response' is empty")
+    assert empty == Skipped("a/train.jsonl#2", "column 'response' is empty")
     assert rest == [rated("a/train.jsonl#3", 3), rated("b/train.jsonl#0", 4)]
 
 
@@ -366,7 +366,7 @@ def test_a_shape_nobody_foresaw_is_refused_and_the_rows_behind_it_are_read(
     path = tmp_path / "a.jsonl"
     path.write_text("{}\n{}\n")
     odd, good = read(Source("odd", "ratings", None, (), parse), (path,), tmp_path)
-    assert isinstance(odd, Refused)
+    assert isinstance(odd, Skipped)
     assert odd.row == "a.jsonl#0"
     assert odd.reason.startswith(f"the row does not have the shape of the source 'odd' ({kind.__name__}: ")
     assert good == rated("a.jsonl#1", 1)

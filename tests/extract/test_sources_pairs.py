@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from extract.records import Message, PreferencePair, Refused
+from extract.records import Message, PreferencePair, Skipped
 from extract.sources import SOURCES
 from tests.extract.rows import reason, records, talk, user
 
@@ -40,7 +40,7 @@ def test_ultrafeedback_binarized_has_the_difference_of_scores_as_margin() -> Non
     ],
 )
 def test_ultrafeedback_binarized_refuses(values: dict[str, Any], expected: str) -> None:
-    assert records("ultrafeedback_binarized", binarized(**values)) == [Refused("f#7", expected)]
+    assert records("ultrafeedback_binarized", binarized(**values)) == [Skipped("f#7", expected)]
 
 
 def dialogue(*texts: str) -> str:
@@ -107,7 +107,7 @@ def test_pku_safe_rlhf_follows_the_better_not_the_safer_response() -> None:
 @pytest.mark.parametrize("better", [2, -1, None, "1"])
 def test_pku_safe_rlhf_refuses_another_preference(better: Any) -> None:
     expected = f"column 'better_response_id' is {better!r}, expected 0 or 1"
-    assert records("pku_safe_rlhf", pku(better_response_id=better)) == [Refused("f#7", expected)]
+    assert records("pku_safe_rlhf", pku(better_response_id=better)) == [Skipped("f#7", expected)]
 
 
 @pytest.mark.parametrize(("label", "chosen", "rejected"), [(1, "a", "b"), (0, "b", "a")])
@@ -135,7 +135,7 @@ def test_preference_collection_follows_the_letter() -> None:
     swapped = collection(orig_preference="A", orig_score_A=None)
     assert records("preference_collection", swapped) == [PreferencePair("f#7", user("Q"), "a", "b", None)]
     tie = records("preference_collection", collection(orig_preference="Tie"))
-    assert tie == [Refused("f#7", "column 'orig_preference' is 'Tie', expected 'A' or 'B'")]
+    assert tie == [Skipped("f#7", "column 'orig_preference' is 'Tie', expected 'A' or 'B'")]
     against = records("preference_collection", collection(orig_preference="A"))
     assert reason(against[0]) == "the score of chosen, 2, is below the score of rejected, 5"
 
@@ -192,7 +192,7 @@ def test_prm800k_refuses(row: dict[str, Any], expected: str) -> None:
 def test_prm800k_refuses_one_step_by_itself() -> None:
     row = solution(step(("same", 1), ("same", -1)), step(("good", 1), ("bad", -1)))
     assert records("prm800k", row) == [
-        Refused("f#7/0", "chosen and rejected are the same text"),
+        Skipped("f#7/0", "chosen and rejected are the same text"),
         PreferencePair("f#7/1", user("Q"), "same\ngood", "same\nbad"),
     ]
 
@@ -271,7 +271,7 @@ def test_preference_margin(scores: dict[str, Any], margin: float | None) -> None
     ],
 )
 def test_preference_refuses(values: dict[str, Any], expected: str) -> None:
-    assert records("preference", TEXTS | values) == [Refused("f#7", expected)]
+    assert records("preference", TEXTS | values) == [Skipped("f#7", expected)]
 
 
 @pytest.mark.parametrize("name", [name for name, source in SOURCES.items() if source.kind == "pairs"])

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from extract.records import Message, RatedResponse, Refused
+from extract.records import Message, RatedResponse, Skipped
 from extract.sources import SOURCES
 from tests.extract.rows import reason, records, talk, user
 
@@ -45,7 +45,7 @@ def test_helpsteer_takes_five_integers() -> None:
             },
         )
     ]
-    assert records("helpsteer", row) == [Refused("f#7", "column 'verbosity' is missing")]
+    assert records("helpsteer", row) == [Skipped("f#7", "column 'verbosity' is missing")]
 
 
 def completion(response: Any, overall: Any, **ratings: Any) -> dict[str, Any]:
@@ -89,8 +89,8 @@ def test_one_bad_completion_does_not_lose_the_other_three() -> None:
     kept = records("ultrafeedback", {"instruction": "Q", "completions": completions})
     assert kept == [
         RatedResponse("f#7/0", user("Q"), "A", {"ultrafeedback-overall_score": 1.0}),
-        Refused("f#7/1", "the completion's response is empty"),
-        Refused("f#7/2", "the completion is str, expected an object"),
+        Skipped("f#7/1", "the completion's response is empty"),
+        Skipped("f#7/2", "the completion is str, expected an object"),
         RatedResponse("f#7/3", user("Q"), "D", {"ultrafeedback-overall_score": 4.0}),
     ]
 
@@ -98,8 +98,8 @@ def test_one_bad_completion_does_not_lose_the_other_three() -> None:
 def test_one_bad_rating_does_not_lose_the_others() -> None:
     values = completion("A", "ten", honesty="5", helpfulness=["4"])
     assert records("ultrafeedback", {"instruction": "Q", "completions": [values]}) == [
-        Refused("f#7/0", "the rating 'ultrafeedback-overall_score' is 'ten', expected a number", rating_only=True),
-        Refused("f#7/0", "the rating 'ultrafeedback-helpfulness' is list, expected a number", rating_only=True),
+        Skipped("f#7/0", "the rating 'ultrafeedback-overall_score' is 'ten', expected a number", rating_only=True),
+        Skipped("f#7/0", "the rating 'ultrafeedback-helpfulness' is list, expected a number", rating_only=True),
         RatedResponse("f#7/0", user("Q"), "A", {"ultrafeedback-honesty": 5.0}),
     ]
 
@@ -107,7 +107,7 @@ def test_one_bad_rating_does_not_lose_the_others() -> None:
 def test_annotations_of_another_shape_leave_the_overall_score() -> None:
     values = completion("A", 3) | {"annotations": ["4"]}
     assert records("ultrafeedback", {"instruction": "Q", "completions": [values]}) == [
-        Refused("f#7/0", "the completion's annotations are list, expected an object"),
+        Skipped("f#7/0", "the completion's annotations are list, expected an object"),
         RatedResponse("f#7/0", user("Q"), "A", {"ultrafeedback-overall_score": 3.0}),
     ]
 
@@ -115,7 +115,7 @@ def test_annotations_of_another_shape_leave_the_overall_score() -> None:
 @pytest.mark.parametrize("completions", [[], None, "text", {"0": {}}])
 def test_ultrafeedback_rows_without_completions_are_refused(completions: Any) -> None:
     row = {"instruction": "Q", "completions": completions}
-    assert records("ultrafeedback", row) == [Refused("f#7", "column 'completions' is not a non-empty list")]
+    assert records("ultrafeedback", row) == [Skipped("f#7", "column 'completions' is not a non-empty list")]
 
 
 @pytest.mark.parametrize(("safe", "value"), [(True, 1.0), (False, 0.0)])
@@ -130,7 +130,7 @@ def test_prometheus_reads_the_conversation_not_the_judges_task() -> None:
         RatedResponse("f#7", user("Q"), "A", {"prometheus-score": 4.0})
     ]
     assert records("prometheus", row | {"orig_score": "N/A"}) == [RatedResponse("f#7", user("Q"), "A", {})]
-    assert records("prometheus", row) == [Refused("f#7", "column 'orig_score' is missing")]
+    assert records("prometheus", row) == [Skipped("f#7", "column 'orig_score' is missing")]
 
 
 def test_capybara_keeps_the_turns_and_rates_both_sides() -> None:
@@ -150,7 +150,7 @@ def test_capybara_keeps_the_turns_and_rates_both_sides() -> None:
 def test_capybara_keeps_one_side_where_the_other_does_not_end_with_the_assistant() -> None:
     row = {"chosen": talk("Q"), "rejected": talk("Q", "A"), "rating_chosen": 5, "rating_rejected": 2}
     first, second = records("capybara", row)
-    assert first == Refused("f#7/chosen", "column 'chosen' does not end with an assistant turn after a prompt")
+    assert first == Skipped("f#7/chosen", "column 'chosen' does not end with an assistant turn after a prompt")
     assert second == RatedResponse("f#7/rejected", user("Q"), "A", {"argilla-overall_quality": 2.0})
 
 
@@ -210,17 +210,17 @@ def test_openorca_without_a_system_text_or_a_readable_rating() -> None:
         user("Q"),
     ]
     unread = records("openorca", orca(rating=None))
-    assert unread == [Refused("f#7", "column 'rating' is empty: the judge's answer could not be read")]
-    assert records("openorca", orca(rating=[1.0])) == [Refused("f#7", "column 'rating' is not a list of two ratings")]
+    assert unread == [Skipped("f#7", "column 'rating' is empty: the judge's answer could not be read")]
+    assert records("openorca", orca(rating=[1.0])) == [Skipped("f#7", "column 'rating' is not a list of two ratings")]
     other = records("openorca", orca(generations=["worse", "third"]))
-    assert other == [Refused("f#7", "column 'generations' does not hold the texts of chosen and rejected")]
+    assert other == [Skipped("f#7", "column 'generations' does not hold the texts of chosen and rejected")]
 
 
 def test_math_preference_shares_an_objective_and_keeps_one_side_without_the_other() -> None:
     row = {"instruction": "Q", "chosen_response": "A", "chosen_rating": 5.0, "rejected_response": None}
     assert records("math_preference", row | {"rejected_rating": 1.0}) == [
         RatedResponse("f#7/chosen", user("Q"), "A", {"ultrafeedback-instruction_following": 5.0}),
-        Refused("f#7/rejected", "column 'rejected_response' is NoneType, expected text"),
+        Skipped("f#7/rejected", "column 'rejected_response' is NoneType, expected text"),
     ]
 
 
@@ -257,10 +257,10 @@ def test_code_ultrafeedback_refuses_what_cannot_be_joined() -> None:
     lone = records("code_ultrafeedback", code(annotations=[{"model": "one", "rating": "N/A"}]))
     assert lone == [
         RatedResponse("f#7/0", user("Q"), "A", {}),
-        Refused("f#7/1", "the response of the model 'two' has no annotation"),
+        Skipped("f#7/1", "the response of the model 'two' has no annotation"),
     ]
     twice = records("code_ultrafeedback", code(annotations=[{"model": "one", "rating": "1"}] * 2))
-    assert twice == [Refused("f#7", "two annotations are of the model 'one'")]
+    assert twice == [Skipped("f#7", "two annotations are of the model 'one'")]
 
 
 COLUMNS = {"kindness": "kind", "wit": "wit"}
@@ -285,14 +285,14 @@ def test_multi_objective_takes_an_absent_column_for_a_missing_rating_but_not_all
     row = {"prompt": "Q", "response": "A"}
     assert records("multi_objective", row | {"wit": 3}, COLUMNS) == [RatedResponse("f#7", user("Q"), "A", {"wit": 3.0})]
     assert records("multi_objective", row, COLUMNS) == [
-        Refused("f#7", "none of the rating columns is there: kind, wit")
+        Skipped("f#7", "none of the rating columns is there: kind, wit")
     ]
     assert reason(records("multi_objective", row)[0]).endswith("the recipe names none")
 
 
 def test_multi_objective_refuses_a_row_without_a_conversation() -> None:
     assert records("multi_objective", {"kind": 1}, COLUMNS) == [
-        Refused("f#7", "neither column 'messages' nor column 'prompt' is there")
+        Skipped("f#7", "neither column 'messages' nor column 'prompt' is there")
     ]
 
 

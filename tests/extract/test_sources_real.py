@@ -6,29 +6,29 @@ from pathlib import Path
 
 import pytest
 
-from extract.records import PreferencePair, RatedResponse, Record, Refused, SuiteItem
+from extract.records import PreferencePair, RatedResponse, Record, Skipped, SuiteItem
 from extract.settings import DatasetSettings
 from extract.sources import SOURCES
 from extract.sources.files import MissingDatasetError, locate, read_rows
 from extract.sources.reader import read
 
-Read = Callable[..., tuple[int, list[Record], list[Refused]]]
+Read = Callable[..., tuple[int, list[Record], list[Skipped]]]
 
 
 @pytest.fixture
 def read_real(real_rows: Path) -> Read:
     """Raw rows, records and refusals of a source's real rows; skips where this set is not among them."""
 
-    def read_source(source: str, **values: object) -> tuple[int, list[Record], list[Refused]]:
+    def read_source(source: str, **values: object) -> tuple[int, list[Record], list[Skipped]]:
         try:
             located = locate(DatasetSettings(source=source, **values), SOURCES[source], real_rows)  # type: ignore[arg-type]
         except MissingDatasetError as error:
             pytest.skip(str(error))
         rows = sum(1 for path in located.paths for _ in read_rows(path))
         records: list[Record] = []
-        refused: list[Refused] = []
+        refused: list[Skipped] = []
         for record in read(SOURCES[source], located.paths, located.root):
-            if isinstance(record, Refused):
+            if isinstance(record, Skipped):
                 refused.append(record)
             else:
                 records.append(record)
@@ -45,7 +45,7 @@ def ratings(records: list[Record]) -> Counter[tuple[str, float]]:
     return Counter(item for record in records if isinstance(record, RatedResponse) for item in record.ratings.items())
 
 
-def reasons(refused: list[Refused]) -> Counter[str]:
+def reasons(refused: list[Skipped]) -> Counter[str]:
     return Counter(record.reason for record in refused)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from evaluation.suites.reward_bench import SECTION_OF
-from extract.records import Message, Record, Refused, SuiteItem
+from extract.records import Message, Record, Skipped, SuiteItem
 from extract.sources import SOURCES, preference_test_sets, reward_bench
 from extract.sources.reader import parse_row
 from extract.sources.source import RawRow
@@ -46,7 +46,7 @@ def test_reward_bench_keeps_a_tie_since_a_tie_counts_as_wrong() -> None:
     ],
 )
 def test_reward_bench_refusals_carry_the_subset(values: dict[str, Any], expected: str, subset: str | None) -> None:
-    assert records("reward_bench", bench(**values)) == [Refused("f#7", expected, subset)]
+    assert records("reward_bench", bench(**values)) == [Skipped("f#7", expected, subset)]
 
 
 def test_the_subsets_read_are_the_subsets_scored() -> None:
@@ -54,7 +54,7 @@ def test_the_subsets_read_are_the_subsets_scored() -> None:
     assert len(reward_bench.SUBSETS) == 23
 
 
-def prior(where: str, **values: Any) -> Record | Refused:
+def prior(where: str, **values: Any) -> Record | Skipped:
     row = {"prompt": talk("Q1", "A1", "Q2"), "chosen": "good", "rejected": "bad"} | values
     (record,) = parse_row(SOURCES["preference_test_sets"], RawRow(row, where))
     return record
@@ -92,9 +92,9 @@ def test_prior_sets_may_hold_whole_conversations() -> None:
 
 def test_prior_sets_refusals_carry_the_subset() -> None:
     where = "data/summarize-0.parquet#4"
-    assert prior(where, rejected=" ") == Refused(where, "column 'rejected' is empty", "summarize")
+    assert prior(where, rejected=" ") == Skipped(where, "column 'rejected' is empty", "summarize")
     other = prior("data/mtbench_gpt4-0.parquet#4")
-    assert isinstance(other, Refused)
+    assert isinstance(other, Skipped)
     assert other.reason.startswith("the file name 'mtbench_gpt4-0.parquet' does not start with one of anthropic")
     assert other.subset is None
 
@@ -130,7 +130,7 @@ def test_reward_bench_2_ties_keep_which_form_of_which_question_they_are() -> Non
     ],
 )
 def test_reward_bench_2_refusals_carry_the_subset(values: dict[str, Any], expected: str, subset: str | None) -> None:
-    assert records("reward_bench_2", second(**values)) == [Refused("f#7", expected, subset)]
+    assert records("reward_bench_2", second(**values)) == [Skipped("f#7", expected, subset)]
 
 
 def styles(**values: Any) -> dict[str, Any]:
@@ -143,10 +143,10 @@ def test_rm_bench_keeps_the_order_of_styles() -> None:
         SuiteItem("r1", "safety-refuse", user("Q"), ("a", "b", "c"), ("x", "y", "z"))
     ]
     assert records("rm_bench", styles(rejected=["x"])) == [
-        Refused("f#7", "column 'rejected' has 1 responses, expected 3", "safety-refuse")
+        Skipped("f#7", "column 'rejected' has 1 responses, expected 3", "safety-refuse")
     ]
     assert records("rm_bench", styles(domain="poetry")) == [
-        Refused("f#7", "the domain 'poetry' is not one of RM-Bench's", None)
+        Skipped("f#7", "the domain 'poetry' is not one of RM-Bench's", None)
     ]
 
 
@@ -168,13 +168,13 @@ def test_judge_bench_takes_the_right_response_from_the_label() -> None:
     assert records("judge_bench", judged()) == [SuiteItem("p1", subset, user("Q"), ("a",), ("b",))]
     assert records("judge_bench", judged(label="B>A")) == [SuiteItem("p1", subset, user("Q"), ("b",), ("a",))]
     assert records("judge_bench", judged(label="A=B")) == [
-        Refused("f#7", "the label 'A=B' is neither 'A>B' nor 'B>A'", subset)
+        Skipped("f#7", "the label 'A=B' is neither 'A>B' nor 'B>A'", subset)
     ]
     (refused,) = records("judge_bench", judged(source="trivia"))
-    assert refused == Refused("f#7", "the source 'trivia' is not one of JudgeBench's", None)
+    assert refused == Skipped("f#7", "the source 'trivia' is not one of JudgeBench's", None)
 
 
-def translated(where: str, **values: Any) -> Record | Refused:
+def translated(where: str, **values: Any) -> Record | Skipped:
     row = {"id": 3, "prompt": "Q", "chosen": "good", "rejected": "bad", "source": "hep-go"} | values
     (record,) = parse_row(SOURCES["m_reward_bench"], RawRow(row, where))
     return record
@@ -192,14 +192,14 @@ def test_m_reward_bench_takes_the_language_from_its_column_or_else_from_the_fold
 
 def test_m_reward_bench_refuses_other_languages_and_subsets() -> None:
     refused = translated("translation/test-0.parquet#0")
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Skipped)
     assert "'translation' is one of M-RewardBench's languages" in refused.reason
-    assert translated("fra_Latn/test-0.parquet#0", source="maple-easy") == Refused(
+    assert translated("fra_Latn/test-0.parquet#0", source="maple-easy") == Skipped(
         "fra_Latn/test-0.parquet#0", "the subset 'maple-easy' is not one of RewardBench's", None
     )
 
 
-def retrieved(where: str, **values: Any) -> Record | Refused:
+def retrieved(where: str, **values: Any) -> Record | Skipped:
     row = {"prompt": "[1] Paris is large. Which city?", "question": "Which city?", "chosen": "good", "reject": "bad"}
     (record,) = parse_row(SOURCES["rag_reward_bench"], RawRow(row | values, where))
     return record
@@ -211,7 +211,7 @@ def test_rag_reward_bench_takes_the_scenario_from_the_name_of_the_file() -> None
     assert retrieved(where) == SuiteItem(where, "citation", prompt, ("good",), ("bad",))
     assert retrieved(where, rejected="worse") == SuiteItem(where, "citation", prompt, ("good",), ("worse",))
     refused = retrieved("Dataset/poetry.jsonl#0")
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Skipped)
     assert refused.subset is None
 
 
@@ -249,7 +249,7 @@ def test_rmb_refuses_an_index_of_no_response(index: Any) -> None:
     path = "Pairwise_set/Harmlessness/multi"
     row = {"uid": "7", "conversation": ASKED, "responses": [answer("a"), answer("b")], "category_path": path}
     assert records("rmb", row | {"preferred_index": index}) == [
-        Refused("f#7", f"column 'preferred_index' is {index!r}, of 2 responses", path)
+        Skipped("f#7", f"column 'preferred_index' is {index!r}, of 2 responses", path)
     ]
 
 
@@ -260,6 +260,6 @@ def test_ones_own_rows_may_hold_one_response_a_side_or_several() -> None:
     assert records("preference_suite", several) == [SuiteItem("5", "hard", user("Q"), ("a", "b"), ("c",))]
     whole = {"chosen": talk("Q", "a"), "rejected": talk("Q", "b")}
     assert records("preference_suite", whole) == [SuiteItem("f#7", "all", user("Q"), ("a",), ("b",))]
-    assert records("preference_suite", row | {"rejected": ["b"]})[0] == Refused(
+    assert records("preference_suite", row | {"rejected": ["b"]})[0] == Skipped(
         "f#7", "column 'chosen' is not a non-empty list of messages", "all"
     )

@@ -146,12 +146,12 @@ def test_the_verbosity_objective_becomes_exactly_zero_and_the_others_lose_it(cor
     rng = np.random.default_rng(2)
     rewards = rng.standard_normal((400, 3)) + rng.standard_normal((400, 1))
     debiasing = fit_debiasing(rewards, rewards[:, 1], ("a", "verbosity", "c"), settings_of("verbosity", correlation))
-    adjusted = debiasing.apply(rewards, rewards[:, 1])
+    adjusted = debiasing.transform.apply(rewards, np.ones(400, dtype=np.int32))
     assert debiasing.lambdas[1] == 1.0
     assert np.isnan(debiasing.after).tolist() == [False, True, False]
     assert debiasing.before[1] == pytest.approx(1.0)
     assert (adjusted[:, 1] == 0.0).all()
-    assert adjusted.dtype == np.float32
+    assert adjusted.dtype == np.float64
     for number in (0, 2):
         assert abs((spearmanr if correlation == "spearman" else pearsonr)(adjusted[:, number], rewards[:, 1])[0]) < 0.01
 
@@ -166,8 +166,8 @@ def test_each_objective_has_a_lambda_of_its_own() -> None:
 
 
 def test_new_responses_lose_lambda_times_their_verbosity() -> None:
-    debiasing = Debiasing(("a", "b"), "length", "spearman", np.array([0.5, -2.0]), np.zeros(2), np.zeros(2))
-    adjusted = debiasing.apply(np.array([[1.0, 1.0], [3.0, 0.0]]), np.array([2.0, 4.0]))
+    debiasing = Debiasing(("a", "b"), "response_tokens", "spearman", np.array([0.5, -2.0]), np.zeros(2), np.zeros(2))
+    adjusted = debiasing.transform.apply(np.array([[1.0, 1.0], [3.0, 0.0]]), np.array([2000, 4000]))
     assert adjusted.tolist() == [[0.0, 5.0], [1.0, 8.0]]
 
 
@@ -178,7 +178,7 @@ def test_none_takes_nothing_out() -> None:
     assert np.isnan(debiasing.before).all()
     assert np.isnan(debiasing.after).all()
     assert debiasing.not_taken_out() == []
-    assert debiasing.apply(rewards, np.zeros(10)).tobytes() == rewards.tobytes()
+    assert debiasing.transform.apply(rewards, np.zeros(10, dtype=np.int32)).tolist() == rewards.tolist()
 
 
 @pytest.mark.parametrize("correlation", RULES)

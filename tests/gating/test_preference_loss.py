@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import logsigmoid, softplus
 
-from gating.preference_loss import bradley_terry, bradley_terry_ties
+from gating.training.preference_loss import bradley_terry_ties
 
 NONE = torch.zeros(())
 
@@ -45,22 +45,22 @@ def test_an_even_match_is_the_likeliest_tie() -> None:
 
 def test_without_ties_it_is_bradley_terry() -> None:
     difference = torch.linspace(-5, 5, 11)
-    torch.testing.assert_close(bradley_terry(difference, NONE), -logsigmoid(difference))
+    torch.testing.assert_close(bradley_terry_ties(difference, NONE, None, NONE), -logsigmoid(difference))
 
 
 def test_a_margin_asks_for_so_much_difference() -> None:
     difference, margin = torch.tensor([2.0, 2.0]), torch.tensor([0.0, 1.5])
-    torch.testing.assert_close(bradley_terry(difference, margin), softplus(torch.tensor([-2.0, -0.5])))
+    torch.testing.assert_close(bradley_terry_ties(difference, margin, None, NONE), softplus(torch.tensor([-2.0, -0.5])))
 
 
 def test_smoothing_mixes_in_the_other_label() -> None:
     difference = torch.tensor([3.0])
-    smoothed = bradley_terry(difference, NONE, label_smoothing=0.1)
+    smoothed = bradley_terry_ties(difference, NONE, None, NONE, 0.1)
     torch.testing.assert_close(smoothed, 0.9 * softplus(-difference) + 0.1 * softplus(difference))
 
 
 def test_with_smoothing_certainty_does_not_pay() -> None:
-    losses = bradley_terry(torch.tensor([1.0, 2.2, 8.0]), NONE, label_smoothing=0.1)
+    losses = bradley_terry_ties(torch.tensor([1.0, 2.2, 8.0]), NONE, None, NONE, 0.1)
     assert losses.argmin() == 1  # log 9 = 2.197 is where sigmoid is 0.9
 
 

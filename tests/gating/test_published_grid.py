@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from gating.correlation import spearman
-from gating.debiasing import fit_debiasing
-from gating.published_grid import GRID, first_on_grid
+from gating.debiasing import GRID, first_on_grid, fit_debiasing
 from gating.settings import DebiasingSettings
 
 SETTINGS = DebiasingSettings(verbosity="length", method="published_grid")

@@ -11,11 +11,11 @@ from torch.nn.functional import logsigmoid
 
 from cache import UserError
 from gating.gate import Gate
-from gating.gate_pairs import GatePairs
 from gating.logistic_weights import logistic_weights
 from gating.settings import GateSettings
-from gating.trained_gate import TrainedGate
-from gating.training import train_gate
+from gating.training.pairs import GatePairs
+from gating.training.train import train_gate
+from gating.training.trained_gate import TrainedGate
 
 K = 4
 D = 12
@@ -34,7 +34,7 @@ class Planted(NamedTuple):
 class GateWithTheAxisMistake(Gate):
     """The reference training code: softmax over chosen and rejected, which share their prompt's logits."""
 
-    def forward(self, prompts: Tensor, kept: Tensor | None = None) -> Tensor:  # noqa: ARG002
+    def forward(self, prompts: Tensor, dropout_mask: Tensor | None = None) -> Tensor:  # noqa: ARG002
         hidden = prompts
         for layer in self.layers[:-1]:
             hidden = torch.relu(layer(hidden))
@@ -95,7 +95,7 @@ def fixed_accuracy(train: GatePairs, held_out: GatePairs, *, signed: bool) -> fl
 
 def same(a: TrainedGate, b: TrainedGate) -> bool:
     one, other = a.gate.state_dict(), b.gate.state_dict()
-    return a.looks == b.looks and all(torch.equal(one[name], other[name]) for name in one)
+    return a.metrics == b.metrics and all(torch.equal(one[name], other[name]) for name in one)
 
 
 def test_the_gate_comes_within_a_point_of_the_oracle_where_no_fixed_weights_come_near(
@@ -123,7 +123,7 @@ def test_the_gate_learns_which_objective_decides(data: tuple[Planted, Planted, P
 def test_softmax_over_chosen_and_rejected_learns_nothing_on_the_same_pairs(
     data: tuple[Planted, Planted, Planted], trained: TrainedGate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("gating.training.Gate", GateWithTheAxisMistake)
+    monkeypatch.setattr("gating.training.train.Gate", GateWithTheAxisMistake)
     mistaken = train_gate(data[0].pairs, data[1].pairs, SETTINGS)
     assert isinstance(mistaken.gate, GateWithTheAxisMistake)
     held_out = data[2].pairs
@@ -158,31 +158,31 @@ def test_training_leaves_the_random_state_of_its_caller_alone(data: tuple[Plante
         assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_the_gate_of_the_best_look_is_kept(data: tuple[Planted, Planted, Planted]) -> None:
+def test_the_gate_of_the_best_evaluation_is_kept(data: tuple[Planted, Planted, Planted]) -> None:
     train, validation = planted(3, 20).pairs, data[1].pairs  # few prompts: the gate learns them by heart
     trained = train_gate(train, validation, SETTINGS.model_copy(update={"check_every": 10}))
-    kept = margins(trained.gate, validation)
-    assert trained.best == min(trained.looks, key=lambda look: look.loss)
-    assert trained.best.loss < trained.looks[-1].loss
-    assert float(-logsigmoid(kept).mean()) == pytest.approx(trained.best.loss, rel=1e-6)
-    assert float((kept > 0).double().mean()) == trained.best.accuracy
+    gaps = margins(trained.gate, validation)
+    assert trained.best == min(trained.metrics, key=lambda each: each.loss)
+    assert trained.best.loss < trained.metrics[-1].loss
+    assert float(-logsigmoid(gaps).mean()) == pytest.approx(trained.best.loss, rel=1e-6)
+    assert float((gaps > 0).double().mean()) == trained.best.accuracy
 
 
 @pytest.mark.parametrize("patience", [1, 3])
-def test_training_stops_after_as_many_looks_without_improvement_as_patience_allows(
+def test_training_stops_after_as_many_evaluations_without_improvement_as_patience_allows(
     data: tuple[Planted, Planted, Planted], patience: int
 ) -> None:
     settings = SETTINGS.model_copy(update={"check_every": 10, "patience": patience})
-    looks = train_gate(planted(3, 20).pairs, data[1].pairs, settings).looks
-    assert looks[-1].step < SETTINGS.steps
-    lowest = min(range(len(looks)), key=lambda number: looks[number].loss)
-    assert len(looks) == lowest + 1 + patience
+    metrics = train_gate(planted(3, 20).pairs, data[1].pairs, settings).metrics
+    assert metrics[-1].step < SETTINGS.steps
+    lowest = min(range(len(metrics)), key=lambda number: metrics[number].loss)
+    assert len(metrics) == lowest + 1 + patience
 
 
-def test_looks_come_every_so_many_steps_and_at_the_end(data: tuple[Planted, Planted, Planted]) -> None:
+def test_evaluations_come_every_so_many_steps_and_at_the_end(data: tuple[Planted, Planted, Planted]) -> None:
     settings = SHORT.model_copy(update={"steps": 13})
     trained = train_gate(data[0].pairs, data[1].pairs, settings)
-    assert [look.step for look in trained.looks] == [5, 10, 13]
+    assert [each.step for each in trained.metrics] == [5, 10, 13]
 
 
 def test_progress_ends_complete_even_when_training_stops_early(data: tuple[Planted, Planted, Planted]) -> None:
@@ -251,8 +251,8 @@ def test_dropout_is_in_training_alone_and_repeats(data: tuple[Planted, Planted, 
     first, second = (train_gate(data[0].pairs, data[1].pairs, settings) for _ in range(2))
     assert same(first, second)
     assert not same(first, train_gate(data[0].pairs, data[1].pairs, SHORT))
-    kept = margins(first.gate, data[1].pairs)
-    assert float(-logsigmoid(kept).mean()) == pytest.approx(first.best.loss, rel=1e-4)
+    gaps = margins(first.gate, data[1].pairs)
+    assert float(-logsigmoid(gaps).mean()) == pytest.approx(first.best.loss, rel=1e-4)
 
 
 def test_features_of_any_size_train_alike_once_standardised(data: tuple[Planted, Planted, Planted]) -> None:
@@ -279,8 +279,8 @@ def test_seeds_side_by_side_do_as_each_does_alone_and_the_most_accurate_is_kept(
     assert accuracy(together.gate, validation) == pytest.approx(max(accuracies), abs=0.005)
     # The order of pairs is the first seed's, so that seed alone sees the same batches.
     alone = train_gate(train, validation, SHORT)
-    for look, other in zip(together.seeds[0].looks, alone.looks, strict=True):
-        assert look.loss == pytest.approx(other.loss, rel=1e-4)
+    for each, other in zip(together.seeds[0].metrics, alone.metrics, strict=True):
+        assert each.loss == pytest.approx(other.loss, rel=1e-4)
     assert len({round(result.best.loss, 6) for result in together.seeds}) == 3
 
 

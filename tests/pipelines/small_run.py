@@ -7,9 +7,10 @@ import numpy as np
 
 from cache import FeatureStore
 from cache.progress import silent
-from cache.share import WHOLE, Share
-from pipelines.extract_features import extract
+from cache.worker import ALONE, Worker
+from pipelines.commands.extract import extract
 from pipelines.recipe import read_recipe
+from pipelines.run import Run
 from tests.conftest import TINY, WORDS
 
 SHARD_ROWS = 40
@@ -51,10 +52,9 @@ def small_run(folder: Path, prompts: int = 60) -> Path:
     return path
 
 
-def run_here(recipe: Path, share: Share = WHOLE) -> int:
+def run_here(recipe: Path, worker: Worker = ALONE) -> int:
     """Extract in this process; the number of features computed."""
-    result = extract(read_recipe(recipe), data_root=None, limit=None, engine=None, share=share, progress=silent)
-    return int(result["features_new"])
+    return extract(Run(read_recipe(recipe)), worker=worker, progress=silent).features_new
 
 
 def store_of(recipe: Path) -> FeatureStore:

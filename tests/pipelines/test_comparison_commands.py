@@ -7,7 +7,6 @@ import sqlite3
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,13 +14,16 @@ import pytest
 
 from cache import UserError
 from cache.progress import silent
-from evaluation.outcomes import judge
-from pipelines.analyse import analyse
-from pipelines.artefacts import to_json
-from pipelines.evaluate import evaluate
-from pipelines.leaderboard import make_leaderboard
-from pipelines.recipe import Recipe, read_recipe
-from pipelines.score_elsewhere import score_elsewhere
+from evaluation.results import Scorer
+from pipelines.artefacts import analysis, suite
+from pipelines.commands.analyse import analyse
+from pipelines.commands.evaluate import evaluate
+from pipelines.commands.leaderboard import make_leaderboard
+from pipelines.commands.score_suite import score_suite
+from pipelines.recipe import read_recipe
+from pipelines.results import plain
+from pipelines.run import Run
+from tests.evaluation.judged import judge
 from tests.evaluation.scorers.endpoint_server import Reply, Server, always, endpoint
 from tests.evaluation.scorers.tiny_reward_model import write_reward_model
 from tests.pipelines.conftest import Demo
@@ -35,14 +37,14 @@ def copy(demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Demo:
     return Demo(tmp_path / "demo", demo.results)
 
 
-def recipe() -> Recipe:
-    """That of the folder we are in."""
-    return read_recipe(Path("demo.toml"))
+def run() -> Run:
+    """The run in the current folder."""
+    return Run(read_recipe(Path("demo.toml")))
 
 
-def scored_by(scorer: str, suite: str = "rewardbench") -> dict[str, Any]:
+def scored_by(scorer: str, suite: str = "rewardbench") -> Scorer:
     """Run score-suite."""
-    return score_elsewhere(recipe(), suite, scorer, batch_tokens=4096, concurrency=8, temperature=0.0, progress=silent)
+    return score_suite(run(), suite, scorer, batch_tokens=4096, progress=silent)
 
 
 @pytest.fixture
@@ -57,7 +59,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> Callable[[Server], None]:
 
 
 def test_rules_are_compared_on_the_rows_that_eval_judged(copy: Demo) -> None:
-    analyse(recipe(), "gate", silent)
+    analyse(run(), "gate", silent)
     analysis = json.loads((copy.run / "rewardbench.analysis.json").read_text())
     result = copy.results["eval"]
     assert analysis["rows"] == result["rows"]
@@ -75,51 +77,56 @@ def test_rules_are_compared_on_the_rows_that_eval_judged(copy: Demo) -> None:
 
 
 def test_ratings_are_compared_with_heads_that_did_not_see_them(copy: Demo) -> None:
-    result = analyse(recipe(), "uniform", silent)
+    result = analyse(run(), "uniform", silent)
     heads = json.loads((copy.run / "heads.json").read_text())["objectives"]
-    for name, datasets in result["ratings"]["objectives"].items():
-        assert sum(found["rows"] for found in datasets.values()) == heads[name]["validation_rows"]
-        mse = sum(found["rows"] * found["mse"]["value"] for found in datasets.values())
+    for name, datasets in result.ratings.objectives.items():
+        assert sum(found.rows for found in datasets.values()) == heads[name]["validation_rows"]
+        mse = sum(found.rows * found.mse.value for found in datasets.values())
         assert mse / heads[name]["validation_rows"] == pytest.approx(heads[name]["validation_mse"], rel=1e-3)
         for found in datasets.values():
-            assert np.isnan(found["mse"]["low"]) == (found["prompts"] < 10)
-    safe = result["ratings"]["objectives"]["beavertails-is_safe"]["beavertails"]
-    assert 0.5 < safe["auc"]["value"] <= 1.0
-    assert json.loads((copy.run / "ratings.json").read_text()) == json.loads(to_json(result["ratings"]))
-    assert result["suites"]["rewardbench"]["reference"] == "uniform"
-    assert result["suites"]["rewardbench"]["rules"]["uniform"]["comparison"] is None
+            assert np.isnan(found.mse.low) == (found.prompts < 10)
+    safe = result.ratings.objectives["beavertails-is_safe"]["beavertails"]
+    assert 0.5 < safe.auc.value <= 1.0
+    written = json.loads((copy.run / "ratings.json").read_text())
+    assert plain(result.ratings).items() <= written.items()
+    assert result.suites["rewardbench"].reference == "uniform"
+    assert result.suites["rewardbench"].rules["uniform"].comparison is None
 
 
-def test_an_analysis_of_other_scores_is_taken_away(copy: Demo) -> None:
-    analyse(recipe(), "gate", silent)
-    evaluate(recipe(), "rewardbench")
-    assert not (copy.run / "rewardbench.analysis.json").exists()
+def test_an_analysis_lasts_as_long_as_its_scores(copy: Demo) -> None:
+    analyse(run(), "gate", silent)
+    evaluate(run(), ["rewardbench"])
+    assert run().problem(analysis("rewardbench")) is None
+    write_reward_model(copy.folder / "models" / "random-rm")
+    scored_by("hf:models/random-rm")
+    assert "scorers/rewardbench/random-rm.parquet changed" in str(run().problem(suite("rewardbench")))
+    evaluate(run(), ["rewardbench"])
+    assert "rewardbench.json changed" in str(run().problem(analysis("rewardbench")))
 
 
 def test_an_unknown_reference_is_named(copy: Demo) -> None:
     with pytest.raises(UserError, match=r"^--reference gat: there is no such rule, but gate, "):
-        analyse(recipe(), "gat", silent)
+        analyse(run(), "gat", silent)
 
 
 def test_a_reward_model_is_judged_beside_the_rules(copy: Demo) -> None:
     write_reward_model(copy.folder / "models" / "random-rm")
     first = scored_by("hf:models/random-rm")
-    assert (first["name"], first["unjudged"]) == ("random-rm", 0)
-    assert first["rows"] == copy.results["eval"]["rows"]
-    assert 0 < first["new"] <= 2 * first["rows"]
-    assert scored_by("hf:models/random-rm")["new"] == 0  # a second run computes nothing
-    result = evaluate(recipe(), "rewardbench")
-    assert result["rules"]["random-rm"]["unjudged"] == 0
+    assert (first.name, first.skipped) == ("random-rm", 0)
+    assert first.rows == copy.results["eval"]["rows"]
+    assert 0 < first.new <= 2 * first.rows
+    assert scored_by("hf:models/random-rm").new == 0  # a second run computes nothing
+    result = evaluate(run(), ["rewardbench"])["rewardbench"]
+    assert result.rules["random-rm"].skipped == 0
     scored = pl.read_parquet(copy.run / "scores" / "rewardbench.parquet")
     right = judge(scored, scored["score.random-rm"].to_numpy()).by_subset()
     for subset, outcomes in right.items():
-        assert result["rules"]["random-rm"]["subsets"][subset]["accuracy"] == pytest.approx(outcomes.mean())
-    report, _ = make_leaderboard(recipe())
-    entries = report["suites"]["rewardbench"]["entries"]
-    (entry,) = [entry for entry in entries if entry["kind"] == "scorer"]
-    assert (entry["model"], entry["method"]) == ("random-rm", "reward model")
-    assert sum(entry["kind"] == "published" for entry in entries) == 6
-    ranked = [entry["score"] for entry in entries if entry["rank"]]
+        assert result.rules["random-rm"].subsets[subset].accuracy == pytest.approx(outcomes.mean())
+    entries = make_leaderboard(run()).suites["rewardbench"].entries
+    (entry,) = [entry for entry in entries if entry.kind == "scorer"]
+    assert (entry.model, entry.method) == ("random-rm", "reward model")
+    assert sum(entry.kind == "published" for entry in entries) == 6
+    ranked = [entry.score for entry in entries if entry.rank]
     assert ranked == sorted(ranked, reverse=True)
     assert len(ranked) == len(entries) - 6
     page = (copy.run / "leaderboard.md").read_text()
@@ -146,22 +153,22 @@ def test_a_judge_is_asked_once_and_in_both_orders(copy: Demo, key: Callable[[Ser
         key(server)
         first = scored_by("judge:m")
         asked = len(server.requests)
-        assert scored_by("judge:m")["new"] == 0
+        assert scored_by("judge:m").new == 0
         assert len(server.requests) == asked  # nothing is asked twice
     rows = copy.results["eval"]["rows"]
-    assert first["questions"] == asked == len({str(request["messages"]) for request in server.requests})
-    assert first["pairs"] == rows
-    assert first["unparseable"] >= 1
-    assert first["unjudged"] >= 1
-    assert first["reasons"] == {"an answer holds no verdict": first["unjudged"]}
-    judged = evaluate(recipe(), "rewardbench")["rules"]["m"]
-    assert judged["unjudged"] == first["unjudged"]
-    assert sum(subset["rows"] for subset in judged["subsets"].values()) == rows - first["unjudged"]
+    assert first.questions == asked == len({str(request["messages"]) for request in server.requests})
+    assert first.pairs == rows
+    assert first.unparseable >= 1
+    assert first.skipped >= 1
+    assert first.reasons == {"an answer holds no verdict": first.skipped}
+    judged = evaluate(run(), ["rewardbench"])["rewardbench"].rules["m"]
+    assert judged.skipped == first.skipped
+    assert sum(subset.rows for subset in judged.subsets.values()) == rows - first.skipped
     # A text that is chosen in one row may be rejected in another, so the judge is not always right.
-    assert judged["score"] > 0.9
-    analysis = analyse(recipe(), "gate", silent)["suites"]["rewardbench"]
-    assert analysis["rules"]["m"]["rows"] == rows - first["unjudged"]
-    assert analysis["rules"]["m"]["comparison"]["rows"] == rows - first["unjudged"]
+    assert judged.score > 0.9
+    analysed = analyse(run(), "gate", silent).suites["rewardbench"]
+    assert analysed.rules["m"].rows == rows - first.skipped
+    assert analysed.rules["m"].comparison.rows == rows - first.skipped
 
 
 def test_a_judge_that_stops_answering_keeps_what_it_said(copy: Demo, key: Callable[[Server], None]) -> None:
@@ -174,12 +181,12 @@ def test_a_judge_that_stops_answering_keeps_what_it_said(copy: Demo, key: Callab
         # Answers belong to the endpoint they came from; this one is asked everything, and likes what stands first.
         key(other)
         result = scored_by("judge:m")
-    assert result["inconsistent"] == result["pairs"]
-    assert result["unjudged"] == 0
-    assert evaluate(recipe(), "rewardbench")["rules"]["m"]["score"] == 0.0  # ties are wrong
+    assert result.inconsistent == result.pairs
+    assert result.skipped == 0
+    assert evaluate(run(), ["rewardbench"])["rewardbench"].rules["m"].score == 0.0  # ties are wrong
     with closing(sqlite3.connect(copy.run / "scorers" / "m.sqlite")) as answers:
         (kept,) = answers.execute("SELECT count(*) FROM answers").fetchone()
-    assert kept == 20 + result["questions"]
+    assert kept == 20 + result.questions
 
 
 @pytest.mark.parametrize(
@@ -209,13 +216,14 @@ def test_a_name_stands_for_one_scorer(copy: Demo) -> None:
         scored_by("hf:elsewhere/namesake")
 
 
-def test_a_damaged_file_of_answers_is_named(copy: Demo) -> None:
+def test_a_damaged_file_of_answers_is_set_aside(copy: Demo, caplog: pytest.LogCaptureFixture) -> None:
     write_reward_model(copy.folder / "models" / "other")
     path = copy.run / "scorers" / "other.sqlite"
     path.parent.mkdir()
     path.write_bytes(b"not a database, but long enough to be looked at" * 10)
-    with pytest.raises(UserError, match=r"other\.sqlite cannot be used"):
-        scored_by("hf:models/other")
+    assert scored_by("hf:models/other").new > 0
+    assert "other.sqlite is damaged (file is not a database): 0 answers were read from it" in caplog.text
+    assert (path.parent / "other.sqlite.damaged").exists()
 
 
 def test_a_suite_without_rows_and_a_run_without_results_are_named(copy: Demo) -> None:
@@ -223,4 +231,4 @@ def test_a_suite_without_rows_and_a_run_without_results_are_named(copy: Demo) ->
         scored_by("hf:models/other", "rmb")
     (copy.run / "rewardbench.json").unlink()
     with pytest.raises(UserError, match="run `armorm eval` first"):
-        make_leaderboard(recipe())
+        make_leaderboard(run())

@@ -13,23 +13,24 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from extract.tables import key_column
+from cache.keys import key_column
+from export.explanation import explain, explanation
 from gating.gate import Gate
+from gating.reward import RewardParts
 from gating.rules import RULES
 from gating.rules.rule import Responses
 from gating.settings import GateSettings
-from gating.task_router import TaskRouter
-from pipelines.artefacts import open_run
-from pipelines.explain import ReadFeatures, explain, explained, read_features
-from pipelines.fitted_model import FittedModel, Heads
+from gating.transform import Transform
+from pipelines.fitted import fitted_rules, reward_model
 from pipelines.recipe import read_recipe
+from pipelines.run import Run
 from tests.conftest import TINY
 from tests.pipelines.conftest import Demo, armorm
 
 PROMPT, RESPONSE = "How do I bake bread?", "Mix flour, water, salt and yeast, let it rise, and bake it for 40 minutes."
 
 
-def random_model(seed: int, k: int, d: int, verbosity: str) -> FittedModel:
+def random_parts(seed: int, k: int, d: int, verbosity: str) -> RewardParts:
     rng = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -37,10 +38,8 @@ def random_model(seed: int, k: int, d: int, verbosity: str) -> FittedModel:
         with torch.no_grad():
             gate.logit_scale.fill_(float(rng.uniform(0.5, 50)))
     names = tuple(f"objective {number}" for number in range(k))
-    lambdas = rng.standard_normal(k)
-    router = TaskRouter(torch.zeros(1, d), torch.zeros(1))
-    heads = Heads(names, rng.standard_normal((k, d)).astype(np.float32))
-    return FittedModel(heads, verbosity, lambdas, gate.eval(), rng.standard_normal(d), router, {})
+    transform = Transform.of_lambdas(rng.standard_normal(k), verbosity, names)
+    return RewardParts(names, rng.standard_normal((k, d)).astype(np.float32), transform, gate.eval())
 
 
 @settings(deadline=None, max_examples=60)
@@ -53,26 +52,27 @@ def random_model(seed: int, k: int, d: int, verbosity: str) -> FittedModel:
 def test_the_terms_sum_to_the_score_exactly_and_the_score_is_the_gates(
     seed: int, k: int, d: int, verbosity: str
 ) -> None:
-    model = random_model(seed, k, d, verbosity)
+    parts = random_parts(seed, k, d, verbosity)
     rng = np.random.default_rng(seed + 1)
-    prompt, response = rng.standard_normal((2, d)).astype(np.float32)
-    told = explained(model, ReadFeatures(prompt, response, 57))
-    terms = [term["contribution"] for term in told["objectives"]]
-    assert sum(terms) == told["score"]
-    for term in told["objectives"]:
-        assert term["gain"] == term["coefficient"] * term["reward"]
-        assert term["contribution"] == term["gain"] - term["verbosity_penalty"]
-        assert term["verbosity_penalty"] == pytest.approx(
-            term["coefficient"] * term["lambda"] * told["verbosity"]["value"], rel=1e-12
+    prompt, response = rng.standard_normal((2, 1, d)).astype(np.float32)
+    weights, rewards = parts.weights(prompt), parts.rewards(response)
+    told = explanation(parts, parts.score(rewards[0], weights[0], 12, 57), "a question", "an answer")
+    terms = [term.contribution for term in told.objectives]
+    assert sum(terms) == told.score
+    for term in told.objectives:
+        assert term.gain == term.coefficient * term.reward
+        assert term.contribution == term.gain - term.verbosity_penalty
+        assert term.verbosity_penalty == pytest.approx(
+            term.coefficient * term.lambda_ * told.verbosity.value, rel=1e-12
         )
-    adjusted = model.heads.weight @ response - model.lambdas * told["verbosity"]["value"]
-    weights = model.gate_weights(torch.from_numpy(prompt[None]))
+    lambdas = np.asarray([term.lambda_ for term in told.objectives])
+    adjusted = parts.weight @ response[0] - lambdas * told.verbosity.value
     some = Responses(
         adjusted[None].astype(np.float32), weights, np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.int32)
     )
-    size = sum(abs(term["gain"]) + abs(term["verbosity_penalty"]) for term in told["objectives"])
+    size = sum(abs(term.gain) + abs(term.verbosity_penalty) for term in told.objectives)
     (score,) = RULES["gate"].scores(some, {})
-    assert abs(score - told["score"]) <= 4 * k * np.finfo(np.float32).eps * size
+    assert abs(score - told.score) <= 4 * k * np.finfo(np.float32).eps * size
 
 
 def test_json_through_the_command_line(demo: Demo) -> None:
@@ -101,24 +101,23 @@ def test_the_table_names_every_objective_and_the_score(demo: Demo) -> None:
 
 def test_a_row_of_the_suite_scores_as_it_did_in_the_evaluation(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(demo.folder)
-    recipe = read_recipe(demo.folder / "demo.toml")
+    run = Run(read_recipe(demo.folder / "demo.toml"))
     path = next((demo.folder / "data" / "demo").glob("allenai/reward-bench/data/*.parquet"))
     row = pl.read_parquet(path).row(0, named=True)
-    _, store = open_run(recipe)
-    model = FittedModel.read(recipe)
+    model = fitted_rules(run)
     suites = pl.read_parquet(demo.run / "tables" / "suites.parquet").filter(
         (pl.col("subset") == row["subset"]) & pl.col("chosen")
     )
     stored = model.scores(
         model.responses(
-            store,
+            run.store,
             key_column(suites["prompt_key"]),
             key_column(suites["response_key"]),
             suites["response_tokens"].to_numpy(),
         )
     )["gate"]
-    told = explain(recipe, row["prompt"], row["chosen"])
-    assert np.abs(stored - told["score"]).min() < 0.01 * np.abs(stored).max()  # the store keeps float16
+    explained = explain(reward_model(run), row["prompt"], row["chosen"])
+    assert np.abs(stored - explained.score).min() < 0.01 * np.abs(stored).max()  # the store keeps float16
 
 
 @pytest.mark.parametrize(
@@ -142,10 +141,13 @@ def test_what_cannot_be_scored_is_refused_in_one_sentence(
 
 def test_prompt_and_response_are_read_apart(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(demo.folder)
-    recipe = read_recipe(demo.folder / "demo.toml")
-    one, other = (read_features(recipe, PROMPT, response) for response in (RESPONSE, "No."))
-    np.testing.assert_allclose(one.prompt, other.prompt, rtol=1e-4, atol=1e-5)
-    assert np.abs(one.response - other.response).max() > 0.1
+    run = Run(read_recipe(demo.folder / "demo.toml"))
+    texts = [
+        [{"role": "user", "content": PROMPT}, {"role": "assistant", "content": text}] for text in (RESPONSE, "No.")
+    ]
+    one, other = reward_model(run).score(texts)
+    np.testing.assert_allclose(one.weights, other.weights, rtol=1e-4, atol=1e-5)
+    assert np.abs(one.rewards - other.rewards).max() > 0.01
     assert one.response_tokens > other.response_tokens > 0
 
 
@@ -163,9 +165,11 @@ def test_a_backbone_that_has_changed_since_is_refused(demo: Demo, tmp_path: Path
     shutil.copytree(demo.folder, folder)
     shutil.copytree(TINY, tmp_path / "backbone")
     config = tmp_path / "backbone" / "config.json"
-    recipe, extracted = folder / "demo.toml", folder / "runs" / "demo" / "extract.json"
-    for file in (recipe, extracted):  # as if the run had been made with this copy
-        file.write_text(file.read_text().replace(str(TINY), str(tmp_path / "backbone")))
+    recipe = folder / "demo.toml"
+    recipe.write_text(recipe.read_text().replace(str(TINY), str(tmp_path / "backbone")))
+    # The copy has the same fingerprint, so that only the recipe's spelling makes the run out of date.
+    for command in ("extract", "fit-heads", "train-gating"):
+        assert armorm(command, "--recipe", "demo.toml", folder=folder).returncode == 0
     arguments = ["explain", "--recipe", "demo.toml", "--prompt", PROMPT, "--response", RESPONSE]
     assert armorm(*arguments, folder=folder).returncode == 0
     config.write_text(config.read_text() + "\n")

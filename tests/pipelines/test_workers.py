@@ -11,10 +11,10 @@ from tests.extract.test_run import stored_bytes
 from tests.pipelines.conftest import Demo, armorm
 
 
-def test_workers_of_a_share_are_refused(demo: Demo) -> None:
-    done = armorm("extract", "--recipe", "demo.toml", "--workers", "2", "--shard", "1/2", folder=demo.folder)
+def test_workers_of_a_worker_are_refused(demo: Demo) -> None:
+    done = armorm("extract", "--recipe", "demo.toml", "--workers", "2", "--worker", "1/2", folder=demo.folder)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: --workers 2 and --shard 1/2 are two ways to share the work")
+    assert done.stderr.startswith("error: --workers 2 and --worker 1/2 are two ways to share the work")
     assert "Traceback" not in done.stderr
 
 

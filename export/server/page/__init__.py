@@ -1,4 +1,4 @@
-"""The page at `/`: a prompt, two answers, and how their scores come apart. Three files, served as they lie here."""
+"""The page at `/`: a prompt, two answers, and their scores term by term. Its three files are served unchanged."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -10,7 +10,7 @@ POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src data:;"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
-"""Nothing but these files runs or is loaded, whatever text is scored."""
+"""Only these files run or are loaded, whatever text is scored."""
 
 HEADERS = {
     "Content-Security-Policy": POLICY,

@@ -1,8 +1,8 @@
 """OpenRLHF's remote reward model: `POST /get_reward`.
 
-As its clients (openrlhf/utils/remote_rm_utils.py) and its own server (openrlhf/cli/serve_rm.py) have it: whole
-texts with their special tokens go in, older clients send `query` alone and read `rewards` alone, newer ones log
-the lists in `extra_logs`. Here those are the objectives' rewards, so that a training run shows what it trades.
+Compatible with its clients (openrlhf/utils/remote_rm_utils.py) and its own server (openrlhf/cli/serve_rm.py): requests
+hold whole texts with their special tokens. Older clients send only `query` and read only `rewards`; newer ones log the
+lists in `extra_logs`, which here are the objectives' rewards, so that a training run shows its trade-offs.
 """
 
 from typing import Any
@@ -33,7 +33,7 @@ class GetRewardResponse(BaseModel):
     rewards: list[float]
     """The scores."""
     scores: list[float]
-    """The same; OpenRLHF filters prompts by them where it is told to."""
+    """The same; OpenRLHF can filter prompts by them."""
     extra_logs: dict[str, list[float]]
     """Objective -> its raw reward for each text."""
 

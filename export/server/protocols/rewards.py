@@ -1,4 +1,4 @@
-"""The server's own protocol: `POST /v1/rewards`, conversations in, scores and all their terms out."""
+"""The server's own protocol: `POST /v1/rewards` scores conversations, with all terms of each score."""
 
 from typing import Annotated
 
@@ -6,10 +6,10 @@ import numpy as np
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from export.scored import Scored
 from export.server.inputs import Conversation, Many, Message, Text, Unusable, as_prompt, conversation, user_turn
 from export.server.refusals import RefusedRequest
 from export.server.scoring import Scoring
+from gating.reward import Scored
 
 
 class ConversationRequest(BaseModel):
@@ -22,7 +22,7 @@ class ConversationRequest(BaseModel):
     responses: Annotated[Many[Text], Field(min_length=1)] | None = None
     """Answers to the prompt; the prompt is computed once for all of them."""
     messages: Many[Message] | None = None
-    """In place of the two: turns, of which the last is the assistant's."""
+    """In place of prompt and responses: turns, the last of them the assistant's."""
 
     @model_validator(mode="after")
     def _one_form(self) -> "ConversationRequest":
@@ -40,7 +40,7 @@ class RewardsRequest(BaseModel):
 
     conversations: Many[ConversationRequest] = Field(min_length=1)
     decomposition: bool = True
-    """false: scores alone."""
+    """false: only scores."""
 
 
 class ObjectiveTerm(BaseModel):
@@ -50,50 +50,50 @@ class ObjectiveTerm(BaseModel):
 
     name: str
     reward: float
-    """As the head predicts it, on the scale of its target."""
+    """Prediction of the head, on the scale of its target."""
     coefficient: float
-    """The gate's, for this prompt."""
+    """The gate's weight for this prompt."""
     gain: float
     """coefficient x reward"""
     verbosity_penalty: float
     """coefficient x lambda x verbosity"""
     contribution: float
-    """What it adds to the score; the contributions sum to it."""
+    """gain - verbosity_penalty; the contributions sum to the score."""
 
 
 class Reward(BaseModel):
-    """Of one response."""
+    """The reward of one response."""
 
     model_config = ConfigDict(allow_inf_nan=False, use_attribute_docstrings=True)
 
     score: float
     tokens: int
-    """Of the whole conversation, the prompt's included."""
+    """Length of the whole conversation, the prompt included."""
     prompt_tokens: int
     objectives: list[ObjectiveTerm] | None = None
-    """None where no decomposition was asked for."""
+    """None if the request turned the decomposition off."""
 
 
 class Refusal(BaseModel):
-    """In place of a reward, for a response that cannot be scored."""
+    """The reason why a response cannot be scored."""
 
     error: str
 
 
 class ConversationRewards(BaseModel):
-    """In the order of the responses."""
+    """Rewards of one conversation's responses, in order."""
 
     responses: list[Reward | Refusal]
 
 
 class RewardsResponse(BaseModel):
-    """In the order of the conversations."""
+    """Rewards of all conversations, in order."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     model: str
     refused: int
-    """Responses with an error in place of a reward."""
+    """Number of responses with an error in place of a reward."""
     conversations: list[ConversationRewards]
 
 
@@ -125,13 +125,13 @@ def router(scoring: Scoring) -> APIRouter:
     return routes
 
 
-def _conversations(asked: ConversationRequest, name: str) -> list[Conversation]:
-    if asked.messages is not None:
-        return [conversation(asked.messages, f"{name}.messages")]
-    assert asked.prompt is not None
-    assert asked.responses is not None
-    prompt = user_turn(asked.prompt) if isinstance(asked.prompt, str) else as_prompt(asked.prompt)
-    return [Conversation(prompt, response) for response in asked.responses]
+def _conversations(requested: ConversationRequest, name: str) -> list[Conversation]:
+    if requested.messages is not None:
+        return [conversation(requested.messages, f"{name}.messages")]
+    assert requested.prompt is not None
+    assert requested.responses is not None
+    prompt = user_turn(requested.prompt) if isinstance(requested.prompt, str) else as_prompt(requested.prompt)
+    return [Conversation(prompt, response) for response in requested.responses]
 
 
 def _reward(result: Scored | Unusable, objectives: tuple[str, ...], *, terms: bool) -> Reward | Refusal:
@@ -147,9 +147,7 @@ def _reward(result: Scored | Unusable, objectives: tuple[str, ...], *, terms: bo
 
 def _terms(scored: Scored, objectives: tuple[str, ...]) -> list[ObjectiveTerm]:
     coefficients = scored.weights.astype(np.float64)  # (k,)
-    gains = coefficients * scored.rewards  # (k,)
-    penalties = gains - scored.contributions  # (k,)
-    columns = (scored.rewards, coefficients, gains, penalties, scored.contributions)
+    columns = (scored.rewards, coefficients, scored.gains, scored.penalties, scored.contributions)
     return [
         ObjectiveTerm(
             name=name,

@@ -1,8 +1,8 @@
 """`POST /predict` of Hugging Face's text-embeddings-inference, for sequence classification.
 
-As in its documentation: `inputs` is a text, a pair of texts, or a list of lists with one or two texts; the answer is a
-list of labels with scores, or a list of those. Without `raw_scores` the number is the logistic function of the score,
-which is what that server gives for a model with one label.
+By its documentation `inputs` is a text, a pair of texts, or a list of lists with one or two texts; the answer is a list
+of labels with scores, or a list of those. Without `raw_scores` the number is the logistic function of the score, as
+that server returns for a model with one label.
 """
 
 from typing import Annotated, Literal
@@ -10,16 +10,16 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from export.scored import Scored
 from export.server.inputs import Conversation, Input, Many, Templated, Text, user_turn
 from export.server.protocols.vllm import LABEL
 from export.server.scoring import Scoring
+from gating.reward import Scored
 
 OneOrTwo = Annotated[list[Text], Field(min_length=1, max_length=2)]
 
 
 class PredictRequest(BaseModel):
-    """A single text is templated already; a pair is what the user says and the response."""
+    """A single text is a templated conversation; a pair is a user's message and the response."""
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
@@ -29,7 +29,7 @@ class PredictRequest(BaseModel):
     raw_scores: bool = False
     """true: the score itself."""
     truncate: Literal[False] | None = None
-    """Refused where true: a conversation is never cut."""
+    """true is refused: a conversation is never cut."""
 
 
 class Prediction(BaseModel):
@@ -58,7 +58,7 @@ def router(scoring: Scoring) -> APIRouter:
 
 
 def _items(inputs: str | list[str] | list[list[str]]) -> tuple[bool, list[list[str]]]:
-    """Whether one item is asked for, and all items, of one or two texts each."""
+    """Whether the request is a single item, and all items, of one or two texts each."""
     if isinstance(inputs, str):
         return True, [[inputs]]
     texts = [each for each in inputs if isinstance(each, str)]

@@ -1,7 +1,7 @@
 """vLLM's `POST /classify` and `POST /score` (`/v1/score`), and `GET /v1/models`.
 
 Fields as in vLLM's entrypoints/pooling (classify/protocol.py, scoring/protocol.py). verl posts one templated text to
-`/classify` and reads `data[-1].probs[-1]` (verl's reward loop). The number is the score itself, as vLLM gives it for
+`/classify` and reads `data[-1].probs[-1]` (verl's reward loop). The number is the score itself, as vLLM returns it for
 `use_activation: false` and for a regression; with `use_activation: true` it is 1 / (1 + exp(-score)).
 """
 
@@ -13,7 +13,6 @@ from typing import Any, Literal
 from fastapi import APIRouter, Request
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
-from export.scored import Scored
 from export.server.inputs import (
     Conversation,
     Input,
@@ -28,31 +27,32 @@ from export.server.inputs import (
 )
 from export.server.refusals import RefusedRequest
 from export.server.scoring import Scoring
+from gating.reward import Scored
 
 LABEL = "LABEL_0"
-"""What transformers calls the only label of a model that does not name it."""
+"""Transformers' name for the single label of a model without label names."""
 
 
 class _Request(BaseModel):
-    """What all requests share.
+    """Fields of all requests.
 
-    Fields unknown here are let pass, as vLLM does; those that would change the score are refused.
+    Unknown fields are ignored, as in vLLM; fields that would change the score are refused.
     """
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     model: str | None = None
-    """Refused with 404 where it is not the model's name."""
+    """Another name than the model's is refused with 404."""
     use_activation: bool | None = Field(default=None, validation_alias=AliasChoices("use_activation", "activation"))
     """true: the logistic function of the score. `activation` is its older name."""
     truncate_prompt_tokens: None = None
     """Refused: a conversation is never cut."""
     chat_template: None = None
-    """Refused: the model's own is used."""
+    """Refused: the model's own template is used."""
     chat_template_kwargs: None = None
     """Refused, as `chat_template`."""
     add_generation_prompt: Literal[False] | None = None
-    """Refused: what is scored ends with the response."""
+    """Refused: a conversation ends with the response."""
     continue_final_message: Literal[False] | None = None
     """Refused: a response is scored with the end of its turn."""
 
@@ -61,7 +61,7 @@ class ClassifyRequest(_Request):
     """One of `input` (templated texts, or token ids) and `messages` (one conversation)."""
 
     input: Text | Many[Text] | TokenRow | Many[TokenRow] | None = None
-    """Text with its special tokens; a BOS is put in front where the model wants one and there is none."""
+    """Text with its special tokens; a missing BOS is added where the model needs one."""
     messages: Many[Message] | None = None
     """A conversation that ends with the assistant's turn."""
 
@@ -75,19 +75,19 @@ class ClassifyRequest(_Request):
 
 
 class ScoreRequest(_Request):
-    """What the user says and what is answered; one text against many, or as many as there are of the other.
+    """Prompts and responses: one prompt for all responses, or one for each.
 
-    vLLM's other names for the two are taken too.
+    vLLM's other names for the two fields are accepted too.
     """
 
     text_1: Text | Many[Text] = Field(validation_alias=AliasChoices("text_1", "queries", "data_1"))
-    """What the user says."""
+    """Prompts of one user turn."""
     text_2: Text | Many[Text] = Field(validation_alias=AliasChoices("text_2", "documents", "items", "data_2"))
     """Responses."""
 
 
 class Usage(BaseModel):
-    """Tokens of all conversations, each counted whole."""
+    """Number of tokens in all conversations; a shared prompt counts each time."""
 
     prompt_tokens: int
     total_tokens: int
@@ -105,7 +105,7 @@ class _Answer(BaseModel):
 
 
 class Classification(BaseModel):
-    """Of one text."""
+    """Score of one text."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -116,13 +116,13 @@ class Classification(BaseModel):
 
 
 class ClassifyResponse(_Answer):
-    """In the order of the input."""
+    """Scores in the order of the input."""
 
     data: list[Classification]
 
 
 class Score(BaseModel):
-    """Of one pair."""
+    """Score of one pair."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
@@ -132,7 +132,7 @@ class Score(BaseModel):
 
 
 class ScoreResponse(_Answer):
-    """In the order of the texts."""
+    """Scores in the order of the texts."""
 
     data: list[Score]
 
@@ -155,7 +155,7 @@ def router(scoring: Scoring) -> APIRouter:
     @routes.post("/score")
     @routes.post("/v1/score", include_in_schema=False)
     async def score(body: ScoreRequest, request: Request) -> ScoreResponse:
-        """Score responses to what a user says."""
+        """Score responses to a user's message."""
         _check_model(body.model, scoring.model_name)
         prompts, responses = _pairs(body)
         inputs = [Conversation(user_turn(text), response) for text, response in zip(prompts, responses, strict=True)]
@@ -174,8 +174,8 @@ def router(scoring: Scoring) -> APIRouter:
     return routes
 
 
-def _check_model(asked: str | None, served: str) -> None:
-    if asked is not None and asked != served:
+def _check_model(requested: str | None, served: str) -> None:
+    if requested is not None and requested != served:
         raise RefusedRequest(HTTPStatus.NOT_FOUND, f"the model served here is {served!r}: name it, or leave model out")
 
 

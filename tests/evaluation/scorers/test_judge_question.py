@@ -2,7 +2,7 @@
 
 import pytest
 
-from evaluation.scorers.judge_question import chosen_share, question, read_verdict
+from evaluation.scorers.judge_question import chosen_points, question, read_verdict
 
 
 def test_the_question_holds_all_turns_and_both_answers_in_order() -> None:
@@ -36,8 +36,8 @@ def test_the_last_verdict_counts(answer: str, verdict: str | None) -> None:
 
 
 def test_what_the_chosen_response_wins_over_both_orders() -> None:
-    assert chosen_share("A", "B") == 1.0
-    assert chosen_share("B", "A") == 0.0
-    assert chosen_share("A", "A") == chosen_share("B", "B") == chosen_share("tie", "tie") == 0.5
-    assert chosen_share("A", "tie") == chosen_share("tie", "B") == 0.75
-    assert chosen_share("B", "tie") == chosen_share("tie", "A") == 0.25
+    assert chosen_points("A", "B") == 1.0
+    assert chosen_points("B", "A") == 0.0
+    assert chosen_points("A", "A") == chosen_points("B", "B") == chosen_points("tie", "tie") == 0.5
+    assert chosen_points("A", "tie") == chosen_points("tie", "B") == 0.75
+    assert chosen_points("B", "tie") == chosen_points("tie", "A") == 0.25

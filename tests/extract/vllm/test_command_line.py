@@ -59,7 +59,7 @@ def test_the_command_fills_a_store_with_the_features_that_the_packed_engine_give
     )
     assert packed.folder != vllm.folder
     assert results["vllm"]["features_new"] == results["packed"]["features_new"] > 100
-    assert results["vllm"]["quarantined"] == results["packed"]["quarantined"] > 0
+    assert results["vllm"]["skipped"] == results["packed"]["skipped"] > 0
     keys = as_keys(sorted(_keys(packed)))
     assert sorted(_keys(vllm)) == sorted(_keys(packed))
     got, expected = vllm.gather(keys)[:, 0], packed.gather(keys)[:, 0]  # (n, d)

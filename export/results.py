@@ -1,0 +1,115 @@
+"""Results of explaining, scoring and exporting. Field names are the keys of their JSON."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Term:
+    """One objective's part in a score."""
+
+    name: str
+    reward: float
+    """Prediction of the head, before debiasing."""
+    coefficient: float
+    """The gate's weight for the prompt."""
+    lambda_: Annotated[float, Field(alias="lambda")]
+    gain: float
+    """coefficient x reward"""
+    verbosity_penalty: float
+    """coefficient x lambda x verbosity"""
+    contribution: float
+    """gain - verbosity_penalty; the contributions sum to the score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verbosity:
+    """The verbosity of the response."""
+
+    name: str
+    """An objective, 'response_tokens' or 'none'."""
+    value: float
+    """The objective's reward, or thousands of tokens."""
+    response_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class GateWeights:
+    """How spread out the coefficients are."""
+
+    logit_scale: float
+    """Sum of the coefficients."""
+    entropy: float
+    """1: equal weights, 0: one objective."""
+    top_share: float
+    """Fraction of the weight on the strongest objective."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """A score and its terms."""
+
+    prompt: str
+    response: str
+    score: float
+    objectives: tuple[Term, ...]
+    """In the order of the heads."""
+    verbosity: Verbosity
+    gain: float
+    """Sum of the gains."""
+    verbosity_penalty: float
+    """Sum of the penalties."""
+    gate: GateWeights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileScores:
+    """Result of scoring a file; all figures count rows but `responses`."""
+
+    rows: int
+    scored: int
+    bad: int
+    """Rows without a score."""
+    reused: int
+    """Rows that the output held already."""
+    responses: int
+    """Responses scored by this run."""
+    bad_rows: tuple[int, ...]
+    """Line numbers of the first rows without a score."""
+    output: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportResult:
+    """Result of writing a folder."""
+
+    folder: str
+    bytes: int
+    """Size of all weights."""
+    weights: str
+    """'copy' or 'link'."""
+    objectives: tuple[str, ...]
+    verbosity: str
+    suites: tuple[str, ...]
+    """Suites whose results the model card shows."""
+    largest_difference: float | None
+    """Largest difference of a score from the pipeline's, relative to the sizes of its terms; None without a check."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResponseScore:
+    """Score of one conversation; the figures by objective are None where only the score is wanted."""
+
+    prompt: str
+    response: str
+    score: float
+    tokens: int
+    """Length of prompt and response together."""
+    rewards: dict[str, float] | None = None
+    adjusted_rewards: dict[str, float] | None = None
+    weights: dict[str, float] | None = None
+    contributions: dict[str, float] | None = None

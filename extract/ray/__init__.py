@@ -1,0 +1,1 @@
+"""Extraction by several processes with Ray."""

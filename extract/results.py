@@ -1,0 +1,82 @@
+"""The result of an extraction, as `extract.json` holds it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from extract.settings import EngineName
+from extract.skipped import SkippedRows
+from extract.sources.source import Kind
+from extract.tables import Tables
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRows:
+    """The rows of one data set: rated responses, pairs or suite rows. rows = used + skipped."""
+
+    kind: Kind
+    rows: int
+    used: int
+    """Number of rows in the tables."""
+    skipped: int
+    """Number of rows that are not used; `skipped.jsonl` names each with its reason."""
+    ratings_skipped: int
+    """Number of single ratings that are not used, although their responses are; `skipped.jsonl` names them too."""
+    reasons: dict[str, int]
+    """Kind of reason -> how often, over rows and ratings."""
+
+
+@dataclass(frozen=True, slots=True)
+class Extract:
+    """The result of `armorm extract`."""
+
+    rows: int
+    """Number of rows of all data sets, used and skipped."""
+    unique_tokens: int
+    """Number of tokens of all prompts and responses, each distinct prompt and response counted once."""
+    tokens_computed: int
+    """Number of tokens that went through the backbone in this run."""
+    features_new: int
+    """Number of features that this run computed and stored."""
+    features_reused: int
+    """Number of features that the store held before."""
+    skipped: int
+    """Number of lines of `skipped.jsonl`: rows and single ratings that are not used."""
+    seconds: float
+    """Duration of the run."""
+    seconds_extracting: float
+    """Duration of the second pass, the loading of the engine included."""
+    device: str
+    """Name of the device or devices."""
+    engine: EngineName
+    worker: str
+    """'1/1', or the number of this worker and how many there are. Only '1/1' writes tables and `extract.json`."""
+    fingerprint: str
+    """Digest that names the features."""
+    store: str
+    """Folder of the feature store."""
+    limit: int | None
+    """The value of `--limit`: raw rows read of each data set."""
+    missing: dict[str, str]
+    """Data set of the recipe that was not found -> reason."""
+    revisions: dict[str, str]
+    """Data set from the hub -> its commit."""
+    datasets: dict[str, DatasetRows]
+
+
+def count_rows(kinds: Mapping[str, Kind], tables: Tables, skipped: SkippedRows) -> dict[str, DatasetRows]:
+    """Count the rows of every data set.
+
+    Args:
+        kinds: data set -> kind of its rows.
+        tables: the final tables of the run.
+        skipped: all skipped rows of the run.
+    """
+    suites = tables.suites.filter(pl.col("missing").is_null()).unique(["suite", "subset", "row"])
+    columns = {"ratings": tables.examples["dataset"], "pairs": tables.pairs["dataset"], "suite": suites["suite"]}
+    counts = {}
+    for name, kind in kinds.items():
+        used, unused = int((columns[kind] == name).sum()), skipped.rows(name)
+        counts[name] = DatasetRows(kind, used + unused, used, unused, skipped.ratings(name), skipped.reasons(name))
+    return counts

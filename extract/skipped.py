@@ -1,0 +1,48 @@
+"""The rows of a run that are skipped, each with its data set and the reason."""
+
+import json
+import re
+from collections import Counter
+from pathlib import Path
+
+from cache.durable import write_text
+from extract.records import Skipped
+
+
+class SkippedRows:
+    """A list of skipped rows and ratings, written as one JSON object per line."""
+
+    def __init__(self) -> None:
+        self._rows: list[tuple[str, Skipped]] = []
+
+    def add(self, dataset: str, skipped: Skipped) -> None:
+        """Add one row, or one part of a row."""
+        self._rows.append((dataset, skipped))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def reasons(self, dataset: str) -> dict[str, int]:
+        """Kind of reason -> how often a data set has it; reasons that differ in numbers or quotes are one kind."""
+        kinds = Counter(_kind(skipped.reason) for name, skipped in self._rows if name == dataset)
+        return dict(kinds.most_common())
+
+    def rows(self, dataset: str) -> int:
+        """Number of skipped rows of a data set."""
+        return sum(name == dataset and not skipped.rating_only for name, skipped in self._rows)
+
+    def ratings(self, dataset: str) -> int:
+        """Number of skipped ratings of a data set whose responses are used with their other ratings."""
+        return sum(name == dataset and skipped.rating_only for name, skipped in self._rows)
+
+    def write(self, path: Path) -> None:
+        """Write all rows to `path`, durably, in place of the file that was there."""
+        lines = (
+            json.dumps({"dataset": dataset, "row": skipped.row, "reason": skipped.reason}, ensure_ascii=False)
+            for dataset, skipped in self._rows
+        )
+        write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def _kind(reason: str) -> str:
+    return re.sub(r"'[^']*'|\"[^\"]*\"", "'…'", re.sub(r"-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?", "N", reason))

@@ -1,0 +1,1 @@
+"""Training the gate: pairs, loss, standardised features, several seeds in one stack."""

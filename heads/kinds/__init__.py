@@ -1,0 +1,1 @@
+"""Heads of other kinds, fitted on the same features."""

@@ -1,0 +1,84 @@
+"""The two sorts of head that a recipe can have beside the ridge: learned from pairs, or from ratings."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from cache.progress import Progress
+from heads.objectives import Scale
+
+Settings = TypeVar("Settings", bound=BaseModel)
+
+Arrays = dict[str, NDArray[Any]]
+Features = NDArray[np.floating[Any]]
+"""(m, d) float16 or float32, one row a response."""
+
+Pairs = NDArray[np.int64]
+"""(n, 2) rows of features: the chosen response, the rejected one."""
+
+Ratings = NDArray[np.float64]
+"""(n,) targets between 0 and 1, NaN where not rated."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairwiseFit:
+    """A head that gives a response one score."""
+
+    arrays: Arrays
+    """Weights by name."""
+    details: dict[str, float]
+    """Figures that only this kind has, for the head's result."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairwiseKind(Generic[Settings]):
+    """A kind of head that gives a response one score, learned from pairs."""
+
+    title: str
+    """Name in tables."""
+    method: str
+    """Name in the literature."""
+    settings: type[Settings]
+    """`[other_heads.<name>]`"""
+    fit: Callable[[Features, Pairs, Pairs, Settings, Progress], PairwiseFit]
+    """(features, training pairs, validation pairs, settings, progress) -> fit"""
+    scores: Callable[[Features, Arrays], NDArray[np.float64]]
+    """(features, arrays) -> scores (m,)"""
+    reads: str
+    """Name of the array whose last axis is that of the features."""
+
+
+@dataclass(frozen=True, slots=True)
+class RatingsFit:
+    """A head of one objective, fitted on all its rows."""
+
+    arrays: Arrays
+    """Weights by name."""
+    validation: NDArray[np.float64]
+    """(v,) targets of the validation rows predicted by the head that was fitted on the training rows alone; NaN where
+    not rated."""
+    details: dict[str, float]
+    """Figures that only this kind has, for the head's result."""
+
+
+@dataclass(frozen=True, slots=True)
+class RatingsKind(Generic[Settings]):
+    """A kind of head that predicts the ratings of one objective."""
+
+    settings: type[Settings]
+    """`[other_heads.<name>]`"""
+    fit: Callable[[Features, Ratings, int, Scale, Settings], RatingsFit]
+    """(features, targets, number of training rows, which come first, scale of the objective, settings) -> fit;
+    raises `SkippedError` where an objective cannot have such a head"""
+    scores: Callable[[Features, Arrays], NDArray[np.float64]]
+    """(features, arrays) -> predicted targets (m,)"""
+    reads: str
+    """Name of the array whose last axis is that of the features."""
+
+
+class SkippedError(Exception):
+    """An objective cannot have a head of this kind; the message says why."""

@@ -1,0 +1,56 @@
+"""A change of variables that preconditions a penalised linear model's loss, so that L-BFGS needs few steps.
+
+Features of a language model have a few large common directions, and a loss over them has a condition number of
+millions. With L Lᵀ = curvature · XᵀX + alpha I and w = L⁻ᵀ u, the Hessian over u is near the identity.
+A few rows for each feature are enough for L: it changes the steps, not the result.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cho_factor, solve_triangular
+
+ROWS_PER_FEATURE = 4
+"""Number of sampled rows for each feature."""
+
+BLOCK_ROWS = 4096
+"""Number of rows converted to float32 at once."""
+
+
+def root_mean_square(values: NDArray[np.floating[Any]]) -> float:
+    """Root mean square of all values (n, d), summed in float64 without a copy; 1 if all are 0."""
+    return float(np.sqrt(np.einsum("nd,nd->", values, values, dtype=np.float64) / values.size)) or 1.0
+
+
+class Whitening:
+    """The change of variables for one set of rows and one alpha.
+
+    Args:
+        features: (n, d) of any floating dtype.
+        mean: (d,) subtracted from every row; zeros for a model without intercept.
+        curvature: second derivative of a row's loss by its score.
+        alpha: penalty; above zero.
+    """
+
+    def __init__(
+        self, features: NDArray[np.floating[Any]], mean: NDArray[np.float64], curvature: float, alpha: float
+    ) -> None:
+        n, d = features.shape
+        some = features[:: max(1, n // (ROWS_PER_FEATURE * d))]  # (m, d)
+        hessian = np.zeros((d, d))
+        for start in range(0, len(some), BLOCK_ROWS):
+            block = some[start : start + BLOCK_ROWS].astype(np.float32) - mean.astype(np.float32)  # (b, d)
+            hessian += block.T @ block
+        hessian *= curvature * n / len(some)
+        # Rounding of float32 products is about 1e-7 of the largest direction; a smaller alpha would have no effect.
+        hessian[np.diag_indices(d)] += alpha + 1e-6 * np.trace(hessian) / d
+        self._factor = cho_factor(hessian, lower=True, overwrite_a=True)[0]  # (d, d), its lower half
+
+    def weights(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """L⁻ᵀ u: the model's weights. Shape (d,)."""
+        return solve_triangular(self._factor, u, lower=True, trans=1, check_finite=False)
+
+    def gradient(self, by_weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """L⁻¹ g: the gradient over u from the gradient over the weights. Shape (d,)."""
+        return solve_triangular(self._factor, by_weights, lower=True, check_finite=False)

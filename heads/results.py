@@ -1,0 +1,220 @@
+"""Types of `heads.json`, `other_heads.json` and `ablations.json`; field names are the JSON keys.
+
+A figure that cannot be computed is NaN in memory and null in JSON.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveHead:
+    """The ridge head of one objective."""
+
+    rows: int
+    """Number of rated rows, training and validation together."""
+    validation_rows: int
+    alpha: float
+    """Selected ridge penalty."""
+    validation_mse: float | None
+    """Mean squared error on the validation rows of the head that was fitted on the training rows alone."""
+    pearson: float | None
+    """Correlation of the same head's predictions with the validation ratings; None where either is constant."""
+    validation_path: tuple[float | None, ...]
+    """Validation error for each alpha of the recipe, in rising order."""
+    degrees_of_freedom: float | None
+    """Effective degrees of freedom of the final fit."""
+    condition: float | None
+    """Condition number of the final fit's equations; None where it is infinite."""
+    constant: bool
+    """Whether all ratings are the same, so that the head says nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class UncertaintySummary:
+    """The figures of `uncertainty.safetensors` that are small enough for `heads.json`."""
+
+    quantile: float
+    """Fraction of the validation rows below each threshold."""
+    factors: int
+    """Number of Cholesky factors: sets of objectives with the same rows and alpha."""
+    thresholds: tuple[float | None, ...]
+    """(factors,) leverage beyond which a response is unlike the rated ones; None where too few rows set it."""
+    noise: tuple[float | None, ...]
+    """(objectives,) variance of a rating around its head."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heads:
+    """Result of `armorm fit-heads`: `heads.json`."""
+
+    objectives: dict[str, ObjectiveHead]
+    skipped: dict[str, str]
+    """Objective that was not fitted -> reason."""
+    alphas: tuple[float, ...]
+    """Penalties of the recipe, in rising order."""
+    rows: int
+    """Number of rated responses."""
+    rows_read: int
+    """Responses whose features were read for this result."""
+    rows_reused: int
+    """Responses whose sums were saved already."""
+    features: int
+    """Length of a row of features: layers * hidden_size."""
+    fitted_on: str
+    """Which rows the heads were fitted on, as a sentence."""
+    layer: int | None
+    """Index of the layer that the heads read; None: all layers."""
+    uncertainty: UncertaintySummary | None
+    seconds: float
+    peak_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairwiseHead:
+    """A head of `[other_heads]` that gives a response one score."""
+
+    validation_accuracy: float
+    low: float
+    """Lower end of the accuracy's 95 % interval."""
+    high: float
+    train_pairs: int
+    validation_pairs: int
+    score_temperature: float | None
+    """Divisor that turns score gaps into log-odds; None where there is none."""
+    details: dict[str, float]
+    """Figures that only this kind has, such as the selected C."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class RatingsHead:
+    """A head of `[other_heads]` for one objective."""
+
+    rows: int
+    """Number of rated rows, training and validation together."""
+    validation_rows: int
+    validation_mse: float | None
+    pearson: float | None
+    details: dict[str, float]
+    """Figures that only this kind has, such as the selected alpha or the number of levels."""
+    ridge_validation_mse: float | None
+    """The ridge head's error on the same rows."""
+    ridge_pearson: float | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class OtherHeads:
+    """Result of fitting `[other_heads]`: `other_heads.json`."""
+
+    pairwise: dict[str, PairwiseHead]
+    """Kind -> head."""
+    objectives: dict[str, dict[str, RatingsHead]]
+    """Kind -> objective -> head."""
+    skipped: dict[str, dict[str, str]]
+    """Kind -> objective that was not fitted -> reason."""
+    layers: tuple[int, ...]
+    """Layers that the heads read, as the backbone numbers them."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Metrics of a variant's head on the validation rows."""
+
+    rows: int
+    """Number of training rows it was fitted on."""
+    alpha: float
+    mse: float | None
+    pearson: float | None
+    """None where the predictions or the ratings are constant."""
+
+
+@dataclass(frozen=True, slots=True)
+class FractionScore:
+    """Metrics of a head that was fitted on a fraction of the training rows."""
+
+    fraction: float
+    rows: int
+    alpha: float
+    mse: float | None
+    pearson: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class WithoutDataset:
+    """The heads without a data set's training rows."""
+
+    skipped: dict[str, int]
+    """Objective with too few training rows left -> their number."""
+    objectives: dict[str, Score]
+    """Objectives with fewer training rows, fitted again; all others keep their heads."""
+
+
+@dataclass(frozen=True, slots=True)
+class FromOthers:
+    """Metrics of predicting an objective's ratings from the rewards of all other objectives."""
+
+    mse: float | None
+    pearson: float | None
+    weights: dict[str, float]
+    """Other objective -> weight of its reward, in standard deviations of both; the largest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Baseline:
+    """Metrics of the run's own head, as in `heads.json`."""
+
+    rows: int
+    alpha: float
+    validation_mse: float | None
+    pearson: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class AlphaPaths:
+    """Validation errors along the grid of penalties."""
+
+    alphas: tuple[float, ...]
+    validation_mse: dict[str, tuple[float | None, ...]]
+    """Objective -> error for each alpha."""
+
+
+@dataclass(frozen=True, slots=True)
+class RatingMetrics:
+    """Metrics of one head on the validation ratings."""
+
+    validation_mse: float | None
+    pearson: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class HeadComparison:
+    """Kinds of heads side by side, from results of other commands; empty where a command has not run."""
+
+    pairs: dict[str, float]
+    """Rule or kind -> accuracy on the validation pairs."""
+    ratings: dict[str, dict[str, RatingMetrics]]
+    """Kind -> objective -> metrics."""
+    suites: dict[str, dict[str, float | None]]
+    """Suite -> rule -> score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ablations:
+    """Result of `armorm ablate`: `ablations.json`."""
+
+    baseline: dict[str, Baseline]
+    """Objective -> the run's own head."""
+    train_rows: dict[str, int]
+    """Objective -> number of its training rows."""
+    datasets: dict[str, WithoutDataset]
+    objectives: dict[str, FromOthers]
+    alphas: AlphaPaths
+    rows: dict[str, tuple[FractionScore, ...]]
+    """Objective -> its learning curve, the smallest fraction first."""
+    layers: dict[str, dict[str, Score]]
+    """Layer, as the backbone numbers it -> objective -> a head that reads this layer alone."""
+    heads: HeadComparison
+    seconds_by_variant: dict[str, float]
+    seconds: float

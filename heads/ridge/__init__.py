@@ -1,0 +1,1 @@
+"""The ridge: sufficient statistics, and every fit that starts from them."""

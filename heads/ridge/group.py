@@ -1,0 +1,241 @@
+"""Sums over one group of rows, and the rows themselves while they are smaller than the matrix."""
+
+import ctypes
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cache.precision import from_storage, to_storage
+from heads.ridge.stored_arrays import StoredArrays
+from heads.ridge.symmetric import Real, Scratch, add_lower, packed_length
+
+Storage = Literal["float16", "bfloat16", "float32", "float64"]
+
+BLOCK_ROWS = 2048
+"""Rows multiplied at once. In float32 the sum over a block is within 2e-6 of float64 even for equal rows, where
+rounding never cancels, and adding a block to a group's total costs 3e-8 at most: 1e-5 is kept up to 500,000 rows
+of a group in this worst case, and for rows that differ by a wide margin."""
+
+EXACT_WIDTH = 1024
+"""Features of at most this width are multiplied in float64, which takes twice the time, and seconds there.
+Wider ones in float32: products of float16 or bfloat16 are exact in it, and only their sums are rounded."""
+
+KEPT_BYTES = 1 << 20
+"""Rows up to this size are kept even where the matrix is smaller."""
+
+ITEM_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Shapes and dtypes shared by all groups of some statistics."""
+
+    width: int
+    """layers * d"""
+    targets: int
+    blocks: tuple[tuple[int, int], ...]
+    """Ranges (first, end) of columns; products are summed within each range."""
+    storage: Storage
+    """Dtype of the stored features; rows are kept in it, without loss."""
+    product: Literal["float32", "float64"]
+    """Dtype in which features are multiplied."""
+
+    @property
+    def kept_rows(self) -> int:
+        """Largest number of kept rows: as many as take no more memory than the matrices."""
+        matrices = sum(packed_length(end - first) for first, end in self.blocks) * ITEM_BYTES[self.product]
+        return max(matrices, KEPT_BYTES) // (self.width * ITEM_BYTES[self.storage])
+
+    def lossless(self, features: Real) -> NDArray[Any]:
+        """Features in the storage dtype."""
+        if self.storage == "float64":
+            return features.astype(np.float64)
+        return to_storage(features.astype(np.float32, copy=False), self.storage)
+
+    def numbers(self, kept: NDArray[Any]) -> Real:
+        """Kept features in the dtype of products."""
+        values: Real = kept if self.storage == "float64" else from_storage(kept, self.storage)
+        return values.astype(self.product, copy=False)
+
+
+class Group:
+    """Sums over n rows of features x (width,) and targets y (k,); an unrated target counts as 0.
+
+    Attributes:
+        n: rows.
+        xy: (width, k) float64
+        x: (width,) float64
+        y: (k,) float64
+        yy: (k,) float64
+    """
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.n = 0
+        self.xy = np.zeros((layout.width, layout.targets))
+        self.x = np.zeros(layout.width)
+        self.y = np.zeros(layout.targets)
+        self.yy = np.zeros(layout.targets)
+        self._kept: list[NDArray[Any]] = []
+        self._kept_targets: list[NDArray[np.float64]] = []
+        self._packed: list[Real] = []
+        self._file: StoredArrays | None = None  # rows and matrices, when they are not in memory
+
+    @property
+    def is_rows(self) -> bool:
+        """Whether all rows are kept and none has been multiplied."""
+        return self.kept == self.n
+
+    @property
+    def kept(self) -> int:
+        """Number of rows that have not been multiplied."""
+        if self._file is not None:
+            return self._file.length("rows")
+        return sum(map(len, self._kept))
+
+    @property
+    def bytes(self) -> int:
+        """Memory that `save` would free."""
+        return sum(array.nbytes for array in (*self._kept, *self._kept_targets, *self._packed))
+
+    @property
+    def buffered_bytes(self) -> int:
+        """Memory of rows that are buffered for the next product with the matrix."""
+        return sum(array.nbytes for array in self._kept) if self._packed else 0
+
+    def packed(self) -> tuple[Real, ...]:
+        """The packed x' x of the multiplied rows, one for each block of columns; empty if no row was multiplied."""
+        if self._file is not None:
+            return tuple(self._file[name] for name in self._file.names if name.startswith("xx."))
+        return tuple(self._packed)
+
+    def rows(self) -> Iterator[tuple[Real, NDArray[np.float64]]]:
+        """The unmultiplied rows (b, width) and their targets (b, k), at most `BLOCK_ROWS` at a time."""
+        kept, targets = self._kept, self._kept_targets
+        if self._file is not None:
+            kept, targets = ([self._file["rows"]], [self._file["targets"]]) if self.kept else ([], [])
+        for features, values in _blocks(kept, targets):
+            yield self.layout.numbers(features), values
+
+    def add(self, features: Real, targets: NDArray[np.float64], scratch: Scratch) -> None:
+        """Add rows: features (n, width), targets (n, k) with 0 where not rated."""
+        self.load()
+        x = features.astype(self.layout.product, copy=False)  # (n, width)
+        self.n += len(x)
+        self.xy += x.T @ targets.astype(x.dtype)
+        self.x += x.sum(axis=0, dtype=np.float64)
+        self.y += targets.sum(axis=0)
+        self.yy += np.square(targets).sum(axis=0)
+        self._kept.append(self.layout.lossless(features))
+        self._kept_targets.append(targets.copy())
+        self._multiply_if_many(scratch)
+
+    def flush(self, scratch: Scratch) -> None:
+        """Multiply buffered rows, if there is a matrix; a group without one keeps its rows."""
+        if not self.is_rows and self.kept:
+            self.load()
+            self.multiply(scratch)
+
+    def multiply(self, scratch: Scratch) -> None:
+        """Multiply the rows in memory into the matrices."""
+        first_time = not self._packed
+        if first_time:
+            lengths = [packed_length(end - first) for first, end in self.layout.blocks]
+            self._packed = [np.zeros(length, self.layout.product) for length in lengths]
+        for features, _ in _blocks(self._kept, self._kept_targets):
+            numbers = self.layout.numbers(features)  # (b, width)
+            for (first, end), packed in zip(self.layout.blocks, self._packed, strict=True):
+                add_lower(scratch.product(numbers[:, first:end]), packed)
+        self._kept, self._kept_targets = [], []
+        if first_time:
+            _give_back_freed_memory()
+
+    def save(self, path: Path, durable: bool = True) -> StoredArrays:
+        """Move rows and matrices to a file; they are read from it when they are needed.
+
+        The file of a group that has one is renamed. Without `durable` the file may be lost in a crash.
+        """
+        if self._file is None:
+            self._file = StoredArrays.write(path, self.arrays(), durable)
+            self._kept, self._kept_targets, self._packed = [], [], []
+        else:
+            self._file.rename(path, durable)
+        return self._file
+
+    def check(self) -> None:
+        """Check every array in the file against its checksum.
+
+        Raises:
+            StatisticsDamageError: one does not match.
+        """
+        if self._file is not None:
+            for name in self._file.names:
+                self._file[name]
+
+    def load(self) -> None:
+        """Move rows and matrices back to memory."""
+        if self._file is None:
+            return
+        file, self._file = self._file, None
+        self._packed = [file[name] for name in file.names if name.startswith("xx.")]
+        if file.length("rows"):
+            self._kept, self._kept_targets = [file["rows"]], [file["targets"]]
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """All arrays of the group, for a file."""
+        rows = np.concatenate([self.layout.lossless(np.empty((0, self.layout.width), np.float32)), *self._kept])
+        targets = np.concatenate([np.empty((0, self.layout.targets)), *self._kept_targets])
+        packed = {f"xx.{number}": array for number, array in enumerate(self._packed)}
+        sums = {"xy": self.xy, "x": self.x, "y": self.y, "yy": self.yy}
+        return {"rows": rows, "targets": targets, **packed, **sums}
+
+    @classmethod
+    def in_file(cls, layout: Layout, n: int, file: StoredArrays) -> "Group":
+        """A group whose rows and matrices are in a file that `save` wrote."""
+        group = cls(layout)
+        group.n = n
+        group.xy, group.x, group.y, group.yy = (file[name] for name in ("xy", "x", "y", "yy"))
+        group._file = file
+        return group
+
+    def _multiply_if_many(self, scratch: Scratch) -> None:
+        if self.kept > (BLOCK_ROWS if self._packed else self.layout.kept_rows):
+            self.multiply(scratch)
+
+
+def _blocks(
+    kept: list[NDArray[Any]], targets: list[NDArray[np.float64]]
+) -> Iterator[tuple[NDArray[Any], NDArray[np.float64]]]:
+    """Rows regrouped into blocks of `BLOCK_ROWS`; the last block may be shorter."""
+    features: list[NDArray[Any]] = []
+    values: list[NDArray[np.float64]] = []
+    room = BLOCK_ROWS
+    for piece, rated in zip(kept, targets, strict=True):
+        start = 0
+        while start < len(piece):
+            taken = min(room, len(piece) - start)
+            features.append(piece[start : start + taken])
+            values.append(rated[start : start + taken])
+            start, room = start + taken, room - taken
+            if room == 0:
+                yield np.concatenate(features), np.concatenate(values)
+                features, values, room = [], [], BLOCK_ROWS
+    if features:
+        yield np.concatenate(features), np.concatenate(values)
+
+
+def _give_back_freed_memory() -> None:
+    """Ask glibc to return freed memory to the system; elsewhere, do nothing.
+
+    Rows are allocated in small pieces, group by group. glibc keeps their memory when they are freed, and the matrix
+    that replaces them does not fit into it: the process would occupy the rows' memory and the matrices' at once.
+    """
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError, TypeError):  # another C library
+        return
+    trim(0)

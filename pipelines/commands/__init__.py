@@ -1,0 +1,1 @@
+"""The commands, one file each: options, the steps in order, and what is printed."""

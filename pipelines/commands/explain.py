@@ -1,0 +1,65 @@
+"""`armorm explain`: one prompt and one response, and what each objective adds to the score."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cache import UserError
+from pipelines.terminal import JsonOption, ModelDir, console, finish, open_run
+
+if TYPE_CHECKING:
+    from export.results import Explanation
+
+EXAMPLE = "armorm explain --recipe recipes/demo.toml --prompt 'What is 2 + 2?' --response '2 + 2 is 4.'"
+
+
+def command(
+    prompt: Annotated[str, typer.Option(help="The user's message.")],
+    response: Annotated[str, typer.Option(help="The answer to be scored.")],
+    model: Annotated[Path | None, ModelDir] = None,
+    recipe: Annotated[Path | None, typer.Option(help="The recipe of a run, in place of MODEL_DIR.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Score one response, and show what each objective adds to the score."""
+    if (model is None) == (recipe is None):
+        raise UserError("explain needs a model: give either MODEL_DIR or --recipe")
+    if recipe is not None:
+        run = open_run(recipe)
+        from pipelines.fitted import reward_model
+
+        scorer = reward_model(run)
+    else:
+        from export.reward_model import RewardModel
+
+        assert model is not None
+        scorer = RewardModel.load(model)
+    from export.explanation import explain
+
+    result = explain(scorer, prompt, response)
+    finish(result, as_json, lambda: show(result))
+
+
+def show(result: "Explanation") -> None:
+    """Print the score and its terms, the largest first."""
+    from rich.table import Table
+
+    verbosity = result.verbosity
+    named = f"{verbosity.name} ({verbosity.value:.4f})" if verbosity.name != "none" else "none"
+    table = Table(
+        title=f"score {result.score:.6f}",
+        caption=(
+            "contribution = coefficient × reward - verbosity penalty; penalty = coefficient × lambda × verbosity, which"
+            f" is {named}. The score is the sum of the contributions in full precision (--json), shown rounded here."
+        ),
+    )
+    table.add_column("objective", no_wrap=True)
+    for heading in ("coefficient", "reward", "coefficient × reward", "verbosity penalty", "contribution"):
+        table.add_column(heading, justify="right")
+    for term in sorted(result.objectives, key=lambda term: -abs(term.contribution)):
+        gains = (f"{value:+.6f}" for value in (term.gain, term.verbosity_penalty, term.contribution))
+        table.add_row(term.name, f"{term.coefficient:.4f}", f"{term.reward:.4f}", *gains)
+    table.add_section()
+    sums = (f"{value:+.6f}" for value in (result.gain, result.verbosity_penalty, result.score))
+    table.add_row("sum", f"{result.gate.logit_scale:.4f}", "", *sums)
+    console().print(table)

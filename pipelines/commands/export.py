@@ -1,0 +1,134 @@
+"""`armorm export`: a run's reward model as a folder that transformers loads by itself."""
+
+import logging
+import time
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipelines.terminal import JsonOption, RecipeOption, choice, console, finish, open_run
+
+if TYPE_CHECKING:
+    from evaluation.results import Suite
+    from export.model_card import CardTable
+    from export.results import ExportResult
+    from export.weights import Weights
+    from pipelines.run import Run
+
+log = logging.getLogger(__name__)
+
+EXAMPLE = "armorm export --recipe recipes/demo.toml --out exported/demo"
+
+PACKAGES = ("armorm", "torch", "transformers")
+"""Packages whose versions the provenance names."""
+
+
+def command(
+    recipe: RecipeOption,
+    out: Annotated[Path, typer.Option(help="Folder to write; an earlier export there is replaced.")],
+    weights: Annotated[
+        str, choice(("copy", "link"), "Copy the backbone's weights, or link to where they lie.")
+    ] = "copy",
+    check: Annotated[
+        bool, typer.Option(help="Load the folder with transformers and compare its scores before it is kept.")
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Write the reward model as a folder that transformers loads by itself."""
+    result = export(open_run(recipe), out, weights=weights, check=check)  # type: ignore[arg-type]
+    finish(result, as_json, lambda: show(result))
+
+
+def export(run: "Run", out: Path, *, weights: "Weights", check: bool) -> "ExportResult":
+    """Write the folder.
+
+    Args:
+        run: extracted, fitted and trained.
+        out: the folder.
+        weights: whether the backbone's are copied or linked.
+        check: whether to load the folder and compare its scores with those of the run's parts.
+
+    Raises:
+        UserError: an earlier command is missing, `out` holds something else, or the check fails.
+    """
+    from export.agreement import CONVERSATIONS, check_folder
+    from export.folder import Exported, write_folder
+    from export.model_card import model_card
+    from export.results import ExportResult
+    from export.reward_config import run_config
+    from export.reward_model import RewardModel
+    from extract.engines.choice import choose_device
+    from heads.objectives import Scale
+    from pipelines.artefacts import GATING, HEADS
+    from pipelines.fitted import fitted_rules, own_backbone
+    from pipelines.results import plain
+
+    started = time.monotonic()
+    recipe = run.recipe
+    parts, backbone = fitted_rules(run).parts, own_backbone(run)
+    scales = {each.name: Scale(low=each.low, high=each.high, rule=each.rule) for each in recipe.objectives}
+    config = run_config(parts, scales, recipe.backbone, backbone, fingerprint=run.fingerprint, recipe=recipe.digest)
+    heads, gating = run.read(HEADS), run.read(GATING)
+    suites = run.current_suites(lambda reason: log.warning("not in the model card: %s", reason))
+    local = backbone.folder == Path(recipe.backbone.model)
+    name = backbone.folder.resolve().name if local else recipe.backbone.model
+    card = model_card(recipe.name, recipe.note, name, config, heads, gating, [_table(one) for one in suites.values()])
+    provenance = {
+        "recipe": recipe.model_dump(mode="json"),
+        "fingerprint": asdict(run.store.fingerprint),
+        "versions": {package: version(package) for package in PACKAGES},
+        "datasets": plain(run.extracted.datasets),
+        "revisions": run.extracted.revisions,
+        "heads": plain(heads),
+        "gating": plain(gating),
+        "suites": {suite: plain(replace(one, missing_rows=())) for suite, one in suites.items()},
+    }
+    largest: list[float] = []
+
+    def checked(folder: Path) -> None:
+        if check:
+            model = RewardModel.of_parts(folder, config, parts, backbone, recipe.backbone, recipe.extract)
+            device = choose_device(recipe.extract.device)
+            largest.append(check_folder(folder, model.score(CONVERSATIONS), recipe.backbone.dtype, device))
+
+    size = write_folder(out, Exported(backbone, config, parts, provenance, card), weights, checked)
+    return ExportResult(
+        folder=str(out),
+        bytes=size,
+        weights=weights,
+        objectives=config.objectives,
+        verbosity=config.verbosity,
+        suites=tuple(suites),
+        largest_difference=largest[0] if largest else None,
+        seconds=time.monotonic() - started,
+    )
+
+
+def _table(suite: "Suite") -> "CardTable":
+    """A suite's results as the model card shows them."""
+    from evaluation.numbers import percent
+    from export.model_card import SHOWN, CardTable
+    from gating.rules import RULES
+
+    shown = {rule: suite.rules[rule] for rule in SHOWN if rule in suite.rules}
+    sections = list(dict.fromkeys(section for scored in shown.values() for section in scored.sections))
+    lines = (
+        (RULES[rule].title, percent(scored.score), *(percent(scored.sections.get(section)) for section in sections))
+        for rule, scored in shown.items()
+    )
+    return CardTable(suite.title, suite.rows, ("score", *sections), tuple(lines))
+
+
+def show(result: "ExportResult") -> None:
+    """Print where the folder is, and how well it agrees with the pipeline."""
+    out = console()
+    how = {"copy": "with its weights", "link": "with links to the backbone's weights"}[result.weights]
+    out.print(f"{result.folder}: {how}, {result.bytes / 1e6:,.1f} MB, {len(result.objectives)} objectives")
+    if result.largest_difference is not None:
+        out.print(
+            f"loaded with transformers, it scores as the pipeline does (largest difference"
+            f" {result.largest_difference:.1e} of a score's terms)"
+        )

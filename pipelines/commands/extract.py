@@ -1,0 +1,283 @@
+"""`armorm extract`: every data set of a recipe through the backbone, once."""
+
+import logging
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cache import UserError
+from cache.worker import ALONE, Worker
+from extract.engines import ENGINES
+from pipelines.terminal import (
+    JsonOption,
+    RecipeOption,
+    choice,
+    console,
+    finish,
+    interrupted_by_termination,
+    open_run,
+    reporting,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from cache.progress import Progress
+    from extract.backbone import Backbone
+    from extract.collect import Dataset
+    from extract.engines.engine import Engine
+    from extract.results import Extract
+    from extract.settings import DatasetSettings, EngineName
+    from pipelines.recipe import Recipe
+    from pipelines.run import Run
+
+log = logging.getLogger(__name__)
+
+EXAMPLE = "armorm extract --recipe recipes/demo.toml --limit 100"
+
+
+def command(
+    recipe: RecipeOption,
+    data_root: Annotated[
+        Path | None, typer.Option(help="Read DIR/org/name/file instead of the hub.", metavar="DIR")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Raw rows to read of each data set.")] = None,
+    engine: Annotated[str | None, choice(ENGINES, "In place of the recipe's.")] = None,
+    worker: Annotated[
+        str,
+        typer.Option(
+            help="Compute the part of one of N workers and write no tables: 1/N to N/N, or 'auto' for the number that"
+            " torchrun or a SLURM array gives. When all parts are stored, a run without --worker writes the tables.",
+            metavar="I/N",
+        ),
+    ] = "1/1",
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes that compute, each with a GPU of its own, or CPUs where there is none; more than one"
+            " needs Ray (`pip install -e '.[ray]'`).",
+        ),
+    ] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Run every data set of a recipe through the backbone once, into the feature store."""
+    run = open_run(recipe)
+    from extract.worker_number import read_worker
+
+    part = read_worker(worker, workers)
+    with reporting() as progress, interrupted_by_termination():
+        result = extract(
+            run, data_root=data_root, limit=limit, engine=engine, worker=part, workers=workers, progress=progress
+        )
+    finish(result, as_json, lambda: show(result, run))
+
+
+def extract(
+    run: "Run",
+    *,
+    data_root: Path | None = None,
+    limit: int | None = None,
+    engine: "EngineName | None" = None,
+    worker: Worker = ALONE,
+    workers: int = 1,
+    progress: "Progress",
+) -> "Extract":
+    """Read, encode, compute the features that the store lacks, and write the run's tables.
+
+    Args:
+        run: of the recipe.
+        data_root: in place of the recipe's.
+        limit: most raw rows to read of each data set.
+        engine: in place of the recipe's.
+        worker: computes its part of the features and writes no tables; the run of the whole does.
+        workers: processes that compute; more than one by way of Ray.
+        progress: told rows read and tokens computed.
+
+    Raises:
+        UserError: a data set or the backbone is missing or unusable, or the run's folder belongs to other features.
+    """
+    from cache import FeatureStore
+    from extract.backbone import find_backbone
+    from extract.collect import collect
+    from extract.engines.choice import choose_device, choose_engine
+    from extract.engines.loader import EngineLoader
+    from extract.ray.cluster import address_of
+    from extract.ray.workers import Workers, fill_with_workers
+    from extract.results import Extract, count_rows
+    from extract.run import fill
+    from extract.templating import ConversationEncoder
+    from extract.unusable import without_skipped
+    from pipelines.artefacts import SKIPPED
+    from pipelines.recipe import DERIVED
+
+    started = time.monotonic()
+    recipe = run.recipe
+    several = Workers(workers, recipe.extract.device, address_of(recipe.extract.ray_address)) if workers > 1 else None
+    if several is None:
+        device = _name(choose_device(recipe.extract.device))
+    else:
+        several.check()
+        device = str(several)
+    backbone = find_backbone(recipe.backbone)
+    engine = choose_engine(engine or recipe.extract.engine, backbone)
+    fingerprint = backbone.fingerprint(recipe.backbone, recipe.store.dtype, engine)
+    run.make_folder()
+    _refuse_other_features(run, fingerprint.digest)
+    encoder = ConversationEncoder(backbone.tokenizer, recipe.backbone, backbone.vocabulary)
+    datasets, revisions, missing = find_datasets(run, data_root or recipe.data_root, limit)
+    derived = [pairs for pairs in recipe.pairs if pairs.source == DERIVED and pairs.ratings not in missing]
+    objectives = [objective.name for objective in recipe.objectives]
+    collected = collect(datasets, derived, objectives, encoder, recipe.split, progress)
+    log.info(
+        "%s distinct sequences, %s unique tokens, %s rows skipped so far",
+        f"{len(collected.request.keys()):,}",
+        f"{collected.request.tokens():,}",
+        f"{len(collected.skipped):,}",
+    )
+
+    store = FeatureStore.create(recipe.store.root, fingerprint, backbone.hidden_size, recipe.store.format)
+    sizes = {"pack_tokens": recipe.extract.pack_tokens, "shard_rows": recipe.store.shard_rows}
+    if several is None:
+        load = partial(_load, engine, backbone, recipe)
+        outcome = fill(store, collected.request, load, **sizes, worker=worker, progress=progress)
+    else:
+        load_remote = EngineLoader.of(engine, backbone, recipe.backbone, recipe.extract).on
+        outcome = fill_with_workers(store, collected.request, load_remote, several, **sizes, progress=progress)
+
+    tables = without_skipped(collected.tables, store.skipped, collected.skipped)
+    counts = count_rows(collected.kinds, tables, collected.skipped)
+    result = Extract(
+        rows=sum(count.rows for count in counts.values()),
+        unique_tokens=collected.request.tokens(),
+        tokens_computed=outcome.tokens_computed,
+        features_new=outcome.features_new,
+        features_reused=outcome.features_reused,
+        skipped=len(collected.skipped),
+        seconds=time.monotonic() - started,
+        seconds_extracting=outcome.seconds,
+        device=device,
+        engine=engine,
+        worker=str(worker),
+        fingerprint=fingerprint.digest,
+        store=str(store.folder),
+        limit=limit,
+        missing=missing,
+        revisions=revisions,
+        datasets=counts,
+    )
+    if worker == ALONE:
+        collected.skipped.write(run.path(SKIPPED))
+        run.write_extract(result, tables)
+    else:
+        log.info("worker %s is done; when all are, run extract without --worker: it writes the tables", worker)
+    return result
+
+
+def _load(engine: "EngineName", backbone: "Backbone", recipe: "Recipe") -> "Engine":
+    from extract.engines import ENGINES
+    from extract.engines.choice import choose_device
+
+    device = choose_device(recipe.extract.device)
+    log.info("loading %s on %s with the %s engine", recipe.backbone.model, device, engine)
+    return ENGINES[engine](backbone, recipe.backbone, recipe.extract, device)
+
+
+def _refuse_other_features(run: "Run", fingerprint: str) -> None:
+    other = run.earlier_extract().get("fingerprint", fingerprint)
+    if other != fingerprint:
+        raise UserError(
+            f"{run.folder} belongs to features with the fingerprint {other}, this recipe's is {fingerprint}: give the"
+            " recipe another name, or remove that folder"
+        )
+
+
+def find_datasets(
+    run: "Run", data_root: Path | None, limit: int | None
+) -> "tuple[list[Dataset], dict[str, str], dict[str, str]]":
+    """Data sets that were found, commits of those from the hub, and name -> reason of those missing."""
+    from extract.sources.files import MissingDatasetError
+    from pipelines.recipe import DERIVED
+
+    recipe = run.recipe
+    found: list[Dataset] = []
+    revisions = dict(run.earlier_extract().get("revisions", {}))  # so that a rerun reads the same rows
+    missing: dict[str, str] = {}
+    for settings in (*recipe.ratings, *(pairs for pairs in recipe.pairs if pairs.source != DERIVED), *recipe.suites):
+        try:
+            found.append(_dataset(recipe, settings, data_root, limit, revisions))
+        except MissingDatasetError as error:
+            if recipe.missing_datasets == "refuse":
+                raise
+            missing[settings.name] = str(error)
+    if not any(dataset.source.kind == "ratings" for dataset in found):
+        raise UserError("none of the recipe's rating sets was found: check --data-root, or data_root in the recipe")
+    return found, revisions, missing
+
+
+def _dataset(
+    recipe: "Recipe",
+    settings: "DatasetSettings",
+    data_root: Path | None,
+    limit: int | None,
+    revisions: dict[str, str],
+) -> "Dataset":
+    from extract.collect import Dataset
+    from extract.sources import SOURCES
+    from extract.sources.files import locate
+    from pipelines.recipe import ScaledRatings
+
+    source = SOURCES[settings.source]
+    if settings.revision is None and settings.path is None and settings.name in revisions:
+        settings = settings.model_copy(update={"revision": revisions[settings.name]})
+    located = locate(settings, source, data_root)
+    if located.revision is not None:
+        revisions[settings.name] = located.revision
+    if limit is not None:
+        settings = settings.model_copy(update={"limit": min(limit, settings.limit or limit)})
+    ranges, columns = {}, {}
+    if isinstance(settings, ScaledRatings):
+        scales = {objective.name: recipe.scale_of(settings, objective) for objective in recipe.objectives}
+        ranges = {name: (scale.low, scale.high) for name, scale in scales.items()}
+        columns = {name: settings.columns.get(name, name) for name in scales}
+    return Dataset(settings, source, located.root, located.paths, ranges, columns)
+
+
+def _name(device: "torch.device") -> str:
+    from torch import cuda
+
+    return cuda.get_device_name(device) if device.type == "cuda" else str(device)
+
+
+def show(result: "Extract", run: "Run") -> None:
+    """Print rows used and skipped by data set, and the features computed."""
+    from rich.table import Table
+
+    from pipelines.artefacts import SKIPPED
+
+    out = console()
+    table = Table("data set", "kind", title=f"{run.recipe.name}: rows")
+    for heading in ("rows", "used", "skipped", "ratings skipped"):
+        table.add_column(heading, justify="right")
+    table.add_column("why", overflow="fold")
+    for name, count in result.datasets.items():
+        why = "; ".join(f"{number} × {reason}" for reason, number in list(count.reasons.items())[:3])
+        figures = (f"{number:,}" for number in (count.rows, count.used, count.skipped, count.ratings_skipped))
+        table.add_row(name, count.kind, *figures, why)
+    out.print(table)
+    for name, reason in result.missing.items():
+        out.print(f"missing: {name} ({reason})", highlight=False)
+    if result.features_new == 0:
+        out.print(f"no forward pass: all {result.features_reused:,} features were in {result.store} already")
+    else:
+        rate = result.tokens_computed / max(result.seconds_extracting, 1e-9)
+        out.print(
+            f"{result.features_new:,} features computed, {result.features_reused:,} reused;"
+            f" {result.tokens_computed:,} tokens in {result.seconds_extracting:.1f} s"
+            f" ({rate:,.0f} tokens/s, {result.device}); store: {result.store}"
+        )
+    if result.skipped and result.worker == str(ALONE):
+        out.print(f"every skipped row, with its reason: {run.path(SKIPPED)}")

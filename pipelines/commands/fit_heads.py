@@ -1,0 +1,127 @@
+"""`armorm fit-heads`: one pass over the stored features, then every head and alpha from its sums."""
+
+import logging
+import resource
+import time
+from typing import TYPE_CHECKING
+
+from pipelines.terminal import JsonOption, RecipeOption, console, finish, open_run, reporting
+
+if TYPE_CHECKING:
+    from cache.progress import Progress
+    from heads.results import Heads, ObjectiveHead
+    from heads.ridge.objective_fit import FittedObjective
+    from pipelines.run import Run
+
+log = logging.getLogger(__name__)
+
+EXAMPLE = "armorm fit-heads --recipe recipes/demo.toml"
+
+CHOSEN_BY = {
+    "validation": "on the validation rows",
+    "gcv": "by generalised cross-validation on the training rows",
+}
+
+
+def command(recipe: RecipeOption, as_json: JsonOption = False) -> None:
+    """Fit one linear head per objective on the stored features."""
+    run = open_run(recipe)
+    with reporting() as progress:
+        result = fit_heads(run, progress)
+    finish(result, as_json, lambda: show(result, run))
+
+
+def fit_heads(run: "Run", progress: "Progress") -> "Heads":
+    """Fit one linear head per objective; write `heads.*`, `statistics.*` and `uncertainty.safetensors`.
+
+    Raises:
+        UserError: nothing was extracted yet, or an objective cannot be fitted.
+    """
+    from heads.results import Heads
+    from heads.ridge.from_store import update_statistics
+    from heads.ridge.selection import fit_heads as fit
+    from heads.ridge.uncertainty import calibrate
+    from pipelines.artefacts import EXAMPLES, HEADS, STATISTICS, UNCERTAINTY
+
+    started = time.monotonic()
+    recipe = run.recipe
+    examples = run.table(EXAMPLES)
+    store = run.store
+    stamp = run.stamp(STATISTICS)
+    updated = update_statistics(
+        run.folder, examples, recipe.objectives, recipe.scales, recipe.heads, store, stamp, progress
+    )
+    statistics = updated.statistics
+    heads = fit(statistics, recipe.heads, skip_unfit=recipe.missing_datasets == "skip", progress=progress)
+    names = [head.name for head in heads.objectives]
+    for head in heads.objectives:
+        _warn(head)
+    if heads.uncertainty is not None:
+        calibrate(heads.uncertainty, store, examples, names, recipe.split.seed)
+
+    result = Heads(
+        objectives={head.name: _result(head) for head in heads.objectives},
+        skipped=heads.skipped,
+        alphas=tuple(sorted(recipe.heads.alphas)),
+        rows=len(examples),
+        rows_read=updated.rows_read,
+        rows_reused=updated.rows_reused,
+        features=statistics.width,
+        fitted_on=f"training and validation rows, with the alpha chosen {CHOSEN_BY[recipe.heads.choose]}",
+        layer=recipe.heads.layer,
+        uncertainty=None if heads.uncertainty is None else heads.uncertainty.summary(),
+        seconds=time.monotonic() - started,
+        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+    )
+    weights = {"weight": heads.weight(statistics.layers)}  # (k, layers * d)
+    run.write(HEADS, result, arrays=weights, metadata={"objectives": "\n".join(names)})
+    if heads.uncertainty is None:
+        run.remove(UNCERTAINTY)
+    else:
+        run.write_arrays(UNCERTAINTY, heads.uncertainty.arrays())
+    return result
+
+
+def _warn(head: "FittedObjective") -> None:
+    if head.constant:
+        log.warning("%s: all its ratings are the same, so its head says nothing about a response", head.name)
+    elif head.at_edge:
+        log.warning(
+            "%s: the chosen alpha %g is at the edge of heads.alphas; a wider range may do better", head.name, head.alpha
+        )
+
+
+def _result(head: "FittedObjective") -> "ObjectiveHead":
+    from heads.results import ObjectiveHead
+
+    return ObjectiveHead(
+        rows=head.rows,
+        validation_rows=head.validation_rows,
+        alpha=head.alpha,
+        validation_mse=head.validation_mse,
+        pearson=head.pearson,
+        validation_path=tuple(head.validation_path),
+        degrees_of_freedom=head.degrees_of_freedom,
+        condition=head.condition,
+        constant=head.constant,
+    )
+
+
+def show(result: "Heads", run: "Run") -> None:
+    """Print one line per objective."""
+    from rich.table import Table
+
+    from evaluation.numbers import number
+    from pipelines.artefacts import HEADS
+
+    table = Table("objective", title=f"{run.recipe.name}: heads")
+    for heading in ("rows", "alpha", "freedom", "validation MSE", "Pearson"):
+        table.add_column(heading, justify="right")
+    for name, head in result.objectives.items():
+        freedom, mse = number(head.degrees_of_freedom, 0), number(head.validation_mse, 4)
+        table.add_row(name, f"{head.rows:,}", f"{head.alpha:g}", freedom, mse, number(head.pearson))
+    out = console()
+    out.print(table)
+    for name, reason in result.skipped.items():
+        out.print(f"skipped: {name} ({reason})", highlight=False)
+    out.print(f"{result.rows:,} rated responses, {result.seconds:.1f} s; {run.path(HEADS)}")

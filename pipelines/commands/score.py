@@ -1,0 +1,73 @@
+"""`armorm score`: responses scored with an exported model or the published checkpoint."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cache import UserError
+from pipelines.terminal import JsonOption, ModelDir, choice, console, finish, interrupted_by_termination, reporting
+
+if TYPE_CHECKING:
+    from export.results import FileScores
+
+EXAMPLE = "armorm score exported/demo --input rows.jsonl --output scored.jsonl"
+
+
+def command(
+    model: Annotated[Path, ModelDir],
+    prompt: Annotated[str | None, typer.Option(help="The user's message.")] = None,
+    response: Annotated[str | None, typer.Option(help="The answer to be scored.")] = None,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--input",
+            help="JSONL with messages, prompt and response, or prompt and responses, in place of --prompt and"
+            " --response.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="JSONL to write; what an interrupted run has written is kept.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Add rewards, adjusted rewards, weights and contributions by objective.")
+    ] = False,
+    prefix: Annotated[str, typer.Option(help="Prefix of the keys that are added to a row.")] = "",
+    device: Annotated[str, typer.Option(help="auto: the first CUDA device, else the CPU.")] = "auto",
+    dtype: Annotated[
+        str | None, choice(("float32", "bfloat16", "float16"), "Dtype of the backbone, in place of the folder's.")
+    ] = None,
+    pack_tokens: Annotated[int, typer.Option(min=8, help="Tokens of one pass, at most.")] = 8192,
+    as_json: JsonOption = False,
+) -> None:
+    """Score responses with an exported model or the published checkpoint."""
+    given = tuple(value is not None for value in (prompt, response, source, output))
+    if given not in ((True, True, False, False), (False, False, True, True)):
+        raise UserError("score needs either --prompt and --response, or --input and --output")
+    from export.reward_model import RewardModel
+    from export.score_file import score_file, score_one
+
+    scorer = RewardModel.load(model, device=device, dtype=dtype, pack_tokens=pack_tokens)
+    if prompt is not None and response is not None:
+        one = score_one(scorer, prompt, response, full=full)
+        values = {name: value for name, value in asdict(one).items() if value is not None}
+        finish(values, as_json, lambda: console().print(f"score {one.score:.6f}"))
+        return
+    assert source is not None
+    assert output is not None
+    with reporting() as progress, interrupted_by_termination():
+        result = score_file(scorer, source, output, prefix=prefix, full=full, progress=progress)
+    finish(result, as_json, lambda: show(result))
+
+
+def show(result: "FileScores") -> None:
+    """Print how many rows of a file have a score."""
+    out = console()
+    out.print(
+        f"{result.rows:,} rows ({result.reused:,} were scored before), {result.scored:,} scored, {result.bad:,} not,"
+        f" in {result.seconds:.1f} s: {result.output}"
+    )
+    if result.bad:
+        lines = ", ".join(map(str, result.bad_rows))
+        out.print(f"not scored, each with its reason in the output: line {lines}{', …' * (result.bad > 5)}")

@@ -1,0 +1,84 @@
+"""A run's fitted parts as the rooms take them: linear heads, rules over stored features, a model that scores text."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cache import UserError
+from extract.backbone import Backbone, find_backbone
+from gating.fitted_rules import FittedRules
+from gating.gate import GateShapeError
+from heads.kinds.fitted import PairwiseHeads
+from pipelines.artefacts import GATING, HEADS, OTHER_HEADS
+from pipelines.run import Run
+
+if TYPE_CHECKING:
+    from export.reward_model import RewardModel
+
+
+def linear_heads(run: Run) -> tuple[tuple[str, ...], NDArray[np.float32]]:
+    """Names of the k objectives that have a head, and their weights (k, layers * hidden_size).
+
+    Raises:
+        UserError: the heads are missing or out of date.
+    """
+    return tuple(run.read(HEADS).objectives), run.arrays(HEADS)["weight"]
+
+
+def fitted_rules(run: Run) -> FittedRules:
+    """The run's reward model with its aggregation rules.
+
+    Raises:
+        UserError: the heads or the gate are missing or out of date.
+    """
+    objectives, weight = linear_heads(run)
+    gating = run.read(GATING)
+    try:
+        return FittedRules.of_arrays(objectives, weight, run.arrays(GATING), gating.verbosity, run.recipe.gate)
+    except (GateShapeError, KeyError):
+        path = run.path("gating.safetensors")
+        raise UserError(f"{path} is damaged: run `armorm {GATING.command}` again") from None
+
+
+def pairwise_heads(run: Run) -> PairwiseHeads:
+    """The heads of `[other_heads]` that give a response one score; none where the recipe names none.
+
+    Raises:
+        UserError: they are missing or out of date.
+    """
+    kinds = run.recipe.other_heads.fit
+    return PairwiseHeads.of_arrays(kinds, run.arrays(OTHER_HEADS) if kinds else {})
+
+
+def own_backbone(run: Run) -> Backbone:
+    """The backbone that the run's features were read from.
+
+    A local backbone can change while the recipe stays; its states would mean nothing to the heads.
+
+    Raises:
+        UserError: nothing was extracted, or the backbone is another one now.
+    """
+    settings, stored = run.recipe.backbone, run.store.fingerprint
+    backbone = find_backbone(settings)
+    now = backbone.fingerprint(settings, stored.store_dtype, stored.engine)  # type: ignore[arg-type]
+    if changed := stored.differences(now):
+        raise UserError(
+            f"the {changed[0]} of {settings.model} is not the one that {run.folder} was extracted with: run `armorm"
+            " extract` and the commands after it again"
+        )
+    return backbone
+
+
+def reward_model(run: Run) -> "RewardModel":
+    """The run's reward model over its backbone, ready to score text.
+
+    Raises:
+        UserError: an earlier command is missing, or the backbone is another one now.
+    """
+    from export.reward_config import RewardConfig
+    from export.reward_model import RewardModel
+
+    parts, recipe = fitted_rules(run).parts, run.recipe
+    config = RewardConfig(objectives=parts.objectives)
+    return RewardModel.of_parts(run.folder, config, parts, own_backbone(run), recipe.backbone, recipe.extract)

@@ -1,0 +1,167 @@
+"""The typed result of every JSON file that a command writes, and of every command that prints one.
+
+A room defines the results of its own computations; this page collects them under the files that hold them and adds
+those of the commands themselves. A field's name is its key in the file.
+
+| file | type |
+|---|---|
+| extract.json | Extract |
+| heads.json, other_heads.json, ablations.json | Heads, OtherHeads, Ablations |
+| gating.json | Gating |
+| <suite>.json, <suite>.analysis.json, ratings.json, leaderboard.json | Suite, Analysis, Ratings, Leaderboard |
+| scorers/<suite>/<name>.json | Scorer |
+"""
+
+import json
+from dataclasses import dataclass, is_dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pydantic import TypeAdapter
+
+from evaluation.results import Analysis, Leaderboard, Ratings, Scorer, Suite
+from extract.results import Extract
+from gating.results import Gating
+from heads.results import Ablations, Heads, OtherHeads
+
+__all__ = [
+    "Ablations",
+    "Analysis",
+    "CacheExport",
+    "CacheStatus",
+    "DatasetFeatures",
+    "Exported",
+    "Extract",
+    "Gating",
+    "Heads",
+    "Leaderboard",
+    "OtherHeads",
+    "Ratings",
+    "Report",
+    "Scorer",
+    "Suite",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Analyses:
+    """`armorm analyse`: every file that it wrote."""
+
+    suites: dict[str, Analysis]
+    ratings: Ratings
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """`armorm report`: the page, and what it could not show."""
+
+    page: str
+    bytes: int
+    plots: list[str]
+    missing: dict[str, str]
+    """File -> one sentence that says why it is not on the page."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """`armorm export`: the folder that was written."""
+
+    folder: str
+    bytes: int
+    """Size of the weights."""
+    weights: str
+    """'copy' or 'link'."""
+    objectives: list[str]
+    verbosity: str
+    suites: list[str]
+    """Suites in the model card."""
+    largest_difference: float | None
+    """From the pipeline's scores, relative to the largest term of a score; None where it was not checked."""
+    fingerprint: str
+    recipe: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetFeatures:
+    """Features of one data set in the store."""
+
+    kind: str
+    rows: int
+    features: int
+    missing: int
+    skipped: int
+    bytes: int
+    fingerprint: str
+    engine: str
+
+
+@dataclass(frozen=True, slots=True)
+class Leftovers:
+    """Files of an interrupted run, which are not part of the store."""
+
+    files: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class CacheStatus:
+    """`armorm cache status`: the store, and what it holds of each data set."""
+
+    store: str
+    format: str
+    features: int
+    shards: int
+    skipped: int
+    """Keys whose features the store's dtype cannot hold."""
+    bytes: int
+    payload_bytes: int
+    leftovers: Leftovers
+    missing: int
+    layers: list[int]
+    hidden_size: int
+    dtype: str
+    engine: str
+    fingerprint: dict[str, Any]
+    extracted: bool
+    datasets: dict[str, DatasetFeatures]
+
+
+@dataclass(frozen=True, slots=True)
+class CacheExport:
+    """`armorm cache export`: the files that were written."""
+
+    files: list[str]
+    features: int
+    shape: list[int]
+    """features, layers, hidden size"""
+    rows: int
+    datasets: list[str]
+    bytes: int
+    fingerprint: str
+
+
+def to_json(value: object) -> str:
+    """A result as text; NaN becomes null, which every reader of JSON knows."""
+    return json.dumps(plain(value), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def plain(value: Any) -> Any:
+    """A result as values that JSON has: fields by the names that files use, NaN and infinity as None."""
+    if is_dataclass(value) and not isinstance(value, type):
+        value = TypeAdapter(type(value)).dump_python(value, by_alias=True, warnings=False)
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, np.ndarray):
+        return plain(value.tolist())
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, float) and not np.isfinite(value):
+        return None
+    if isinstance(value, Path):
+        return str(value)
+    return value

@@ -1,0 +1,118 @@
+"""The figures of the demo at a fifth of its size are those of an earlier commit, to the last bit."""
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import load_file
+
+from tests.pipelines.conftest import ROOT, small_recipe
+
+OTHER_HEADS = '\n[other_heads]\nfit = ["slic", "mlp", "ordinal"]\nmlp = { hidden_size = 64, steps = 200 }\n'
+
+RENAMED = {
+    "absent_subsets": "missing_subsets",
+    "unjudged": "skipped",
+    "share": "fraction",
+    "put_aside": "skipped",
+    "quarantined": "skipped",
+    "ratings_left_out": "ratings_skipped",
+    "bradley_terry_strength": "bradley_terry_C",
+    "strength": "C",
+    "looks": "metrics",
+    "tied_share": "tied_fraction",
+    "lost": "skipped",
+}
+"""Key in the files of the earlier commit -> key now."""
+
+UNLIKE = {
+    *("seconds", "seconds_extracting", "gate_seconds", "seconds_by_variant", "peak_bytes", "threads"),
+    *("stamp", "table_stamps", "data", "fingerprint", "recipe", "inputs", "settings", "store", "share", "worker"),
+    *("other_heads", "plots", "note", "fitted_on", "revisions", "rows_reused", "rows_read"),
+}
+"""Keys that say when, where or of what, and not what came out; `other_heads` has a file of its own."""
+
+
+def numbers(value: Any, path: str = "") -> Iterator[tuple[str, float | str | None]]:
+    """Every number and text of a JSON value, by its path with the words of today."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if key not in UNLIKE:
+                yield from numbers(item, path if key == "details" else f"{path}/{RENAMED.get(key, key)}")
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from numbers(item, f"{path}/{number}")
+    elif not isinstance(value, str):
+        yield path, value
+
+
+def figures(run: Path) -> dict[str, Any]:
+    """Everything of a run that is a figure: arrays as bytes, columns as bytes, numbers of JSON files."""
+    found: dict[str, Any] = {}
+    for name in ("heads", "gating", "other_heads"):
+        for key, array in load_file(run / f"{name}.safetensors").items():
+            found[f"{name}.safetensors/{key.replace('strength', 'C')}"] = (array.shape, array.tobytes())
+    for column in (scores := pl.read_parquet(run / "scores" / "rewardbench.parquet")).iter_columns():
+        if column.dtype.is_numeric():
+            found[f"scores/{column.name}"] = column.to_numpy().tobytes()
+    for table in ("examples", "pairs", "suites"):
+        frame = pl.read_parquet(run / "tables" / f"{table}.parquet")
+        found[f"tables/{table}"] = frame.hash_rows().to_list()
+    found["scores/rows"] = len(scores)
+    for file in ("heads", "gating", "other_heads", "rewardbench", "rewardbench.analysis", "ratings", "ablations"):
+        found |= {
+            f"{file}.json{path}": value for path, value in numbers(json.loads((run / f"{file}.json").read_text()))
+        }
+    return found
+
+
+def run_all(code: Path, folder: Path, commands: list[str]) -> Path:
+    """Run the demo's commands with the program in `code`; the run's folder."""
+    folder.mkdir()
+    recipe = small_recipe((ROOT / "recipes" / "demo.toml").read_text()) + OTHER_HEADS
+    (folder / "demo.toml").write_text(recipe)
+    environment = os.environ | {"PYTHONPATH": str(code), "OMP_NUM_THREADS": "1"}
+    for command in ["demo-corpus --scale 0.2", *(f"{command} --recipe demo.toml" for command in commands)]:
+        subprocess.run(
+            [sys.executable, "-m", "pipelines.cli", *command.split()],
+            *(),
+            cwd=folder,
+            env=environment,
+            check=True,
+            capture_output=True,
+            timeout=600,
+        )
+    return folder / "runs" / "demo"
+
+
+@pytest.mark.slow
+def test_figures_are_those_of_the_earlier_commit(tmp_path: Path) -> None:
+    archive = subprocess.run(["git", "archive", "d591731"], cwd=ROOT, capture_output=True, check=False)
+    if archive.returncode != 0:
+        pytest.skip("this clone does not hold the commit d591731")
+    before = tmp_path / "code"
+    with tarfile.open(fileobj=BytesIO(archive.stdout)) as tar:
+        tar.extractall(before, filter="data")
+    steps = ["extract", "fit-heads", "train-gating", "eval", "analyse", "ablate --no-plots"]
+    old = figures(run_all(before, tmp_path / "before", steps))
+    now = figures(run_all(ROOT, tmp_path / "now", [*steps[:2], "fit-other-heads", *steps[2:]]))
+    assert len(old) > 5000
+    assert sorted(set(old) - set(now)) == []
+    unlike = [path for path, value in old.items() if not same(value, now[path])]
+    assert unlike == []
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two figures are equal, an undefined one to an undefined one."""
+    if isinstance(one, float) and isinstance(other, float):
+        return one == other or (np.isnan(one) and np.isnan(other))
+    return bool(one == other)
