@@ -17,6 +17,7 @@ from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTok
 from cache import UserError
 from evaluation.scorers.conversations import reward_model_kind
 from extract.engines.padded_batches import PaddedBatches, pad
+from extract.template.preludes import with_fixed_date
 from extract.templating import added_bos, with_bos
 
 log = logging.getLogger(__name__)
@@ -62,6 +63,9 @@ class SequenceClassifier:
             )
         if self._tokenizer.chat_template is None:
             raise UserError(f"the tokenizer in {folder} has no chat template, so nobody knows how it wants its text")
+        if isinstance(self._tokenizer.chat_template, str):
+            # A template may write the date: scores must not depend on the day.
+            self._tokenizer.chat_template = with_fixed_date(self._tokenizer.chat_template)
         self.dtype = str(model.dtype).removeprefix("torch.")
         """Arithmetic of the model."""
         self._model: Any = model.eval().requires_grad_(False).to(device)
