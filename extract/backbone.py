@@ -18,7 +18,7 @@ from cache.errors import first_line
 from cache.precision import StoreDtype
 from extract.configuration import (
     ModelFacts,
-    has_learned_positions,
+    has_table_of_positions,
     read_configuration,
     read_facts,
     without_unknown_padding,
@@ -99,8 +99,8 @@ class Backbone:
         if mismatched := sorted(report["mismatched_keys"]):
             name, stored, expected = mismatched[0]
             raise UserError(
-                f"backbone.model: {name} in {self.folder} has the shape {_shape(stored)}, and config.json there asks for"
-                f" {_shape(expected)}: fetch config.json and the weights of the same model"
+                f"backbone.model: {name} in {self.folder} has the shape {_shape(stored)}, and config.json there asks"
+                f" for {_shape(expected)}: fetch config.json and the weights of the same model"
             )
         log.info(
             "backbone in %s, as the recipe's backbone.dtype says; features leave it as float32",
@@ -114,7 +114,6 @@ class Backbone:
                 f"{settings.model} in {settings.dtype} does not fit the memory of {device}: use a device with more,"
                 " or a smaller backbone.model"
             ) from None
-
 
     def _from_pretrained(self, dtype: torch.dtype, attention: str | None) -> tuple[Any, dict[str, Any]]:
         """The model as transformers loads it, and its report of weights that did not fit."""
@@ -192,9 +191,9 @@ def _check_positions(facts: ModelFacts, config: PretrainedConfig, folder: Path, 
         )
     if positions is None or longest <= positions:
         return
-    if has_learned_positions(config, positions):
+    if has_table_of_positions(config, positions):
         raise UserError(
-            f"backbone.max_tokens is {longest}, and {folder} has embeddings for {positions} positions: set"
+            f"backbone.max_tokens is {longest}, and {folder} has a table of {positions} positions: set"
             f" backbone.max_tokens to {positions}"
         )
     log.warning(
@@ -212,9 +211,7 @@ def _check_weights(folder: Path) -> None:
             with safe_open(path, framework="pt"):
                 pass
         except (SafetensorError, OSError) as error:
-            raise UserError(
-                f"backbone.model: {path} is cut or damaged ({first_line(error)}): fetch it again"
-            ) from None
+            raise UserError(f"backbone.model: {path} is cut or damaged ({first_line(error)}): fetch it again") from None
 
 
 def _shape(size: Any) -> str:

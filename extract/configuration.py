@@ -87,14 +87,15 @@ def read_facts(config: PretrainedConfig, folder: Path) -> ModelFacts:
     )
 
 
-def has_learned_positions(config: PretrainedConfig, positions: int) -> bool:
-    """Whether positions have embeddings of their own, so that there is none beyond the last."""
+def has_table_of_positions(config: PretrainedConfig, positions: int) -> bool:
+    """Whether positions are looked up in a table, so that there is none beyond the last."""
     with torch.device("meta"):
         model = AutoModel.from_config(config, trust_remote_code=False)
-    tables = (module for module in model.modules() if isinstance(module, nn.Embedding))
     tokens = model.get_input_embeddings()
+    tables = [module.weight for module in model.modules() if isinstance(module, nn.Embedding) and module is not tokens]
+    tables += [buffer for buffer in model.buffers() if buffer.ndim == 2]  # GPT-J's sines
     # OPT's table has two rows more than positions.
-    return any(table is not tokens and positions <= table.num_embeddings <= positions + 2 for table in tables)
+    return any(positions <= len(table) <= positions + 2 for table in tables)
 
 
 def without_unknown_padding(config: PretrainedConfig) -> None:
@@ -118,7 +119,7 @@ def _size(config: PretrainedConfig, name: str, folder: Path) -> int:
 def _positions(config: PretrainedConfig) -> int | None:
     for name in ("max_position_embeddings", "max_seq_len"):  # MPT's name has no translation
         value = getattr(config, name, None)
-        if isinstance(value, int):
+        if isinstance(value, int) and value > 0:  # XLNet has -1
             return value
     return None
 

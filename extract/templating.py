@@ -181,7 +181,7 @@ class ConversationEncoder:
             if isinstance(result, NotEncodableError):
                 raise UserError(f"the chat template does not fit this method ({result}): {REMEDY}")
         first, second = (result for result in made if isinstance(result, Encoded))
-        if np.array_equal(*first.responses) or np.array_equal(first.prompt, second.prompt):
+        if np.array_equal(first.responses[0], first.responses[1]) or np.array_equal(first.prompt, second.prompt):
             raise UserError(f"the chat template gives the same tokens for different texts: {REMEDY}")
         bos = self._tokenizer.bos_token_id
         if bos is not None and first.prompt[:2].tolist() == [bos, bos]:

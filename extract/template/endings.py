@@ -72,8 +72,8 @@ def ending(after: str, continued: str | None, start: str, markers: Collection[st
         closing = whole
     else:
         # The closing of a message is written after it whatever follows.
-        parts = _pieces(after, markers)
-        others = _pieces(continued or "", markers)
+        parts = pieces(after, markers)
+        others = pieces(continued or "", markers)
         same = next((i for i, (a, b) in enumerate(zip(parts, others, strict=False)) if a != b), None)
         same = min(len(parts), len(others)) if same is None else same
         closing = "".join(parts[:same])
@@ -84,7 +84,7 @@ def ending(after: str, continued: str | None, start: str, markers: Collection[st
             closing = "".join(parts[: first + 1])
             if not strip and not after[len(closing) :].strip():
                 closing = after
-    parts = _pieces(closing, markers)
+    parts = pieces(closing, markers)
     openers = _openers(start, markers)
     for place, part in enumerate(parts):
         if part in openers and "".join(parts[:place]).strip():
@@ -98,11 +98,11 @@ def ending(after: str, continued: str | None, start: str, markers: Collection[st
 
 def _openers(start: str, markers: Collection[str]) -> set[str]:
     """The markers that a conversation begins with: BOS, and the tokens that open a turn."""
-    return set(takewhile(lambda part: part in markers, _pieces(start, markers)))
+    return set(takewhile(lambda part: part in markers, pieces(start, markers)))
 
 
-def _pieces(text: str, markers: Collection[str]) -> list[str]:
-    """The text cut at markers, each a piece of its own."""
+def pieces(text: str, markers: Collection[str]) -> list[str]:
+    """The text cut at markers, each of which is a piece of its own."""
     if not markers:
         return [text] if text else []
     longest_first = sorted(markers, key=len, reverse=True)

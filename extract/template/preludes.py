@@ -24,7 +24,7 @@ def _date_prelude(date: datetime.date) -> str:
     # %% is set aside first, so that '%%d' stays '%d'. The newline at the end belongs to this block: transformers trims
     # it (trim_blocks), and the template begins as it would alone.
     return (
-        f"{{#- the date is always {date.isoformat()}, so that the same conversation has the same tokens on every day #}}\n"
+        f"{{#- the date is always {date.isoformat()}, so that a conversation has the same tokens on every day #}}\n"
         "{%- macro strftime_now(format) -%}"
         f"{{{{ format | replace('%%', '\\0'){replacements} | replace('\\0', '%') }}}}"
         "{%- endmacro %}\n"
@@ -36,7 +36,8 @@ _PARTS_PRELUDE = """\
 {%- set in_parts = namespace(messages=[]) -%}
 {%- for message in messages -%}
 {%- if message['content'] is string -%}
-{%- set in_parts.messages = in_parts.messages + [dict(message, content=[dict(type='text', text=message['content'])])] -%}
+{%- set part = dict(type='text', text=message['content']) -%}
+{%- set in_parts.messages = in_parts.messages + [dict(message, content=[part])] -%}
 {%- else -%}
 {%- set in_parts.messages = in_parts.messages + [message] -%}
 {%- endif -%}
@@ -54,7 +55,7 @@ def with_fixed_date(template: str) -> str:
 
 def fixed_date(template: str) -> str | None:
     """The date, year-month-day, that a template from `with_fixed_date` is given; None for any other."""
-    found = re.match(r"\{#- the date is always (\d{4}-\d\d-\d\d), so that ", template)
+    found = re.search(r"\{#- the date is always (\d{4}-\d\d-\d\d), so that ", template)
     return found and found[1]
 
 

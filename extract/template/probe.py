@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from cache import UserError
 from extract.records import Message, Prompt
-from extract.template.endings import Ending, NoEndError, ending
+from extract.template.endings import Ending, NoEndError, ending, pieces
 from extract.template.facts import PROMPT_MARK, RESPONSE_MARK, SystemTurn, TemplateFacts
 from extract.template.preludes import fixed_date, takes_parts
 from extract.template.rendering import NotEncodableError, render
@@ -195,15 +195,19 @@ def _system(tokenizer: Any, start: str, prompt: Ending, strip: bool) -> tuple[Sy
 
 def _text_before(start: str, before_next: str | None, markers: set[str]) -> str:
     """Text before the first turn: the part of `start` that is not written before a later turn of the user."""
-    later = before_next or ""
-    same = 0
-    while same < min(len(start), len(later)) and start[-1 - same] == later[-1 - same]:
-        same += 1
-    text = start[: len(start) - same]
-    words = text
-    for marker in markers:
-        words = words.replace(marker, "")
-    return text if before_next is not None and words.strip() else ""
+    if before_next is None:
+        return ""
+    first, later = pieces(start, markers), pieces(before_next, markers)
+    while first and later and first[-1] == later[-1]:
+        first.pop()
+        later.pop()
+    if first and later and first[-1] not in markers and later[-1] not in markers:
+        text, other = first.pop(), later[-1]
+        while text and other and text[-1] == other[-1]:
+            text, other = text[:-1], other[:-1]
+        first.append(text)
+    words = "".join(part for part in first if part not in markers)
+    return "".join(first) if words.strip() else ""
 
 
 def _trims(tokenizer: Any) -> bool:
@@ -239,4 +243,3 @@ def fits_text(tokenizer: Any) -> bool:
     except NotEncodableError:
         return False
     return all(message.content in text for message in CONVERSATION)
-
