@@ -136,9 +136,14 @@ def _for_older_transformers(values: dict[str, Any]) -> dict[str, Any]:
 
 
 def _padding(model: Exported) -> str | None:
-    """The token that pads batches; masked, it is never read."""
-    backbone = model.backbone
-    return padding_token(backbone.tokenizer, backbone.vocabulary, avoid=model.config.trailing)
+    """The token that pads batches; masked, it is never read.
+
+    Where the template writes tokens after the closing one, none of its tokens pads: without a mask, the end of the text
+    could not be told from padding.
+    """
+    backbone, config = model.backbone, model.config
+    avoid = (*config.trailing, *config.prompt_end) if config.trailing else ()
+    return padding_token(backbone.tokenizer, backbone.vocabulary, avoid)
 
 
 def _write_tokenizer(backbone: Backbone, out: Path, padding: str | None) -> None:
