@@ -64,7 +64,7 @@ class Backbone:
 
     @property
     def attention_exchangeable(self) -> bool:
-        """Whether transformers can exchange this family's attention, which packing needs."""
+        """See `ModelFacts.attention_exchangeable`."""
         return self.facts.attention_exchangeable
 
     @property

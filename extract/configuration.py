@@ -31,12 +31,9 @@ class ModelFacts:
     steady_positions: int | None
     """Number of tokens up to which a position's encoding does not depend on the other sequences of a pass; None if it
     never does."""
-    base_model_prefix: str
-    """Prefix of the decoder's weights in a model with an output layer, without the dot."""
     attention_exchangeable: bool
-    """Whether transformers can exchange this family's attention, which packing needs."""
-    recurrent: bool
-    """Whether layers hand a state from token to token, which would run from one conversation of a pack to the next."""
+    """Whether transformers can exchange this family's attention, which packing needs, and no layer hands a state from
+    token to token, which would run from one conversation of a pack into the next."""
     layer_kinds: frozenset[str]
     """The configuration's `layer_types`; empty if all layers are of one kind."""
 
@@ -73,6 +70,7 @@ def read_facts(config: PretrainedConfig, folder: Path) -> ModelFacts:
     """
     model: Any = MODEL_MAPPING.get(type(config), None)
     kinds = frozenset(getattr(config, "layer_types", None) or ())
+    exchangeable = bool(getattr(model, "_supports_attention_backend", False))
     return ModelFacts(
         family=config.model_type,
         hidden_size=_size(config, "hidden_size", folder),
@@ -80,9 +78,7 @@ def read_facts(config: PretrainedConfig, folder: Path) -> ModelFacts:
         vocabulary=_size(config, "vocab_size", folder),
         positions=_positions(config),
         steady_positions=_steady_positions(config),
-        base_model_prefix=str(getattr(model, "base_model_prefix", "")) or "model",
-        attention_exchangeable=bool(getattr(model, "_supports_attention_backend", False)),
-        recurrent=bool(getattr(model, "_is_stateful", False)),
+        attention_exchangeable=exchangeable and not getattr(model, "_is_stateful", False),
         layer_kinds=kinds,
     )
 

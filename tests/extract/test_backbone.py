@@ -49,25 +49,25 @@ def load(folder: Path) -> Any:
 def test_the_facts_of_the_bundled_backbone(tiny: Backbone) -> None:
     facts = tiny.facts
     assert (facts.family, facts.hidden_size, facts.hidden_layers, facts.vocabulary) == ("llama", 256, 8, 8192)
-    assert (facts.positions, facts.steady_positions, facts.base_model_prefix) == (2048, None, "model")
+    assert (facts.positions, facts.steady_positions) == (2048, None)
     assert facts.attention_exchangeable
-    assert not facts.recurrent
 
 
 @pytest.mark.parametrize(
-    ("name", "sizes", "prefix"),
+    ("name", "sizes"),
     [
-        ("bloom", {"hidden_size": 32, "n_layer": 2, "n_head": 4}, "transformer"),
-        ("mamba", {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 4}, "backbone"),
+        ("bloom", {"hidden_size": 32, "n_layer": 2, "n_head": 4}),
+        ("mamba", {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 4}),
+        ("recurrent_gemma", {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2, "lru_width": 32}),
     ],
 )
 def test_a_family_without_positions_has_no_limit(
-    tmp_path: Path, name: str, sizes: dict[str, int], prefix: str, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, name: str, sizes: dict[str, int], caplog: pytest.LogCaptureFixture
 ) -> None:
     backbone = family(tmp_path, name, max_tokens=100_000, **sizes)
     facts = backbone.facts
-    assert (facts.positions, facts.hidden_size, facts.hidden_layers, facts.base_model_prefix) == (None, 32, 2, prefix)
-    assert facts.recurrent == (name == "mamba")
+    assert (facts.positions, facts.hidden_size, facts.hidden_layers) == (None, 32, 2)
+    assert not facts.attention_exchangeable
     assert "positions" not in caplog.text
     SequentialEngine(backbone, BackboneSettings(model=str(tmp_path)), ExtractSettings(), torch.device("cpu"))
 

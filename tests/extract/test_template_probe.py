@@ -1,16 +1,18 @@
 """The probe of chat templates: positions as found by hand, or a refusal that names the remedy."""
 
 import datetime
+import hashlib
 import re
 
 import numpy as np
 import pytest
 import transformers.utils.chat_template_utils as transformers_templates
+from pydantic import TypeAdapter
 
 from cache import UserError
 from extract.records import Message, Prompt
 from extract.settings import BackboneSettings
-from extract.template.facts import PROMPT_MARK, RESPONSE_MARK
+from extract.template.facts import PROMPT_MARK, RESPONSE_MARK, TemplateFacts
 from extract.template.preludes import DATE, fixed_date, with_fixed_date, with_parts
 from extract.templating import ConversationEncoder, Encoded, NotEncodableError
 from tests.extract.chat_templates import LLAMA, REFUSED, USABLE, Shape, tokenizer_with
@@ -140,3 +142,17 @@ def test_text_from_elsewhere_may_lack_what_the_template_writes_after_it() -> Non
     whole = shape.prompt + shape.response
     for surplus in ("", encoder.facts.response_surplus, encoder.facts.response_surplus.rstrip(), "\n"):
         assert encoder.cut(whole + surplus) == whole
+
+
+@pytest.mark.parametrize("name", ["plain", "dated", "system in the last turn alone"])
+def test_the_facts_are_kept_as_json(name: str) -> None:
+    adapter = TypeAdapter(TemplateFacts)
+    facts = encoder_of(USABLE[name]).facts
+    assert adapter.validate_json(adapter.dump_json(facts)) == facts
+
+
+def test_the_lines_in_front_are_those_of_earlier_versions() -> None:
+    """They are part of fingerprints: with other lines, features of dated templates would be computed again."""
+    texts = (with_fixed_date("{{ strftime_now('%Y') }}"), with_parts("x"))
+    digests = [hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts]
+    assert digests == ["c827126f342f6236", "b34c6cc659f92d7a"]
