@@ -8,8 +8,7 @@ from transformers import AutoTokenizer
 from cache import UserError
 from cache.errors import first_line
 from extract.settings import BackboneSettings
-from extract.template.preludes import with_fixed_date, with_parts
-from extract.template.probe import fits_text
+from extract.template.fitting import fit_template
 
 
 def read_tokenizer(folder: Path, settings: BackboneSettings) -> Any:
@@ -28,11 +27,7 @@ def read_tokenizer(folder: Path, settings: BackboneSettings) -> Any:
     if not getattr(tokenizer, "is_fast", False):
         raise UserError(f"backbone.model: {folder} has no fast tokenizer (tokenizer.json), which is needed here")
     tokenizer.chat_template = _template(tokenizer.chat_template, folder, settings)
-    if not fits_text(tokenizer):
-        text = tokenizer.chat_template
-        tokenizer.chat_template = with_parts(text)
-        if not fits_text(tokenizer):
-            tokenizer.chat_template = text  # the probe says what is wrong with it
+    fit_template(tokenizer)
     return tokenizer
 
 
@@ -54,4 +49,4 @@ def _template(own: Any, folder: Path, settings: BackboneSettings) -> str:
         raise UserError(
             f"the tokenizer in {folder} has no single chat template: name a Jinja file in backbone.chat_template"
         )
-    return with_fixed_date(template)
+    return template

@@ -8,6 +8,7 @@ PROMPT_MARK = "«prompt»"
 RESPONSE_MARK = "«response»"
 
 SystemTurn = Literal["kept", "folded", "lost", "refused"]
+EarlierTurns = Literal["kept", "changed", "refused"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,8 +26,9 @@ class TemplateFacts:
     """Reason for `refused`."""
     before: str
     """Text that it writes before the first turn, such as a default system prompt; empty for most."""
-    several_turns: bool
-    """Whether it takes earlier turns of the assistant."""
+    earlier_turns: EarlierTurns
+    """kept: earlier turns of the assistant are written whole; changed: they are not; refused: a row with them is
+    skipped."""
     trims: bool
     """Whether white space at the ends of a message is taken off."""
     thought: str
@@ -59,8 +61,12 @@ class TemplateFacts:
         }[self.system]
         if self.before:
             yield f"it writes before the first turn: {shown(self.before)}"
-        if not self.several_turns:
+        if self.earlier_turns == "refused":
             yield "a row with earlier turns of the assistant is skipped"
+        elif self.earlier_turns == "changed":
+            yield (
+                "earlier turns are changed or lost: conversations that differ in them alone may have the same features"
+            )
         if self.trims:
             yield "white space at the ends of a message is taken off"
         if self.thought:

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from cache import UserError
 from extract.records import Message, Prompt
 from extract.template.endings import Ending, NoEndError, ending, pieces
-from extract.template.facts import PROMPT_MARK, RESPONSE_MARK, SystemTurn, TemplateFacts
+from extract.template.facts import PROMPT_MARK, RESPONSE_MARK, EarlierTurns, SystemTurn, TemplateFacts
 from extract.template.preludes import fixed_date, takes_parts
 from extract.template.rendering import NotEncodableError, render
 
@@ -18,7 +18,7 @@ REMEDY = "name another in backbone.chat_template"
 
 QUESTION = 'Can "naïve" be said in <b>two</b> words?\nOr in 1 {word}, at 5 % & less?'
 ANSWER = "It's \"without guile\":\n- 'frank' {or} <i>open</i>\n- 98 % & more."
-SECOND_QUESTION = "Why is bread brown?\n\nPlease explain."
+SECOND_QUESTION = "Why is bread brown?\nPlease explain."
 SECOND_ANSWER = "Since sugars & proteins react.\nThat takes heat."
 SYSTEM = 'Reply in "plain" words.\nNever in <b>bold</b> & {braces}.'
 """Texts with what templates escape, split or format. None spells a token, or holds another."""
@@ -71,7 +71,7 @@ def probe(tokenizer: Any, strip: bool, bos: Literal["template", "tokenizer", "no
         system=system,
         system_reason=system_reason,
         before=_text_before(start, before_next, markers),
-        several_turns=several is not None,
+        earlier_turns=_earlier_turns(tokenizer, several, prompt, strip),
         trims=_trims(tokenizer),
         thought=given,
         thought_of_generation=generated,
@@ -131,13 +131,23 @@ def _after(text: str, content: str) -> str:
 
 
 def _several(tokenizer: Any) -> str | None:
-    """The text of a conversation of four turns; None if the template does not take it whole."""
+    """The text of a conversation of four turns; None if the template does not write it whole."""
     try:
         text = render(tokenizer, SEVERAL)
     except NotEncodableError:
         return None
     places = [text.find(message.content) for message in SEVERAL]
     return text if places == sorted(places) and places[0] >= 0 else None
+
+
+def _earlier_turns(tokenizer: Any, several: str | None, prompt: Ending, strip: bool) -> EarlierTurns:
+    try:
+        text, prompt_text = render(tokenizer, SEVERAL), prompt.cut(render(tokenizer, SEVERAL[:-1]), strip)
+    except NotEncodableError:
+        return "refused"
+    if not text.startswith(prompt_text):
+        return "refused"
+    return "kept" if several is not None else "changed"
 
 
 def _ending(turn: str, after: str, continued: str | None, start: str, markers: set[str], strip: bool) -> Ending:
@@ -234,12 +244,3 @@ def _example(tokenizer: Any, prompt: Ending, response: Ending, strip: bool) -> s
     except NotEncodableError as reason:
         raise _unusable(str(reason)) from None
     return f"{text[:first]}{PROMPT_MARK}{text[first:last]}{RESPONSE_MARK}{text[last:]}"
-
-
-def fits_text(tokenizer: Any) -> bool:
-    """Whether the template takes text as content, and writes it whole."""
-    try:
-        text = render(tokenizer, CONVERSATION)
-    except NotEncodableError:
-        return False
-    return all(message.content in text for message in CONVERSATION)

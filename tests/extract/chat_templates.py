@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from extract.template.preludes import with_fixed_date, with_parts
-from extract.template.probe import fits_text
+from extract.template.fitting import fit_template
 from tests.conftest import TINY
 
 MARKERS = "<|im_start|> <|im_end|> <end> <|system|> <|user|> <|assistant|> <|return|> <|channel|> </s> [INST] [/INST]"
@@ -123,7 +122,26 @@ USABLE = {
         "{{ bos_token }}{% if messages | length > 2 %}{{ raise_exception('one question only') }}{% endif %}" + CHATML,
         BOT + IM,
         IM_ANSWER,
-        {"several_turns": False, "system": "refused"},
+        {"earlier_turns": "refused", "system": "refused"},
+    ),
+    "last turns alone": Shape(
+        "{{ bos_token }}{% set messages = messages[-2:] %}" + CHATML,
+        BOT + IM,
+        IM_ANSWER,
+        {"earlier_turns": "refused"},
+    ),
+    "earlier turns lost": Shape(
+        "{{ bos_token }}" + FOR + "{% if m['role'] != 'assistant' or loop.last %}{{ '<|im_start|>' + m['role'] + '\n'"
+        " + m['content'] + '<|im_end|>\n' }}{% endif %}" + END,
+        BOT + IM,
+        IM_ANSWER,
+        {"earlier_turns": "changed", "response_surplus": ""},
+    ),
+    "blank lines closed up": Shape(
+        CHATML.replace("m['content']", "m['content'] | trim | replace('\n\n', '\n')"),
+        BOT + IM,
+        IM_ANSWER,
+        {"earlier_turns": "kept", "trims": True},
     ),
     "thinking": Shape(
         FOR + "{{ '<|im_start|>' + m['role'] + '\n' }}{% set text = m['content'].split('</think>')[-1].lstrip('\n') %}"
@@ -231,9 +249,6 @@ def tokenizer_with(template: str, special: dict[str, str] | None = None) -> Any:
     tokenizer.add_special_tokens({"additional_special_tokens": MARKERS.split()})
     for name, token in (special or {}).items():
         setattr(tokenizer, name, token)
-    tokenizer.chat_template = with_fixed_date(template)
-    if not fits_text(tokenizer):
-        tokenizer.chat_template = with_parts(tokenizer.chat_template)
-        if not fits_text(tokenizer):
-            tokenizer.chat_template = with_fixed_date(template)
+    tokenizer.chat_template = template
+    fit_template(tokenizer)
     return tokenizer
