@@ -15,6 +15,7 @@ from cache import UserError
 from export.turns import TurnMarkers
 from extract.backbone import Backbone
 from extract.settings import BackboneSettings
+from extract.template.facts import TemplateFacts
 from extract.templating import ConversationEncoder
 from gating.reward import RewardParts
 from gating.settings import GateSettings
@@ -59,6 +60,8 @@ class RewardConfig(BaseModel):
     """Number of tokens of `prompt_end` that belong to the prompt."""
     trailing: tuple[int, ...] = ()
     """Token ids that the template writes after the closing token; no feature is read there."""
+    template: TemplateFacts | None = None
+    """The findings about the chat template; the folder's template itself holds its fixed date and takes plain text."""
     backbone: str = ""
     """Source of the features: `org/name@commit`, or the digest of a folder."""
     fingerprint: str = ""
@@ -108,6 +111,7 @@ def run_config(
         prompt_end=markers.prompt_end,
         prompt_end_offset=markers.offset,
         trailing=markers.trailing,
+        template=encoder.facts,
         backbone=backbone.identity,
         fingerprint=fingerprint,
         recipe=recipe,
@@ -162,7 +166,7 @@ def backbone_settings(folder: Path, config: RewardConfig, changed: dict[str, Any
         "model": str(folder),
         "layers": config.layers,
         "dtype": config.dtype or stored,
-        "max_tokens": config.max_tokens or values.get("max_position_embeddings", 4096),
+        "max_tokens": config.max_tokens or values.get("max_position_embeddings") or 4096,
         "position": config.position,
         "special_tokens_in_text": config.special_tokens_in_text,
     }

@@ -155,8 +155,7 @@ class RewardModel:
         Raises:
             NotScorableError: the text has no assistant turn, is empty, or too long.
         """
-        if self._position == "end_of_turn":
-            text = text.rstrip()
+        text = self._encoder.cut(text)
         padding = self._encoder.tokenizer.pad_token
         while padding and text.startswith(padding):  # else a missing BOS would be put before the padding
             text = text.removeprefix(padding)

@@ -128,6 +128,8 @@ def extract(
     run.make_folder()
     _refuse_other_features(run, fingerprint.digest)
     encoder = ConversationEncoder(backbone.tokenizer, recipe.backbone, backbone.vocabulary)
+    for line in encoder.facts.lines():
+        log.info("%s", line)
     datasets, revisions, missing = find_datasets(run, data_root or recipe.data_root, limit)
     derived = [pairs for pairs in recipe.pairs if pairs.source == DERIVED and pairs.ratings not in missing]
     objectives = [objective.name for objective in recipe.objectives]
@@ -168,6 +170,7 @@ def extract(
         missing=missing,
         revisions=revisions,
         datasets=counts,
+        template=encoder.facts,
     )
     if worker == ALONE:
         collected.skipped.write(run.path(SKIPPED))
