@@ -16,6 +16,7 @@ from cache import Fingerprint, UserError
 from cache.errors import first_line
 from cache.precision import StoreDtype
 from extract.settings import BackboneSettings
+from extract.weight_names import renamed_weights
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +73,7 @@ class Backbone:
                 attn_implementation=attention,
                 use_safetensors=True,
                 trust_remote_code=False,
+                key_mapping=renamed_weights(self.folder, self.family),
                 output_loading_info=True,
             )
         finally:

@@ -63,6 +63,8 @@ class Extract:
     revisions: dict[str, str]
     """Data set from the hub -> its commit."""
     datasets: dict[str, DatasetRows]
+    packing_failed: str | None = None
+    """Why the packed engine, which was wanted, gave way to padded batches when it was tried; None if it did not."""
 
 
 def count_rows(kinds: Mapping[str, Kind], tables: Tables, skipped: SkippedRows) -> dict[str, DatasetRows]:

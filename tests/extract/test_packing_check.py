@@ -158,7 +158,7 @@ def test_positions_that_depend_on_what_shares_a_pass_are_refused(
     more = {"rope_parameters": rope | {"rope_theta": 1e4}}
     more |= {key: value for key, value in rope.items() if key.startswith("original")}  # Phi 3 reads it there
     (tmp_path / "model").mkdir()
-    with pytest.raises(UserError, match=rf"behind {steady} tokens the positions of {family} are scaled.*to {steady}$"):
+    with pytest.raises(UserError, match=rf"beyond {steady} tokens the positions of {family} are scaled.*to {steady}$"):
         small_backbone(tmp_path / "model", tiny, family, **more)  # with max_tokens as it comes: 4096
     settings = settings_of(tmp_path / "model", max_tokens=steady)
     backbone = find_backbone(settings)
