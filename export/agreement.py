@@ -118,6 +118,6 @@ def _difference(scores: Sequence[float], expected: Sequence[Scored]) -> float:
 def _refuse_difference(difference: float, what: str, dtype: str) -> None:
     if difference > LARGEST_DIFFERENCE[dtype]:
         raise UserError(
-            f"{what} otherwise than the pipeline (by {difference:.2g} of its terms): this backbone cannot be exported as"
-            f" it is; {REMEDY}"
+            f"{what} otherwise than the pipeline (by {difference:.2g} of its terms): this backbone cannot be exported"
+            f" as it is; {REMEDY}"
         )

@@ -174,8 +174,8 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
         prompt = self._prompt_ends(input_ids, first, last) if prompt_lengths is None else first + prompt_lengths - 1
         if position_ids is None:
             position_ids = (mask.long().cumsum(dim=-1) - 1).clamp(min=0)  # (B, T)
-        # Every conversation begins in the first column: then padding is on the right, where no token of a decoder looks,
-        # and families that pay no heed to a mask (recurrent ones) give the same states.
+        # Every conversation begins in the first column: then padding is on the right, where no token of a decoder
+        # looks, and families that pay no heed to a mask give the same states.
         column = first[:, None] + torch.arange(input_ids.shape[-1], device=first.device)  # (B, T)
         mask = mask.gather(-1, column.clamp(max=input_ids.shape[-1] - 1)) & (column < input_ids.shape[-1])
         column = column.clamp(max=input_ids.shape[-1] - 1)

@@ -1,7 +1,7 @@
 """The backbone's weights in an exported folder: copies, or links to the original files.
 
-Keys begin with the family's own prefix (`model.` for Llama, `gpt_neox.`, `transformer.`, `backbone.`): transformers takes
-that one off when it loads the decoder alone, and no other.
+Keys begin with the family's own prefix (`model.` for Llama, `gpt_neox.`, `transformer.`, `backbone.`): transformers
+takes that one off when it loads the decoder alone, and no other.
 Tensors are copied one by one, in the dtype they are stored in, and never loaded as a model.
 """
 
