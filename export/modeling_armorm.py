@@ -124,6 +124,15 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
         self.gating = GatingNetwork(d, k, config.gating_hidden_dim, config.gating_n_hidden, config.gating_temperature)
         self.post_init()
 
+    def initialize_weights(self) -> None:
+        """Initialise what no file holds, the backbone first and by itself.
+
+        Below a class that is not its own, transformers 5 takes a module without direct weights for initialised, and
+        Falcon H1 computes its layers' buffers in such a module.
+        """
+        self.base_model.initialize_weights()
+        super().initialize_weights()
+
     @property
     def objectives(self) -> list[str]:
         """Names of the rewards, in order."""
