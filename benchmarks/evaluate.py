@@ -2,9 +2,10 @@
 
     python -m benchmarks.evaluate --json benchmarks/evaluate.json
 
-The store, the heads and the gate hold random numbers; the rows are as many as the benchmark's, each with a prompt of
-its own, which is the most there can be. The files are in the system's memory when they are read: what is timed is
-the command's work, not the disk. The command runs in a process of its own, whose start is counted apart.
+The store, the heads and the gate contain random numbers. There are as many rows as in the benchmark, each with its
+own prompt, which is the largest possible number of prompts. The files are in the system's memory when they are read,
+so that the time is that of the command's work and not of the disk. The command runs in a separate process, whose
+start is measured separately.
 """
 
 import argparse
@@ -20,19 +21,24 @@ from typing import Any
 
 import numpy as np
 import torch
-from pipelines.artefacts import data_settings, gating_inputs, heads_inputs, write_arrays, write_json
 
 from cache import FeatureStore, Fingerprint
 from evaluation.suites.reward_bench import PRIOR_SECTION, SECTIONS
+from extract.results import Extract
 from extract.tables import EXAMPLES, PAIRS, SUITE_TEXTS, SUITES, Tables, frame
+from gating.collapse import GateSummary
 from gating.gate import Gate
+from gating.results import Gating, Interval, RuleMetrics, Seeds, Ties
 from gating.rules import RULES
 from gating.settings import GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES
+from heads.results import Heads, ObjectiveHead
 from pipelines.recipe import read_recipe
+from pipelines.run import GATING, HEADS, SUITE_ROWS, Run
+from pipelines.run import suite as artefact
 
 PRIOR_ROWS = {"anthropic_helpful": 6192, "anthropic_hhh": 221, "shp": 1741, "summarize": 9000}
-"""Of the splits of allenai/preference-test-sets that count."""
+"""Rows of the splits of allenai/preference-test-sets that count."""
 
 MATH_ROWS = 447
 SHARD_ROWS = 8192
@@ -54,12 +60,13 @@ IN_ITS_OWN_PROCESS = """
 import json, sys, time
 started = time.perf_counter()
 from pathlib import Path
-from pipelines.evaluate import evaluate
+from pipelines.commands.evaluate import evaluate
 from pipelines.recipe import read_recipe
+from pipelines.run import Run
 imported = time.perf_counter()
-result = evaluate(read_recipe(Path(sys.argv[1])), "rewardbench")
+result = evaluate(Run(read_recipe(Path(sys.argv[1]))), ["rewardbench"])["rewardbench"]
 done = time.perf_counter()
-print(json.dumps({"start-up": imported - started, "eval": done - imported, "rows": result["rows"]}))
+print(json.dumps({"start-up": imported - started, "eval": done - imported, "rows": result.rows}))
 """
 
 
@@ -67,7 +74,7 @@ def main() -> None:
     """Make a run, time the command, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--width", type=int, default=4096, help="of the features")
-    parser.add_argument("--times", type=float, default=1.0, help="share of the benchmark's rows")
+    parser.add_argument("--times", type=float, default=1.0, help="fraction of the benchmark's rows")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path, help="write the figures here too")
     parser.add_argument("--folder", type=Path, help="for the store; by default a temporary folder")
@@ -108,7 +115,7 @@ def measure(folder: Path, width: int, times: float, rounds: int) -> dict[str, An
 
 
 def make_run(path: Path, width: int, times: float) -> int:
-    """Everything that the command reads; the number of features."""
+    """Write everything that the command reads; the number of features."""
     recipe = read_recipe(path)
     rng = np.random.default_rng(0)
     rows = _rows(times)
@@ -127,14 +134,15 @@ def make_run(path: Path, width: int, times: float) -> int:
             lines.append((suite, subset, str(number), prompt, response, tokens, chosen, 0, None, "{}"))
     objectives = [objective.name for objective in PUBLISHED_OBJECTIVES]
     examples = frame([], EXAMPLES | dict.fromkeys(objectives, SUITES["place"]))
-    Tables(examples, frame([], PAIRS), frame(lines, SUITES), frame([], SUITE_TEXTS)).write(recipe.folder / "tables")
-    write_json(
-        recipe.folder / "extract.json", {"fingerprint": _fingerprint().digest, "settings": data_settings(recipe)}
-    )
+    run = Run(recipe)
+    tables = Tables(examples, frame([], PAIRS), frame(lines, SUITES), frame([], SUITE_TEXTS))
+    run.write_extract(_extract(len(lines) // 2), tables)
     k = len(objectives)
-    write_arrays(recipe.folder / "heads.safetensors", {"weight": _normal(rng, k, width)}, {})
-    about = {"fingerprint": _fingerprint().digest, "inputs": heads_inputs(recipe)}
-    write_json(recipe.folder / "heads.json", about | {"objectives": {name: {} for name in objectives}})
+    head = ObjectiveHead(1, 1, 1.0, 1.0, 0.0, (), None, None, constant=False)
+    heads = Heads(
+        dict.fromkeys(objectives, head), {}, (1.0,), 1, 1, 0, width, "none", None, None, seconds=0.0, peak_bytes=0
+    )
+    run.write(HEADS, heads, arrays={"weight": _normal(rng, k, width)})
     gate = {f"gating.{name}": value.numpy() for name, value in Gate(width, k, GateSettings()).state_dict().items()}
     fitted = {
         "lambda": rng.random(k),
@@ -144,58 +152,108 @@ def make_run(path: Path, width: int, times: float) -> int:
         "rules.routed.weight": rng.random((TASKS, k)),
         **{f"rules.{rule}.weight": rng.random(k) for rule in RULES if rule != "routed"},
     }
-    write_arrays(recipe.folder / "gating.safetensors", gate | fitted, {})
-    write_json(
-        recipe.folder / "gating.json",
-        {
-            "inputs": gating_inputs(recipe),
-            "verbosity": "response_tokens",
-            "lambda": dict.fromkeys(objectives, 0.0),
-            "rules": {rule: {"score_temperature": 1.0} for rule in RULES},
-        },
-    )
+    run.write(GATING, _gating(objectives), arrays=gate | fitted)
     return len(keys)
+
+
+def _extract(rows: int) -> Extract:
+    return Extract(
+        rows=rows,
+        unique_tokens=0,
+        tokens_computed=0,
+        features_new=0,
+        features_reused=0,
+        skipped=0,
+        seconds=0.0,
+        seconds_extracting=0.0,
+        device="none",
+        engine="packed",
+        worker="1/1",
+        fingerprint=_fingerprint().digest,
+        store="features",
+        limit=None,
+        missing={},
+        revisions={},
+        datasets={},
+    )
+
+
+def _gating(objectives: list[str]) -> Gating:
+    """A result of `train-gating` whose figures mean nothing; score gaps have temperature 1."""
+    zeros = dict.fromkeys(objectives, 0.0)
+    rule = RuleMetrics(0.5, 0.5, 0.5, Interval(0.0, 0.0, 0.0), 1.0)
+    summary = GateSummary(len(objectives), 1.0, 0.0, {}, 0.0, 1, 0.0)
+    return Gating(
+        lambdas=zeros,
+        correlation_before=dict(zeros),
+        correlation_after=dict(zeros),
+        correlation_before_held_out=dict(zeros),
+        correlation_after_held_out=dict(zeros),
+        no_root={},
+        verbosity="response_tokens",
+        correlation="spearman",
+        validation_accuracy=0.5,
+        validation_loss=1.0,
+        validation_pairs=0,
+        train_pairs=0,
+        ties=Ties(0, 0),
+        uniform_validation_accuracy=0.5,
+        bradley_terry_validation_accuracy=0.5,
+        bradley_terry_C=1.0,
+        rules=dict.fromkeys(RULES, rule),
+        rules_by_dataset={},
+        single_objectives={},
+        rule_weights={},
+        best_step=0,
+        seeds=Seeds(0, 0.5, None, ()),
+        metrics=(),
+        tie_threshold=None,
+        precision="float32",
+        threads=1,
+        gate=summary,
+        gate_by_dataset={},
+        warning=None,
+        gate_seconds=0.0,
+        seconds=0.0,
+    )
 
 
 def parts(path: Path) -> dict[str, float]:
     """Seconds of the command's parts, one after another in this process."""
-    from pipelines.analyse import analyse_suite
-    from pipelines.artefacts import open_run
-    from pipelines.fitted_model import read_fitted_rules
-    from pipelines.scored_responses import scored_frame, write_scored
-
     from cache.keys import key_column
-    from evaluation.scoring import score_suite
+    from evaluation.analysis import analyse_suite
+    from evaluation.judging import judge_suite, with_features
+    from evaluation.scored import scored_frame
     from evaluation.suites import SUITES as KNOWN
-    from extract.tables import read_table
+    from pipelines.fitted import fitted_rules
 
-    recipe, taken = read_recipe(path), {}
+    run, taken = Run(read_recipe(path)), {}
     clock = time.perf_counter()
 
     def lap(part: str) -> None:
         nonlocal clock
         taken[part], clock = time.perf_counter() - clock, time.perf_counter()
 
-    _, store = open_run(recipe)
+    store = run.store
     lap("open the store")
-    model = read_fitted_rules(recipe)
-    table = read_table(recipe.folder / "tables", "suites")
+    rules = fitted_rules(run)
+    table = run.table(SUITE_ROWS)
     lap("read heads, gate and tables")
-    prompts, answers = key_column(table["prompt_key"]), key_column(table["response_key"])
-    responses = model.responses(store, prompts, answers, table["response_tokens"].to_numpy())
+    suite, objectives = KNOWN["rewardbench"], rules.parts.objectives
+    judged, missing = with_features(store, table)
+    judged = judged.with_columns(section=suite.section)
+    lap("look for missing features")
+    prompts, answers = key_column(judged["prompt_key"]), key_column(judged["response_key"])
+    responses = rules.responses(store, prompts, answers, judged["response_tokens"].to_numpy())
     lap("read features, rewards and gate")
-    scores = model.scores(responses)
+    scores = rules.scores(responses)
     lap("rules")
-    suite = KNOWN["rewardbench"]
-    judged = table.with_columns(section=suite.section)
-    objectives = model.parts.objectives
-    alone = {f"reward.{name}": responses.rewards[:, at].astype(np.float64) for at, name in enumerate(objectives)}
-    score_suite(suite, judged, scores | alone)
+    result = judge_suite(suite, judged, missing, scores, {}, responses, objectives)
     lap("score, with intervals")
-    scored = scored_frame(judged, scores, responses, model.parts.objectives)
-    write_scored(recipe, "rewardbench", scored)
-    lap("write the scored responses")
-    analyse_suite(recipe, "rewardbench", scored)
+    scored = scored_frame(judged, scores, responses, objectives)
+    run.write(artefact("rewardbench"), result, rows=scored)
+    lap("write the result and the scored responses")
+    analyse_suite("rewardbench", scored, dict.fromkeys(RULES, 1.0))
     lap("compare the rules")
     return taken
 

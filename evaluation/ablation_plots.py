@@ -57,7 +57,7 @@ def datasets(report: Ablations) -> Any:
     axes.grid(visible=False)
     axes.grid(which="minor", color="#cbd5e0", linewidth=0.5)
     axes.tick_params(which="minor", length=0)
-    axes.set_title("Leaving out a data set: change of each objective's validation correlation", loc="left")
+    axes.set_title("Without a data set: change of each objective's validation correlation", loc="left")
     drawn.colorbar(shown, ax=axes, label="change of Pearson", fraction=0.03, pad=0.02)
     marks = [
         Patch(color=GREY, label="too few ratings left"),
@@ -73,14 +73,14 @@ def objectives(report: Ablations) -> Any:
         return None
     names = sorted(report.objectives, key=lambda name: _gap(report, name))
     drawn, axes = figure(6.5, 1.3 + 0.24 * len(names))
-    own = [number(report.baseline[name].pearson) for name in names]
+    alone = [number(report.baseline[name].pearson) for name in names]
     others = [number(report.objectives[name].pearson) for name in names]
-    axes.hlines(range(len(names)), others, own, color=GREY, linewidth=1.5, zorder=1)
+    axes.hlines(range(len(names)), others, alone, color=GREY, linewidth=1.5, zorder=1)
     axes.scatter(others, range(len(names)), color=ORANGE, s=22, label="all other heads, best combined", zorder=2)
-    axes.scatter(own, range(len(names)), color=BLUE, s=22, label="its own head", zorder=3)
+    axes.scatter(alone, range(len(names)), color=BLUE, s=22, label="its own head", zorder=3)
     axes.set_yticks(range(len(names)), labels(names))
     axes.set_xlabel("validation Pearson")
-    axes.set_title("Leaving out an objective: what the others still know of its ratings", loc="left", pad=22)
+    axes.set_title("Without an objective: its ratings predicted by the other heads", loc="left", pad=22)
     axes.legend(loc="lower left", bbox_to_anchor=(0.0, 1.0), ncols=2, frameon=False)
     return drawn
 

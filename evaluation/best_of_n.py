@@ -1,7 +1,7 @@
-"""Best-of-n: how often the response that a rule picks out of k is a correct one, against k.
+"""Best of n: accuracy of the highest-scored of k responses, against k.
 
-A row of n responses tells of every k up to n. The curve is the mean over all subsets of k of them, which is what
-drawing k would give on average, without its noise; Chen et al. 2021 (arXiv 2107.03374) count subsets the same way.
+A row of n responses has a value for every k up to n. It is the mean over all subsets of k responses: the expectation
+of drawing k at random, without sampling noise; Chen et al. 2021 (arXiv 2107.03374) count subsets the same way.
 """
 
 from dataclasses import dataclass
@@ -16,31 +16,31 @@ from evaluation.columns import ROW, SCORE
 from evaluation.outcomes import first_lines
 
 ALL_SIZES = 16
-"""Up to here every k is a point of the curve, beyond only powers of two and the largest."""
+"""Every k up to this one is a point of the curve; above it, only powers of two times this one and the largest k."""
 
 
 @dataclass(frozen=True, slots=True)
 class BestOf:
-    """One point of the curves: rows with at least k responses."""
+    """One point of the curves, over rows with at least k responses."""
 
     k: int
     rows: int
     chance: float
-    """Share correct of a random pick."""
+    """Accuracy of a response selected at random."""
     possible: float
-    """Share of the subsets that hold a correct response."""
-    picked: dict[str, Interval]
-    """Rule -> share correct of its pick, over the rows it scored."""
+    """Fraction of the subsets that contain a correct response."""
+    selected: dict[str, Interval]
+    """Rule -> accuracy of the response that it scores highest, over the rows that it scored."""
 
 
 def best_of_n(scored: pl.DataFrame, seed: int = 0) -> list[BestOf]:
     """The curves of all rules; empty where no row has more than two responses.
 
-    The rows change with k where they differ in n: compare rules at a k, with `chance`, rather than along the curve.
+    Where rows differ in n, each k has other rows: compare rules at one k and with `chance`, not along the curve.
 
     Args:
-        scored: as for `evaluation.pairs.pairs_of`; a response is correct if it is a chosen one.
-        seed: of the bootstrap over prompts.
+        scored: scored responses, as `evaluation.pairs.pairs_of` takes them; a chosen response is a correct one.
+        seed: seed of the bootstrap over prompts.
     """
     rules = [name for name in scored.columns if name.startswith(SCORE)]
     rows = scored.group_by(ROW, maintain_order=True).agg(
@@ -57,19 +57,19 @@ def best_of_n(scored: pl.DataFrame, seed: int = 0) -> list[BestOf]:
         at = np.flatnonzero(sizes == size)
         part = rows[at]
         correct = np.array(part["chosen"].to_list())  # (rows, size)
-        possible[at, :size], chance[at] = held(correct), correct.mean(axis=-1)
+        possible[at, :size], chance[at] = contains_correct(correct), correct.mean(axis=-1)
         for rule in rules:
             scores = np.array(part[rule].to_list(), dtype=np.float64)  # (rows, size)
-            curves[rule][at, :size] = picked(scores, correct)
+            curves[rule][at, :size] = selects_correct(scores, correct)
     _, prompt = first_lines(rows, pl.col("prompt_key"))
     return [_point(k, sizes >= k, chance, possible, curves, prompt, seed) for k in _points(largest)]
 
 
-def picked(scores: NDArray[np.float64], correct: NDArray[np.bool_]) -> NDArray[np.float64]:
+def selects_correct(scores: NDArray[np.float64], correct: NDArray[np.bool_]) -> NDArray[np.float64]:
     """Probability that the highest score of a random subset of k = 1..n is a correct response's.
 
-    Equal scores share the pick. The response in place i of n (from 0, the highest score first) is the best of
-    comb(n - 1 - i, k - 1) of the comb(n, k) subsets.
+    Equal scores are selected with equal probability. The response in place i of n (from 0, the highest score first)
+    is the best of comb(n - 1 - i, k - 1) of the comb(n, k) subsets.
 
     Args:
         scores: (rows, n); a row with a NaN has a curve of NaN.
@@ -80,18 +80,18 @@ def picked(scores: NDArray[np.float64], correct: NDArray[np.bool_]) -> NDArray[n
     """
     rows, n = scores.shape
     order = np.argsort(-scores, axis=-1, kind="stable")
-    ordered, share = (np.take_along_axis(values, order, axis=-1) for values in (scores, correct.astype(np.float64)))
+    ordered, rate = (np.take_along_axis(values, order, axis=-1) for values in (scores, correct.astype(np.float64)))
     starts = np.ones((rows, n), dtype=bool)
     starts[:, 1:] = ordered[:, 1:] != ordered[:, :-1]
     run = np.cumsum(starts.ravel()) - 1  # equal scores of a row
-    share = (np.bincount(run, share.ravel()) / np.bincount(run))[run].reshape(rows, n)
+    rate = (np.bincount(run, rate.ravel()) / np.bincount(run))[run].reshape(rows, n)
     sizes = np.arange(1, n + 1)
     best = comb(n - 1 - np.arange(n)[:, None], sizes - 1) / comb(n, sizes)  # (place, k)
-    return np.where(np.isnan(scores).any(axis=-1, keepdims=True), np.nan, share @ best)
+    return np.where(np.isnan(scores).any(axis=-1, keepdims=True), np.nan, rate @ best)
 
 
-def held(correct: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Probability that a random subset of k = 1..n of each row (rows, n) holds a correct response. Shape (rows, n)."""
+def contains_correct(correct: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Probability that a random subset of k = 1..n responses contains a correct one. Shapes (rows, n) -> (rows, n)."""
     n = correct.shape[-1]
     sizes = np.arange(1, n + 1)
     return 1.0 - comb(n - correct.sum(axis=-1, keepdims=True), sizes) / comb(n, sizes)

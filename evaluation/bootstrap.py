@@ -1,6 +1,6 @@
 """Bootstrap intervals for figures of rows that share prompts.
 
-Prompts are drawn with replacement, not rows: what belongs to a prompt is right or wrong together.
+Prompts are drawn with replacement, not rows: the outcomes of rows that share a prompt depend on each other.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 RESAMPLES = 2000
-"""Enough for the ends of a 95 % interval to move by a few hundredths of its width from seed to seed."""
+"""Number of draws. The ends of a 95 % interval move by a few hundredths of its width from seed to seed."""
 
 FEWER_RESAMPLES = 500
-"""For figures that look at every row again in each draw; the ends move twice as much."""
+"""Number of draws for figures that take every row again in each draw; the ends move twice as much."""
 
 Rows = NDArray[np.bool_] | NDArray[np.floating[Any]]
 
@@ -46,10 +46,10 @@ def by_prompt(
     narrower than the two accuracies' intervals suggest.
 
     Args:
-        right: rule -> (n,) which rows it judges right, or to what share.
+        right: rule -> (n,) outcome of each row: whether it is judged right, or a number from 0 to 1.
         prompt: (n,) which prompt each row belongs to.
         reference: the rule that the others are compared with.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Returns:
         Accuracies by rule, and leads over the reference by rule.
@@ -71,12 +71,12 @@ def by_prompt(
 def where_judged(
     outcomes: Mapping[str, NDArray[np.float64]], prompt: NDArray[np.integer], seed: int = 0
 ) -> dict[str, Interval]:
-    """Accuracy of each rule on the rows it judged; rules that judged none are left out.
+    """Accuracy of each rule on the rows it judged; rules that judged none are skipped.
 
     Args:
         outcomes: rule -> (n,) how right each row was judged, 0 to 1; NaN where the rule did not judge it.
         prompt: (n,) which prompt each row belongs to.
-        seed: of the draws.
+        seed: seed of the draws.
     """
     alike: dict[bytes, list[str]] = {}  # rules that judged the same rows are resampled together
     for name, values in outcomes.items():
@@ -95,16 +95,16 @@ def reweighted(
     seed: int = 0,
     resamples: int = FEWER_RESAMPLES,
 ) -> list[Estimate]:
-    """Any figures with percentile intervals: drawing a prompt twice is weighing its rows twice.
+    """Any figures with percentile intervals: a prompt that is drawn twice gives its rows weight 2.
 
     Args:
         statistic: weights of rows (n,) -> figures (f,); a figure that is not defined is NaN.
         prompt: (n,) which prompt each row belongs to.
-        seed: of the draws.
-        resamples: how many.
+        seed: seed of the draws.
+        resamples: number of draws.
 
     Returns:
-        One estimate a figure; draws in which it is not defined are left out of its interval.
+        One estimate for each figure; draws in which it is not defined are skipped.
     """
     _, place = np.unique(prompt, return_inverse=True)
     values = statistic(np.ones(len(place)))  # (f,)
@@ -118,7 +118,7 @@ def reweighted(
 
 
 def draws(prompts: int, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
-    """How often each prompt is drawn, draw after draw. Shapes (prompts,)."""
+    """Number of times that each prompt is drawn, draw after draw. Shape (prompts,) each."""
     random = np.random.default_rng(seed)
     for _ in range(resamples):
         yield np.bincount(random.integers(prompts, size=prompts), minlength=prompts).astype(np.float64)

@@ -1,11 +1,11 @@
-"""Does a score gap mean a probability?
+"""Calibration of score gaps as probabilities.
 
-The Bradley-Terry model says that a response which scores higher by g is preferred with probability sigmoid(g / T);
-T is 1 for scores trained that way. Guo et al. 2017 (arXiv 1706.04599): reliability bins, expected calibration error,
-and a temperature fitted on held-out data.
+Under the Bradley-Terry model, a response that scores higher by g is preferred with probability sigmoid(g / T);
+T is 1 for scores that were trained with this model. Reliability bins, the expected calibration error and a
+temperature fitted on held-out data are those of Guo et al. 2017 (arXiv 1706.04599).
 
-Which of a pair is the chosen one is a matter of naming, so the probability looked at is that of the response the rule
-prefers, 0.5 to 1, and what happened is whether it was right. A tie is a coin: probability 0.5, half right.
+The order of a pair has no meaning, so the probability is that of the response which the rule prefers, 0.5 to 1, and
+the outcome is whether that response is the chosen one. A tie has probability 0.5 and is half right.
 """
 
 from dataclasses import dataclass
@@ -20,12 +20,12 @@ from scipy.special import expit
 from evaluation.bootstrap import FEWER_RESAMPLES, Estimate, draws, sums_by_prompt
 
 BINS = 10
-"""Of equal width, from 0.5 to 1."""
+"""Number of bins, of equal width from 0.5 to 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Pairs that a rule is about equally sure of."""
+    """Pairs with about the same probability."""
 
     low: float
     high: float
@@ -38,21 +38,21 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """How far probabilities made of score gaps can be believed."""
+    """Calibration of one rule's score gaps at one temperature."""
 
     temperature: float
     pairs: int
     expected_error: Estimate
-    """Mean distance between confidence and share right over the bins, weighted by their pairs."""
+    """Mean distance between confidence and accuracy of the bins, weighted by their pairs."""
     brier: Estimate
-    """Mean squared distance of the chosen response's probability from 1; 0.25 is a coin's."""
+    """Mean squared distance of the chosen response's probability from 1; 0.25 for probabilities of 0.5."""
     log_loss: Estimate
-    """Mean -log of the chosen response's probability; log 2 is a coin's."""
+    """Mean -log of the chosen response's probability; log 2 for probabilities of 0.5."""
     bins: tuple[Bin, ...]
 
 
 def fit_temperature(gaps: NDArray[np.float64]) -> float | None:
-    """The T that makes sigmoid(gap / T) likeliest on pairs whose chosen response is known.
+    """The T with the highest likelihood of sigmoid(gap / T) on pairs whose chosen response is known.
 
     The log-likelihood is concave in 1 / T, so its derivative has one root.
 
@@ -60,8 +60,8 @@ def fit_temperature(gaps: NDArray[np.float64]) -> float | None:
         gaps: (p,) finite; score of the chosen response less that of the rejected.
 
     Returns:
-        None where no T is best: the rule is no better than a coin (larger is always better), or never wrong
-        (smaller is).
+        None where no T is best: the rule is no better than chance (a larger T is always better), or never wrong (a
+        smaller T is).
     """
     if len(gaps) == 0 or gaps.sum() <= 0 or (gaps >= 0).all():
         return None
@@ -86,7 +86,7 @@ def calibration(
         gaps: (p,) finite; score of the chosen response less that of the rejected.
         prompt: (p,) which prompt each pair belongs to.
         temperature: above 0.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
     """
     scaled = gaps / temperature
     confidence = expit(np.abs(scaled))  # (p,)
@@ -97,7 +97,7 @@ def calibration(
     sums, counts = sums_by_prompt(np.concatenate([member * (confidence - right)[:, None], losses], axis=-1), prompt)
     figures = _figures(sums.sum(axis=0, keepdims=True), counts.sum(keepdims=True))[0]
     times = _multiplicities(len(counts), seed)  # (resamples, prompts)
-    drawn = (times @ part.astype(np.float32) for part in (sums, counts))  # the ends of an interval need no more
+    drawn = (times @ part.astype(np.float32) for part in (sums, counts))  # float32 is enough for the ends
     low, high = np.percentile(_figures(*drawn), [2.5, 97.5], axis=0)
     error, brier, loss = (Estimate(*map(float, ends)) for ends in zip(figures, low, high, strict=True))
     return Calibration(temperature, len(gaps), error, brier, loss, _bins(member, confidence, right))
@@ -105,7 +105,7 @@ def calibration(
 
 @lru_cache(maxsize=1)
 def _multiplicities(prompts: int, seed: int) -> NDArray[np.float32]:
-    """All draws at once; kept for the next rule, which is judged on the same."""
+    """All draws at once, cached since the next rule uses the same ones. Shape (resamples, prompts)."""
     times = np.empty((FEWER_RESAMPLES, prompts), dtype=np.float32)
     for number, drawn in enumerate(draws(prompts, FEWER_RESAMPLES, seed)):
         times[number] = drawn
@@ -122,8 +122,8 @@ def _bins(member: NDArray[np.float64], confidence: NDArray[np.float64], right: N
     edges = np.linspace(0.5, 1.0, BINS + 1)
     counts = member.sum(axis=0)
     with np.errstate(invalid="ignore"):
-        means, shares = (values @ member / counts for values in (confidence, right))
+        means, rates = (values @ member / counts for values in (confidence, right))
     return tuple(
-        Bin(float(edges[at]), float(edges[at + 1]), int(counts[at]), float(means[at]), float(shares[at]))
+        Bin(float(edges[at]), float(edges[at + 1]), int(counts[at]), float(means[at]), float(rates[at]))
         for at in range(BINS)
     )

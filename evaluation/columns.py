@@ -1,4 +1,4 @@
-"""Names of columns in frames of a suite's responses: what identifies a line, and prefixes of what was computed."""
+"""Names of columns in frames of a suite's responses: the columns that identify a line, and prefixes of scores."""
 
 ROW = ("suite", "subset", "row")
 """Identifies a row of a suite."""

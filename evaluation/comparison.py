@@ -1,4 +1,4 @@
-"""Is one rule better than another on the same rows? Paired tests, corrected for how many are made."""
+"""Paired tests of rules on the same rows, corrected for the number of tests."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from scipy.stats import binomtest
 from evaluation.bootstrap import Interval, by_prompt
 
 EQUAL = 1e-9
-"""Outcomes of a prompt's rows that differ by less are equal: sums of shares round."""
+"""Outcomes of a prompt that differ by less are equal: sums of fractions are rounded."""
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """A rule beside the reference rule, on the rows that both judged."""
+    """A rule compared with the reference rule, on the rows that both judged."""
 
     rows: int
     lead: float
@@ -24,7 +24,7 @@ class Comparison:
     """Lower end of the lead's 95 % bootstrap interval."""
     high: float
     better: int
-    """Prompts whose rows the rule judges better than the reference does."""
+    """Number of prompts whose rows the rule judges better than the reference does."""
     worse: int
     p: float
     """Two-sided, that better and worse are equally likely: exact McNemar."""
@@ -35,17 +35,17 @@ class Comparison:
 def compare(
     outcomes: Mapping[str, NDArray[np.float64]], prompt: NDArray[np.integer], reference: str, seed: int = 0
 ) -> dict[str, Comparison]:
-    """Every rule beside a reference rule.
+    """Compare every rule with a reference rule.
 
     McNemar's exact test (McNemar 1947; the binomial form) takes each row as one independent trial. Rows that share
-    a prompt are not, so the trial is the prompt: whose rows the rule judges better on balance, or worse. With one
-    row a prompt it is McNemar's test itself.
+    a prompt are not independent, so a trial is a prompt, whose rows the rule judges better or worse in sum. With one
+    row per prompt this is McNemar's test itself.
 
     Args:
         outcomes: rule -> (n,) how right each row was judged, 0 to 1; NaN where the rule did not judge it.
         prompt: (n,) which prompt each row belongs to.
         reference: a rule of `outcomes`.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Returns:
         Comparisons by rule, without the reference and without rules that share no row with it.
@@ -74,12 +74,12 @@ def compare(
 
 
 def sign_test(better: int, worse: int) -> float:
-    """Two-sided p that `better` and `worse` are draws of a fair coin; 1 where there is none of either."""
+    """Two-sided p-value of `better` and `worse` under a fair coin; 1 where both are 0."""
     return float(binomtest(better, better + worse).pvalue) if better + worse else 1.0
 
 
 def holm(p: Sequence[float]) -> list[float]:
-    """p-values after Holm's step-down correction (Holm 1979), which holds whatever depends on what."""
+    """p-values after Holm's step-down correction (Holm 1979), which is valid for dependent tests too."""
     order = np.argsort(p, kind="stable")
     corrected = np.empty(len(order))
     factors = len(order) - np.arange(len(order))

@@ -1,4 +1,4 @@
-"""Figures drawn by matplotlib (the extra `plots`), kept as files and set into pages."""
+"""Figures drawn by matplotlib (the extra `plots`), written as files and put into pages."""
 
 import importlib.util
 import warnings
@@ -15,16 +15,16 @@ from evaluation.visible import visible
 NOT_INSTALLED = "no plots were drawn, since matplotlib is not installed: pip install -e '.[plots]'"
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#c05621", "#8a97a6"
-"""Blue for what is looked at, orange for a second quantity, grey for what it is compared with; told apart by readers
-who see no red or green."""
+"""Blue for the main quantity, orange for a second one, grey for the comparison. Readers who see no red or green can
+distinguish them."""
 
 INK, PAPER, RULE = "#000000", "#ffffff", "#edf2f7"
 
 VARIABLES = {BLUE: "accent", ORANGE: "second", GREY: "muted", INK: "ink", PAPER: "paper", RULE: "rule"}
-"""Colour of a figure -> the page's CSS variable that takes its place."""
+"""Colour of a figure -> CSS variable that replaces it in a page."""
 
 LONGEST = 48
-"""Characters of a name that fit beside a plot."""
+"""Number of characters of a name that fit into a plot's margin."""
 
 SVG = "http://www.w3.org/2000/svg"
 XLINK = "http://www.w3.org/1999/xlink"
@@ -36,7 +36,7 @@ def available() -> bool:
 
 
 def figure(width: float, height: float) -> tuple[Any, Any]:
-    """A figure of so many inches, and its axes."""
+    """A figure of a size in inches, and its axes."""
     from matplotlib.figure import Figure  # not pyplot, which keeps global state and looks for a display
 
     made = Figure(figsize=(width, height), layout="constrained")
@@ -45,10 +45,10 @@ def figure(width: float, height: float) -> tuple[Any, Any]:
 
 @contextmanager
 def styled() -> Iterator[None]:
-    """The look of all figures, while they are made and written."""
+    """The style of all figures, while they are made and written."""
     import matplotlib as mpl
 
-    # Text stays text, and the same figures give the same bytes.
+    # Text stays text in SVG, and the same figures give the same bytes.
     style = {"svg.hashsalt": "armorm", "svg.fonttype": "none", "font.size": 8, "axes.spines.top": False}
     style |= {"axes.spines.right": False, "axes.grid": True, "grid.color": RULE, "axes.axisbelow": True}
     with mpl.rc_context(style), warnings.catch_warnings():
@@ -68,7 +68,7 @@ def write(drawn: Any, folder: Path, name: str) -> list[Path]:
 def inline(drawn: Any, name: str, title: str) -> str:
     """A figure as an SVG element for a page, inside `styled`.
 
-    Its colours are the page's, its parts have names of their own, and who cannot see it is told `title`.
+    Colours become the page's variables, ids are made unique by `name`, and screen readers read `title`.
     """
     root = ElementTree.fromstring(_bytes(drawn, "svg"))  # noqa: S314  # matplotlib wrote it just now
     for parent in list(root.iter()):
@@ -83,9 +83,9 @@ def inline(drawn: Any, name: str, title: str) -> str:
                 element.set(key, f"#{name}-{value[1:]}")
             else:
                 element.set(key, _themed(value.replace("url(#", f"url(#{name}-")))
-    told = ElementTree.Element(f"{{{SVG}}}title", {"id": f"{name}-title"})
-    told.text = title
-    root.insert(0, told)
+    caption = ElementTree.Element(f"{{{SVG}}}title", {"id": f"{name}-title"})
+    caption.text = title
+    root.insert(0, caption)
     root.attrib |= {"role": "img", "aria-labelledby": f"{name}-title"}
     for size in ("width", "height"):
         root.attrib.pop(size)
@@ -95,13 +95,13 @@ def inline(drawn: Any, name: str, title: str) -> str:
 
 
 def labels(names: list[str]) -> list[str]:
-    """Names as they are, the beginning of long ones; two dollar signs would set what stands between as a formula."""
+    """Names for axes, long ones shortened; dollar signs are escaped, since two of them would enclose a formula."""
     short = (name if len(name) <= LONGEST else f"{name[: LONGEST - 1]}…" for name in map(visible, names))
     return [name.replace("$", r"\$") for name in short]
 
 
 def number(value: float | None) -> float:
-    """JSON has null where a number is not defined."""
+    """The number, NaN for None."""
     return float("nan") if value is None else float(value)
 
 

@@ -42,7 +42,9 @@ def coefficients(result: Suite) -> Any:
     """The mean parts of the gate's weight, objectives against sections."""
     sections = result.gate_by_section
     objectives = list(next(iter(sections.values())))
-    percents = np.array([[100 * own[name] for own in sections.values()] for name in objectives])  # (k, sections)
+    percents = np.array(
+        [[100 * weights[name] for weights in sections.values()] for name in objectives]
+    )  # (k, sections)
     drawn, axes = figure(max(6.5, 3.2 + 1.1 * len(sections)), 1.2 + 0.28 * len(objectives))
     axes.imshow(percents, cmap="Blues", aspect="auto", vmin=0, vmax=max(float(percents.max()), 1.0))
     for row, column in np.ndindex(percents.shape):
@@ -87,7 +89,7 @@ def training(result: Gating) -> Any:
     drawn, axes = figure(6.5, 3.2)
     axes.plot(steps, [number(metrics.train_loss) for metrics in result.metrics], color=GREY, label="one training batch")
     axes.plot(steps, [number(metrics.loss) for metrics in result.metrics], color=BLUE, label="held-out pairs")
-    axes.axvline(result.best_step, color=INK, linewidth=0.8, linestyle=":", label="kept")
+    axes.axvline(result.best_step, color=INK, linewidth=0.8, linestyle=":", label="selected")
     axes.set_xlabel("step")
     axes.set_ylabel("loss a pair")
     axes.legend(frameon=False)

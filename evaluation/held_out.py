@@ -1,4 +1,4 @@
-"""How often each rule, and each objective alone, judges the held-out pairs right, with bootstrap intervals."""
+"""Accuracy of each rule, and of each objective alone, on the held-out pairs, with bootstrap intervals."""
 
 from collections.abc import Mapping
 
@@ -10,11 +10,11 @@ from gating.rules import RULES
 from gating.rules.rule import Arrays, Responses
 
 REFERENCE = "uniform"
-"""The rule that the others' leads are over."""
+"""The rule that leads are measured from: equal weights."""
 
 
 def contradiction(rules: Mapping[str, RuleMetrics]) -> str | None:
-    """One sentence if the ratings taken together judge the held-out pairs worse than a coin would."""
+    """One sentence if equal weights judge the held-out pairs significantly worse than chance."""
     uniform = rules[REFERENCE]
     if uniform.high >= 0.5:
         return None

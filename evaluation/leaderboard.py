@@ -1,4 +1,4 @@
-"""One table of everything that judged a suite, best first: rules and other scorers, then published rows marked so."""
+"""One table of everything that judged a suite: rules and scorers, the highest score first, then published rows."""
 
 from collections.abc import Iterable, Mapping, Sequence
 
@@ -56,7 +56,7 @@ def leaderboard(
 
 
 def columns_of(entries: Iterable[Entry]) -> list[str]:
-    """The sections that any entry has, in the order in which they come."""
+    """The sections that any entry has, in the order of their first appearance."""
     return list(dict.fromkeys(section for entry in entries for section in entry.sections))
 
 
@@ -77,7 +77,7 @@ def lines_of(entries: Sequence[Entry]) -> list[list[str]]:
 
 
 def markdown(title: str, notes: Sequence[str], entries: Sequence[Entry]) -> str:
-    """The table as Markdown with a heading; what a name holds is text, whatever it looks like."""
+    """The table as Markdown with a heading; markup in names and notes is escaped."""
     heading = ["", "model", "method", "score", "95 % interval", *columns_of(entries)]
     lines = [f"## {_escaped(title)}", "", *(f"{_escaped(note)}\n" for note in notes)]
     lines += [_line(heading), "|" + "---|" * len(heading), *map(_line, lines_of(entries))]

@@ -1,4 +1,4 @@
-"""Does a rule prefer the longer response? Accuracy where the chosen one is longer and where it is shorter."""
+"""Length bias of rules: accuracy where the chosen response is longer, and where it is shorter."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ from evaluation.pairs import PairScores
 from evaluation.weighted_ranks import Ranks, pearson
 
 RANK_RESAMPLES = 200
-"""Every draw ranks all pairs anew, for each rule."""
+"""Number of draws; each draw ranks all pairs again, for each rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,13 +26,13 @@ class LengthBias:
     """A rule on the pairs it scored; a tie is wrong."""
 
     slices: dict[str, LengthSlice]
-    """chosen_longer, chosen_shorter, same_length: those that have pairs."""
+    """chosen_longer, chosen_shorter, same_length -> metrics; slices that have pairs."""
     prefers_longer: Interval | None
-    """Share of the pairs of two lengths whose longer response scores higher; None without such pairs."""
+    """Fraction of pairs whose longer response scores higher, over pairs of two lengths; None without such pairs."""
     chosen_longer: float | None
-    """What that share would be for a rule that is always right."""
+    """The same fraction for a rule that is always right."""
     correlation: Estimate
-    """Spearman's, of the score gap with the gap in tokens."""
+    """Spearman correlation of the score gap with the gap in tokens."""
 
 
 def length_bias(pairs: PairScores, seed: int = 0) -> dict[str, LengthBias]:
@@ -69,7 +69,7 @@ def _rows(outcomes: dict[str, NDArray[np.float64]], mask: NDArray[np.bool_]) -> 
 
 
 def _correlations(pairs: PairScores, prompt: NDArray[np.int64], seed: int) -> dict[str, Estimate]:
-    """Spearman's correlation of each rule that scored a pair; those that scored the same pairs on the same draws."""
+    """Spearman's correlation of each rule that scored a pair; rules with the same pairs have the same draws."""
     alike: dict[bytes, list[str]] = {}
     for rule in pairs.rules:
         alike.setdefault((~np.isnan(pairs.of(rule))).tobytes(), []).append(rule)

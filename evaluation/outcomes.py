@@ -14,22 +14,22 @@ class Rows:
     """The rows of a suite, in the order in which they first appear among its responses."""
 
     table: pl.DataFrame
-    """One line a row: the first of its responses."""
+    """One line for each row: that of its first response."""
     first: NDArray[np.int64]
-    """(rows,) that response's line."""
+    """(rows,) line of that response."""
     chosen: NDArray[np.int64]
     """Lines of chosen responses, row after row."""
     rejected: NDArray[np.int64]
     chosen_starts: NDArray[np.int64]
-    """(rows,) where each row begins in `chosen`."""
+    """(rows,) position in `chosen` at which each row begins."""
     rejected_starts: NDArray[np.int64]
 
     @classmethod
     def of(cls, responses: pl.DataFrame) -> "Rows":
-        """The rows of lines of the table of suites, without missing rows, in any order.
+        """The rows of responses: lines of the table of suites without missing rows, in any order.
 
         Raises:
-            ValueError: a row lacks a side; whatever were said of it would be made up.
+            ValueError: a row has no chosen or no rejected response.
         """
         first, row = first_lines(responses, pl.struct(ROW))
         chosen = responses["chosen"].to_numpy().astype(bool)
@@ -49,15 +49,15 @@ class Rows:
         return len(self.first)
 
     def worst_chosen(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Lowest score among each row's chosen responses: (lines, rules) -> (rows, rules)."""
+        """Lowest score among each row's chosen responses. Shapes (lines, rules) -> (rows, rules)."""
         return np.minimum.reduceat(scores[self.chosen], self.chosen_starts, axis=0)
 
     def best_chosen(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Highest score among each row's chosen responses: (lines, rules) -> (rows, rules)."""
+        """Highest score among each row's chosen responses. Shapes (lines, rules) -> (rows, rules)."""
         return np.maximum.reduceat(scores[self.chosen], self.chosen_starts, axis=0)
 
     def best_rejected(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Highest score among each row's rejected responses: (lines, rules) -> (rows, rules)."""
+        """Highest score among each row's rejected responses. Shapes (lines, rules) -> (rows, rules)."""
         return np.maximum.reduceat(scores[self.rejected], self.rejected_starts, axis=0)
 
     def right(self, scores: NDArray[np.float64]) -> NDArray[np.bool_]:
@@ -66,17 +66,17 @@ class Rows:
 
 
 def first_lines(table: pl.DataFrame, expression: pl.Expr) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first line of each distinct value of an expression, ascending, and which of them each line's value has."""
+    """The first line of each distinct value of an expression, ascending, and each line's index among these values."""
     value = table.select(value=expression).with_row_index("line")
     first = value.select(pl.col("line").first().over("value"))["line"].to_numpy().astype(np.int64)
     return np.unique(first, return_inverse=True)
 
 
 def check_finite(scores: NDArray[np.float64]) -> None:
-    """See that rows can be judged by these scores.
+    """Refuse scores by which rows cannot be judged.
 
     Raises:
-        ValueError: a score is not finite; its row would be judged wrong without being so.
+        ValueError: a score is not finite; its row would count as wrong.
     """
     if not np.isfinite(scores).all():
         raise ValueError("a score is not finite")

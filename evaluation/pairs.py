@@ -1,7 +1,7 @@
-"""The pairs of a suite's rows: every chosen response beside every rejected one, with each rule's score gap.
+"""The pairs of a suite's rows: every chosen with every rejected response, and each rule's score gap.
 
-What is said about pairs holds for every suite, whatever its own scoring: a row of one chosen and one rejected
-response is one pair, a row of three and three is nine.
+Figures over pairs exist for every suite, whatever its own scoring: a row of one chosen and one rejected response is
+one pair, a row of three and three is nine pairs.
 """
 
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from evaluation.outcomes import first_lines
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PairScores:
-    """p pairs of n rows, scored by some rules."""
+    """The p pairs of n rows, scored by several rules."""
 
     rules: tuple[str, ...]
     gaps: NDArray[np.float64]
@@ -33,9 +33,9 @@ class PairScores:
         return self.gaps[:, self.rules.index(rule)]
 
     def row_outcomes(self) -> NDArray[np.float64]:
-        """Share of each row's pairs whose chosen response scores higher; NaN where a pair has no gap.
+        """Fraction of each row's pairs whose chosen response scores higher; NaN where a pair has no gap.
 
-        A tie is wrong. Of a row of one chosen and one rejected response: 1 or 0. Shape (n, rules).
+        A tie is wrong. A row of one chosen and one rejected response has 1 or 0. Shape (n, rules).
         """
         right = np.where(np.isnan(self.gaps), np.nan, self.gaps > 0)  # (p, rules)
         sums = np.stack([np.bincount(self.row, column, minlength=len(self.prompt)) for column in right.T], axis=-1)

@@ -1,4 +1,4 @@
-"""The published RewardBench table of the method, for comparison; source: the method's own page."""
+"""The published RewardBench table of the method, for comparison; source: the method's page."""
 
 from dataclasses import dataclass
 

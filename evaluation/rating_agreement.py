@@ -1,4 +1,4 @@
-"""How far predicted ratings agree with people's, on prompts that were held out."""
+"""Agreement of predicted ratings with people's ratings, on held-out prompts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from evaluation.bootstrap import Estimate, reweighted
 from evaluation.weighted_ranks import Ranks, auc, pearson
 
 FEWEST_PROMPTS = 10
-"""With fewer to draw from, a bootstrap interval is narrower than what is known."""
+"""With fewer prompts there is no interval: a bootstrap's would be too narrow."""
 
 FEWEST_RATINGS = 2
 """With fewer ratings of an objective in a data set, there is nothing to correlate."""
@@ -26,12 +26,12 @@ class RatingAgreement:
     """NaN where predictions or ratings do not vary."""
     spearman: Estimate
     mse: Estimate
-    """In squared units of the targets, which go from 0 to 1."""
+    """Mean squared error; targets go from 0 to 1."""
     constant_mse: float
-    """What the mean of these ratings, for every row, would give: their variance."""
+    """Mean squared error of predicting the mean of these ratings: their variance."""
     auc: Estimate | None
-    """For objectives of two levels: probability that a response of the higher one is predicted above one of the
-    lower."""
+    """Probability that a response of the higher level is predicted above one of the lower level; None where there are
+    not two levels."""
 
 
 def rating_agreement(
@@ -43,7 +43,7 @@ def rating_agreement(
         predicted: (n,) finite.
         targets: (n,) finite, on the same scale.
         prompt: (n,) which prompt each row belongs to.
-        seed: of the bootstrap.
+        seed: seed of the bootstrap.
 
     Raises:
         ValueError: there is no row, or a number is not finite.

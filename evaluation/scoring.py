@@ -1,4 +1,4 @@
-"""A suite's table for every rule, each figure with its 95 % interval."""
+"""A suite's table by every rule, each figure with its 95 % interval."""
 
 from collections.abc import Mapping
 
@@ -22,14 +22,14 @@ def score_suite(
 ) -> dict[str, RuleScore]:
     """Judge the rows of a suite by every rule.
 
-    Intervals come from prompts drawn again inside subsets, the same ones for all rules. A subset in which no two
-    rows share a prompt has a Wilson interval instead, which is right for few rows too.
+    Intervals come from bootstrap draws of prompts inside subsets, the same draws for all rules. A subset in which no
+    two rows share a prompt has a Wilson interval instead, which is valid for few rows too.
 
     Args:
         suite: the suite.
         responses: lines of the table of suites, without missing rows.
         scores: rule -> (lines,) finite.
-        seed: of the draws.
+        seed: seed of the draws.
 
     Returns:
         Rule -> its table.
@@ -81,7 +81,7 @@ Triple = tuple[float, float, float]
 
 
 def _with_ends(figures: Mapping[str, Figure], drawn: Mapping[str, Figure]) -> dict[str, list[Triple]]:
-    """Each figure with its interval, rule by rule. Draws in which nothing of a figure was drawn do not count."""
+    """Each figure with its interval, rule by rule; draws in which a figure is not defined are skipped."""
     result = {}
     for name, figure in figures.items():
         values = drawn[name][~np.isnan(drawn[name][:, 0])]  # (draws, rules)
@@ -92,13 +92,13 @@ def _with_ends(figures: Mapping[str, Figure], drawn: Mapping[str, Figure]) -> di
 
 
 def _plain(units: Units) -> dict[str, NDArray[np.bool_]]:
-    """Subset -> (units, rules) outcomes, of those in which a unit is right or wrong and shares its prompt with none."""
+    """Subset -> (units, rules) outcomes, for subsets whose units are right or wrong and share no prompt."""
     plain = {}
     for number, name in enumerate(units.subsets):
-        own = units.subset == number
-        values = units.values[own]  # (own, cells, rules)
+        mask = units.subset == number  # (units,)
+        values = units.values[mask]  # (members, cells, rules)
         first = values[:, 0]
         binary = np.isin(first, (0.0, 1.0)).all() and np.isnan(values[:, 1:]).all()
-        if binary and len(np.unique(units.cluster[own])) == len(first):
+        if binary and len(np.unique(units.cluster[mask])) == len(first):
             plain[name] = first.astype(bool)
     return plain

@@ -1,4 +1,4 @@
-"""Text of data sets made fit to be read: what is hidden in it is shown, and what is too long is cut and said to be."""
+"""Text of data sets for readers: hidden characters are shown by number, and long texts are cut, with a sentence."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ class Passage:
 
     shown: str
     cut: str
-    """A sentence about what is not shown; empty where all is."""
+    """A sentence about the part that is not shown; empty where the whole text is."""
 
 
 def visible(text: str) -> str:
@@ -26,7 +26,7 @@ def visible(text: str) -> str:
 
 
 def passage(text: str) -> Passage:
-    """At most 1,500 characters and 40 lines of a text; `shown` is as it is in the data, `visible` comes after."""
+    """At most 1,500 characters and 40 lines of a text; `shown` is unchanged: apply `visible` after it."""
     beginning = "\n".join(text[:MOST_CHARACTERS].split("\n")[:MOST_LINES])
     if len(beginning) == len(text):
         return Passage(text, "")

@@ -1,7 +1,7 @@
 """Correlation, rank correlation and AUC of weighted rows, fast enough for a bootstrap.
 
-A bootstrap draw weighs rows by how often they were drawn. Ranks are then those of the rows so repeated, and need
-no sorting anew: the order of the values stays.
+A bootstrap draw gives each row the number of times it was drawn as a weight. The ranks of rows so repeated need no
+new sorting, since the order of the values stays.
 """
 
 import numpy as np
@@ -18,9 +18,9 @@ class Ranks:
         self._distinct = len(distinct)
 
     def under(self, weights: Values) -> Values:
-        """The mean of the places of each value among the rows, each repeated as its weight says. Shape (n,)."""
-        mass = np.bincount(self._place, weights, minlength=self._distinct)
-        return (np.cumsum(mass) - 0.5 * mass + 0.5)[self._place]
+        """Mid-rank of each value among the rows, each row repeated as often as its weight says. Shape (n,)."""
+        weight_sum = np.bincount(self._place, weights, minlength=self._distinct)
+        return (np.cumsum(weight_sum) - 0.5 * weight_sum + 0.5)[self._place]
 
 
 def pearson(x: Values, y: Values, weights: Values) -> float:
@@ -34,12 +34,12 @@ def pearson(x: Values, y: Values, weights: Values) -> float:
 
 
 def auc(ranks: Values, positive: NDArray[np.bool_], weights: Values) -> float:
-    """Probability that a positive row outranks a negative one, a tie counting half; NaN where one kind is absent.
+    """Probability that a positive row outranks a negative one, a tie counting half; NaN where either has no weight.
 
-    Mann and Whitney's statistic over the number of pairs.
+    The Mann-Whitney statistic divided by the number of pairs.
     """
-    own = weights[positive]
-    mass, others = own.sum(), weights[~positive].sum()
-    if mass <= 0 or others <= 0:
+    chosen = weights[positive]
+    positives, negatives = chosen.sum(), weights[~positive].sum()
+    if positives <= 0 or negatives <= 0:
         return float("nan")
-    return float((own @ ranks[positive] - mass * (mass + 1) / 2) / (mass * others))
+    return float((chosen @ ranks[positive] - positives * (positives + 1) / 2) / (positives * negatives))

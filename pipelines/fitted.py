@@ -9,7 +9,8 @@ from cache import UserError
 from extract.backbone import Backbone, find_backbone
 from gating.fitted_rules import FittedRules
 from gating.gate import GateShapeError
-from pipelines.run import GATING, HEADS, Run
+from heads.kinds.fitted import PairwiseHeads
+from pipelines.run import GATING, HEADS, OTHER_HEADS, Run
 
 if TYPE_CHECKING:
     from export.reward_model import RewardModel
@@ -37,6 +38,16 @@ def fitted_rules(run: Run) -> FittedRules:
     except (GateShapeError, KeyError):
         path = run.path("gating.safetensors")
         raise UserError(f"{path} is damaged: run `armorm {GATING.command}` again") from None
+
+
+def pairwise_heads(run: Run) -> PairwiseHeads:
+    """The heads of `[other_heads]` that give a response one score; none where the recipe names none.
+
+    Raises:
+        UserError: they are missing or out of date.
+    """
+    kinds = run.recipe.other_heads.fit
+    return PairwiseHeads.of_arrays(kinds, run.arrays(OTHER_HEADS) if kinds else {})
 
 
 def own_backbone(run: Run) -> Backbone:

@@ -1,1 +1,1 @@
-"""The report of a run: one HTML page that holds everything and needs nothing."""
+"""The report of a run: one HTML page that contains everything and loads nothing."""

@@ -30,6 +30,9 @@ def steps(run: ReportInputs) -> Iterator[Step]:
     if run.gating:
         held_out = f"{run.gating.validation_pairs:,} held out"
         yield Step("train-gating", run.gating.seconds, f"{run.gating.train_pairs:,} pairs, and {held_out}")
+    if run.other_heads:
+        kinds = ", ".join((*run.other_heads.pairwise, *run.other_heads.objectives))
+        yield Step("fit-other-heads", run.other_heads.seconds, kinds)
     for name, suite in run.suites.items():
         yield Step(f"eval --suite {name}", suite.seconds, f"{suite.rows:,} rows")
     if run.ablations:

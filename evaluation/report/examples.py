@@ -1,4 +1,4 @@
-"""Rows of a suite that the gate judges most clearly right and most clearly wrong, with what decided it."""
+"""Rows of a suite that the gate judges right and wrong by the widest margins, with each objective's contribution."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +10,18 @@ from evaluation.columns import RESPONSE, REWARD, ROW, SCORE, WEIGHT
 from evaluation.visible import Passage, passage
 
 ROWS = 5
-"""Examples of each kind."""
+"""Number of examples of each kind."""
 
 TERMS = 6
-"""Objectives shown one by one; the others are summed."""
+"""Number of objectives shown one by one; the others are summed."""
 
 DECIDES = f"{SCORE}gate"
+"""Column of the score that decides."""
 
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """What one objective adds to the margin."""
+    """The contribution of one objective to the margin."""
 
     objective: str
     coefficient: float
@@ -49,9 +50,9 @@ class Example:
     section: str
     row: str
     responses: int
-    """Of the row in all."""
+    """Number of responses of the row."""
     prompt: tuple[tuple[str, Passage], ...] | None
-    """(role, text) turn by turn; None where the run kept no texts."""
+    """(role, text) of each turn; None where the run has no texts."""
     chosen: Response
     rejected: Response
     margin: float
@@ -59,26 +60,27 @@ class Example:
     terms: tuple[Term, ...]
     """The largest differences first."""
     others: int
-    """Objectives not among the terms, and the sum of their differences."""
+    """Number of objectives that are not among the terms."""
     others_difference: float
+    """Sum of their differences."""
 
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """The ends of a suite."""
+    """The examples of a suite."""
 
     best: tuple[Example, ...]
-    """Right, by the widest margin first."""
+    """Rows judged right, the widest margin first."""
     worst: tuple[Example, ...]
-    """Wrong or tied, by the widest margin first."""
+    """Rows judged wrong or tied, the widest margin first."""
 
 
 def pick(scored: pl.DataFrame, texts: pl.DataFrame | None, objectives: Sequence[str]) -> Examples:
-    """The rows judged right and wrong by the widest margins, of as many subsets as there are.
+    """The rows judged right and wrong by the widest margins, from as many subsets as possible.
 
     Args:
         scored: the scored responses of a suite, with `score.gate`, and `reward.` and `weight.` of every objective.
-        texts: what the responses and prompts say, as the table of suite texts has it, or None.
+        texts: the table of the suites' texts, or None.
         objectives: names.
     """
     numbered = scored.select(*ROW, "chosen", DECIDES).with_row_index("line")
@@ -96,7 +98,7 @@ def pick(scored: pl.DataFrame, texts: pl.DataFrame | None, objectives: Sequence[
 
 
 def _ends(sides: pl.DataFrame, *, descending: bool) -> list[dict[str, Any]]:
-    """The first rows of each subset before any subset's second."""
+    """The widest margins: each subset's first row before any subset's second."""
     ordered = sides.sort("margin", descending=descending, maintain_order=True)
     turn = ordered.with_columns(turn=pl.int_range(pl.len()).over("suite", "subset"))
     few = turn.sort("turn", maintain_order=True).head(ROWS)
@@ -114,16 +116,16 @@ def _example(
     terms.sort(key=lambda term: -abs(term.difference))
     others = terms[TERMS:]
     sides = [
-        Response(response[DECIDES], response["response_tokens"], passage(said["response"]) if said else None)
-        for response, said in ((line, _said(texts, line)) for line in (chosen, rejected))
+        Response(response[DECIDES], response["response_tokens"], passage(text["response"]) if text else None)
+        for response, text in ((line, _text(texts, line)) for line in (chosen, rejected))
     ]
-    said = _said(texts, chosen)
+    text = _text(texts, chosen)
     return Example(
         subset=chosen["subset"],
         section=chosen["section"],
         row=chosen["row"],
         responses=side["responses"],
-        prompt=tuple((turn["role"], passage(turn["content"])) for turn in said["prompt"]) if said else None,
+        prompt=tuple((turn["role"], passage(turn["content"])) for turn in text["prompt"]) if text else None,
         chosen=sides[0],
         rejected=sides[1],
         margin=chosen[DECIDES] - rejected[DECIDES],
@@ -133,7 +135,7 @@ def _example(
     )
 
 
-def _said(texts: pl.DataFrame | None, response: dict[str, Any]) -> dict[str, Any] | None:
+def _text(texts: pl.DataFrame | None, response: dict[str, Any]) -> dict[str, Any] | None:
     if texts is None:
         return None
     found = texts.filter(pl.all_horizontal(pl.col(key) == pl.lit(response[key]) for key in RESPONSE))

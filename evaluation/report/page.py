@@ -1,4 +1,4 @@
-"""The page of a report: templates beside this file, filled in."""
+"""The page of a report, made from the templates in this folder."""
 
 from pathlib import Path
 from typing import Any
@@ -30,11 +30,11 @@ SECTIONS = {
     "data": "Data",
     "settings": "Settings, fingerprints, times",
 }
-"""Anchor and template of a section -> its title, in reading order."""
+"""Name of a section, which is its anchor and its template -> title, in reading order."""
 
 
 def render(run: ReportInputs) -> str:
-    """The page, from the run's files alone: the same files give the same bytes."""
+    """The page, from the inputs alone: the same inputs give the same bytes."""
     return _environment().get_template("page.html.jinja").render(_context(run))
 
 
@@ -52,7 +52,7 @@ def _environment() -> Environment:
 
 
 def _finished(value: Any) -> Any:
-    """What every `{{ … }}` of a template goes through, ahead of escaping, so that none can forget to."""
+    """Make the value of every `{{ … }}` visible before it is escaped, so that no template can forget to."""
     if isinstance(value, Markup):
         return value
     return UNDEFINED if value is None else visible(str(value))
@@ -83,7 +83,7 @@ def _context(run: ReportInputs) -> dict[str, Any]:
 
 
 def _figures(run: ReportInputs) -> dict[str, Markup]:
-    """The figures that no table of marks can stand for, as elements of the page."""
+    """The figures that no table with marks can replace, as elements of the page."""
     if not run.plots:
         return {}
     drawn: dict[str, tuple[Any, str]] = {}

@@ -13,6 +13,7 @@ class Tile:
     what: str
     value: str
     beside: str
+    """The figure to compare it with, in words."""
 
 
 def sentence(run: ReportInputs) -> str:

@@ -1,6 +1,6 @@
-"""Answers of other scorers, kept on the disk as they come, so that nothing is computed or asked twice.
+"""Answers of other scorers, stored as they arrive, so that nothing is computed or asked twice.
 
-One SQLite file a scorer: an answer is there or not, whenever the process ends.
+One SQLite file for each scorer: an answer is stored whole or not at all, whenever the process ends.
 """
 
 import hashlib
@@ -25,17 +25,17 @@ class Answers:
         return None if row is None else str(row[0])
 
     def put(self, answers: Iterable[tuple[str, str]]) -> None:
-        """Keep answers, all or none of them."""
+        """Store answers, all or none of them."""
         with self._connection:
             self._connection.executemany("INSERT OR REPLACE INTO answers VALUES (?, ?)", answers)
 
 
 @contextmanager
 def answers_in(path: Path) -> Iterator[Answers]:
-    """The answers in a file, made if it is not there.
+    """The answers in a file, which is created if it is missing.
 
     Raises:
-        UserError: it is no file of answers, or another process holds it.
+        UserError: it is no file of answers, or another process has locked it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -49,5 +49,5 @@ def answers_in(path: Path) -> Iterator[Answers]:
 
 
 def key_of(*parts: object) -> str:
-    """A digest of what an answer depends on."""
+    """A digest of everything that an answer depends on."""
     return hashlib.sha256(json.dumps(parts, ensure_ascii=True).encode()).hexdigest()

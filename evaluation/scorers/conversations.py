@@ -1,4 +1,4 @@
-"""Reward models as scorers of suites: every distinct conversation encoded, scored once, and its score kept."""
+"""Reward models as scorers of suites: each distinct conversation is scored once, and its score is stored."""
 
 import logging
 import time
@@ -81,7 +81,7 @@ def score_conversations(
         task: the rows.
         scorer: the model.
         identity: identifies its weights; answers belong to it.
-        answers: scores known already; new ones are kept here batch by batch.
+        answers: known scores; new ones are stored here batch by batch.
         progress: called with responses done.
 
     Returns:

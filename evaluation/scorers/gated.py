@@ -45,7 +45,7 @@ class GatedScorer:
     def scores(self, sequences: Sequence[list[int]], batch_tokens: int) -> Iterator[tuple[list[int], list[float]]]:  # noqa: ARG002
         """Score what `encode` gave; positions among `sequences`, and their scores, NaN where not finite.
 
-        Batches are the model's own: `batch_tokens` changes nothing.
+        The model makes its own batches: `batch_tokens` changes nothing.
         """
         for start in range(0, len(sequences), BATCH):
             some = sequences[start : start + BATCH]

@@ -1,7 +1,7 @@
 """A suite's rows judged pair by pair by a language model, both orders of every pair asked.
 
-The chosen response of a row gets what it wins of its worst pair, each rejected one what it wins of its own pair: the
-chosen one scores highest exactly if it wins every pair. Rows of several chosen responses are not asked.
+The score of a rejected response is its points in its pair, that of the chosen response its points in its worst pair:
+the chosen one scores highest exactly if it wins every pair. Rows of several chosen responses are not asked.
 """
 
 import logging

@@ -16,25 +16,25 @@ from cache import UserError
 from evaluation.scorers.judge_question import Message
 
 KEY, URL = "OPENAI_API_KEY", "OPENAI_BASE_URL"
-"""Environment variables; the client's own names."""
+"""Environment variables, as the client names them."""
 
 MOST_FAILURES = 10
-"""Questions in a row without an answer, after which the endpoint is taken to be down."""
+"""Number of consecutive questions without an answer, after which the endpoint is considered down."""
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """Where and how to ask."""
+    """An endpoint and the settings of questions to it."""
 
     model: str
     url: str
     key: str
     temperature: float | None = 0.0
-    """None leaves it to the server, as models that reason demand."""
+    """None leaves it to the server, as reasoning models require."""
     concurrency: int = 8
     """Questions under way at a time."""
     retries: int = 6
-    """Of one question."""
+    """Retries of one question."""
     timeout: float = 300.0
     """Seconds for one answer."""
 
@@ -54,7 +54,7 @@ class Endpoint:
 
     @property
     def address(self) -> str:
-        """The URL without what may be secret in it."""
+        """The URL without user name, password and query, which may be secret."""
         parts = urlsplit(self.url)
         return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
@@ -62,12 +62,12 @@ class Endpoint:
         """Ask every question once.
 
         Args:
-            questions: messages of each.
-            on_answer: told the place of a question and its answer as soon as it is there; an answer without text
-                is the empty text.
+            questions: messages of each question.
+            on_answer: called with the position of a question and its answer as soon as it arrives; an answer without
+                text is the empty text.
 
         Returns:
-            Place of each question that got no answer -> why.
+            Position of each question without an answer -> reason.
 
         Raises:
             UserError: the endpoint refuses the key or does not know the model, or answers nothing.
@@ -111,7 +111,7 @@ class Endpoint:
         return failures
 
     async def _ask(self, client: Any, messages: list[Message]) -> tuple[str, str | None]:
-        """The answer to one question, and why there is none."""
+        """The answer to one question, and the reason if there is none."""
         import openai
 
         temperature = openai.omit if self.temperature is None else self.temperature

@@ -1,4 +1,4 @@
-"""What a language model is asked as a judge of two responses, and how its answer is read."""
+"""The question to a language model that judges two responses, and the verdict in its answer."""
 
 import re
 from collections.abc import Sequence
@@ -30,19 +30,19 @@ def question(prompt: Sequence[Message], first: str, second: str) -> list[Message
 
 
 def read_verdict(answer: str) -> Verdict | None:
-    """The last verdict that an answer holds; None where it holds none."""
+    """The last verdict in an answer; None where it has none."""
     found = re.findall(r"\[\[\s*(A|B|TIE)\s*\]\]", answer, flags=re.IGNORECASE)
     return _VERDICTS[found[-1].upper()] if found else None
 
 
 def chosen_points(first: Verdict, second: Verdict) -> float:
-    """What the chosen response wins of a pair asked in both orders: 1, 0.75, 0.5, 0.25 or 0.
+    """Points of the chosen response in a pair that is asked in both orders: 1, 0.75, 0.5, 0.25 or 0.
 
     A tie is half a win, so a win and a tie are a win, and a judge that changes its mind with the order is a coin.
 
     Args:
-        first: with the chosen response as A.
-        second: with the chosen response as B.
+        first: verdict with the chosen response as A.
+        second: verdict with the chosen response as B.
     """
     points = {"A": 1.0, "B": 0.0, "tie": 0.5}
     return (points[first] + 1.0 - points[second]) / 2

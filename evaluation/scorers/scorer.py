@@ -53,7 +53,7 @@ class ScorerKind:
     local: bool
     """Whether the model may be a folder of this machine."""
     score: Callable[[Task, Answers, Progress], SuiteScores]
-    """Score a task's responses; answers known from an earlier command are used again, and new ones kept."""
+    """Score a task's responses; answers of an earlier command are used again, and new ones are stored."""
 
 
 def score_table(rows: pl.DataFrame, scores: Sequence[float | None], reasons: Sequence[str | None]) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """Any reward model that transformers loads as a sequence classifier of one output: `logits[:, 0]` is its score.
 
-The text is the tokenizer's own chat template with exactly one BOS. No code of the model's folder is ever run, and
+The text is the tokenizer's chat template with exactly one BOS. No code of the model's folder is ever run, and
 nothing is unpickled.
 """
 

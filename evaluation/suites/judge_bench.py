@@ -4,7 +4,7 @@ A row counts if the right response scores higher; a tie is wrong. The benchmark'
 all pairs of one response model, and over the pairs whose source begins with mmlu-pro (knowledge),
 livebench-reasoning, livebench-math and livecodebench (run_judge.py of ScalerLab/JudgeBench; arXiv 2410.12784). Its
 leaderboards are by response model: gpt (350 pairs) and claude (270). The score here is over all pairs that the
-recipe reads; the figures of each response model stand beside it.
+recipe reads; the figures of each response model are further tables.
 """
 
 import polars as pl
@@ -18,7 +18,7 @@ SECTIONS = {
     "math": "livebench-math",
     "coding": "livecodebench",
 }
-"""Section -> how the sources of its pairs begin."""
+"""Section -> prefix of the sources of its pairs."""
 
 _SECTION = pl.coalesce(
     pl.when(pl.col("subset").str.splitn("/", 2).struct.field("field_1").str.starts_with(start)).then(pl.lit(section))
@@ -27,7 +27,7 @@ _SECTION = pl.coalesce(
 
 
 def section_of(subset: str) -> str | None:
-    """The section of a subset, which is `response model/source`; None where the source is of none."""
+    """The section of a subset, which is `response model/source`; None where its source belongs to no section."""
     source = subset.partition("/")[2]
     return next((section for section, start in SECTIONS.items() if source.startswith(start)), None)
 
@@ -42,8 +42,8 @@ def _figures(totals: Totals) -> Figures:
     models = dict.fromkeys(name.partition("/")[0] for name in names)
     extra = {}
     for model in models:
-        own = [name for name in names if name.partition("/")[0] == model]
-        extra[model] = {"all": totals.pooled(own)} | _by_section(totals, own)
+        members = [name for name in names if name.partition("/")[0] == model]
+        extra[model] = {"all": totals.pooled(members)} | _by_section(totals, members)
     return Figures(totals.pooled(names), _by_section(totals, names), {name: totals.mean(name) for name in names}, extra)
 
 

@@ -1,9 +1,9 @@
 """M-RewardBench: RewardBench translated into 23 languages.
 
 A language's figure is the mean of its sections, each by RewardBench's subset weights (the benchmark's
-scripts/run_rewardbench.py takes sections by RewardBench's own counts and mapping), and the score the mean of the
+scripts/run_rewardbench.py takes sections by RewardBench's counts and mapping), and the score the mean of the
 languages (`Avg_Multilingual` in its plots). Its published tables do not say whether a language's figure is the mean
-of its sections or the accuracy over all of its rows; nobody could confirm which, so both are in the result. The
+of its sections or the accuracy over all of its rows; neither could be confirmed, so both are in the result. The
 pairs of translations (config `translation`) are not part of it. A subset is `language/subset of RewardBench`. A tie
 is wrong. arXiv 2410.15522.
 """
@@ -21,7 +21,7 @@ SECTIONS = tuple(section for section in reward_bench.SECTIONS if section != rewa
 
 
 def _units(rows: Rows, scores: NDArray[np.float64]) -> Units:
-    """One unit a row; the translations of one row of RewardBench are drawn together."""
+    """One unit for each row; the translations of one row of RewardBench are drawn together."""
     units = accuracy_units(rows, scores)
     _, stratum = coded(rows.table, pl.col("subset").str.split("/").list.last())
     _, original = coded(rows.table, pl.struct(pl.col("subset").str.split("/").list.last(), from_metadata("id")))
@@ -36,9 +36,9 @@ def _figures(totals: Totals) -> Figures:
     scored = {language: reward_bench.score(subsets) for language, subsets in sorted(by_language.items())}
     sections = {}
     for section in SECTIONS:
-        own = {name: result.sections[section] for name, result in scored.items() if section in result.sections}
-        if own:
-            sections[section] = mean_of(own)
+        figures = {name: result.sections[section] for name, result in scored.items() if section in result.sections}
+        if figures:
+            sections[section] = mean_of(figures)
     languages = {name: result.score for name, result in scored.items()}
     pooled = {
         name: totals.pooled(subset for subset in totals.subsets if subset.startswith(f"{name}/")) for name in languages

@@ -1,4 +1,4 @@
-"""Rows of one's own: prompt, chosen, rejected.
+"""Custom suites: rows of prompt, chosen and rejected responses.
 
 A row counts if every chosen response scores above every rejected one; a tie is wrong. Every set of the recipe is a
 section, and its accuracy is over all of its rows; the score is the mean of the sets.
@@ -13,7 +13,7 @@ from evaluation.suites.suite import Figures, Suite, accuracy_units, mean_of
 from evaluation.units import Totals, Units
 
 SEPARATOR = "/"
-"""Between a set's name, which holds none, and a subset."""
+"""Separates a set's name, which does not contain it, from a subset."""
 
 
 def _units(rows: Rows, scores: NDArray[np.float64]) -> Units:
@@ -31,7 +31,7 @@ def _figures(totals: Totals) -> Figures:
 
 SUITE = Suite(
     name="own",
-    title="rows of one's own",
+    title="custom suite",
     sources=("preference_suite",),
     subset=pl.concat_str("suite", "subset", separator=SEPARATOR),
     section=pl.col("suite"),

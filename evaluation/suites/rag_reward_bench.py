@@ -1,4 +1,4 @@
-"""RAG-RewardBench: responses that rest on retrieved passages, in six scenarios.
+"""RAG-RewardBench: responses based on retrieved passages, in six scenarios.
 
 Every average of the published table is the accuracy over the rows it covers, not the mean of the columns: three
 scenarios for helpfulness and three for harmlessness, both averages and the overall figure come out of row counts
@@ -8,7 +8,7 @@ inferred from its percentages, the authors publish no scoring code). A tie is wr
 
 import polars as pl
 
-from evaluation.suites.suite import Figures, Suite, accuracy_units, there
+from evaluation.suites.suite import Figures, Suite, accuracy_units, present
 from evaluation.units import Totals
 
 ROWS = 1485
@@ -21,9 +21,9 @@ conflicting passages."""
 
 
 def _figures(totals: Totals) -> Figures:
-    scenarios = {name: totals.mean(name) for name in there(SCENARIOS, totals)}
-    averages = {"helpful": there(HELPFUL, totals), "harmless": there(HARMLESS, totals)}
-    extra = {"averages": {name: totals.pooled(own) for name, own in averages.items() if own}}
+    scenarios = {name: totals.mean(name) for name in present(SCENARIOS, totals)}
+    averages = {"helpful": present(HELPFUL, totals), "harmless": present(HARMLESS, totals)}
+    extra = {"averages": {name: totals.pooled(members) for name, members in averages.items() if members}}
     return Figures(totals.pooled(totals.subsets), scenarios, dict(scenarios), extra)
 
 

@@ -2,7 +2,7 @@
 
 A section is the mean of its subsets weighted by their number of rows; math-prm has 447 rows and counts
 as 984, as many as the six HumanEvalPack subsets together. Subset counts and sections: the benchmark's
-repository, allenai/reward-bench (the published model's own table swaps the two XSTest counts).
+repository, allenai/reward-bench (the published model's table swaps the two XSTest counts).
 """
 
 from collections.abc import Mapping
@@ -65,19 +65,19 @@ SECTION_OF = {subset: section for section, subsets in SECTIONS.items() for subse
 
 @dataclass(frozen=True, slots=True)
 class RewardBenchScore(Generic[Value]):
-    """The table's figures, as shares from 0 to 1."""
+    """The table's figures, from 0 to 1."""
 
     score: Value
     sections: dict[str, Value]
-    """Sections of which at least one subset is there."""
-    absent: tuple[str, ...]
-    """Subsets that are not there; sections and score are over the others."""
+    """Sections with at least one subset."""
+    missing: tuple[str, ...]
+    """Subsets without a figure; sections and score are over the others."""
 
 
 def score(subset_accuracy: Mapping[str, Value]) -> RewardBenchScore[Value]:
     """Section scores and the overall score from subset accuracies: numbers, or arrays of one shape.
 
-    A subset that is absent is left out of its section, a section without subsets out of the score.
+    A section is over its subsets that have an accuracy, the score over sections that have one.
 
     Raises:
         ValueError: a subset is unknown, or there is none.
@@ -89,11 +89,11 @@ def score(subset_accuracy: Mapping[str, Value]) -> RewardBenchScore[Value]:
         raise ValueError("there is no subset to score")
     sections = {}
     for section, weights in SECTIONS.items():
-        there = {subset: weight for subset, weight in weights.items() if subset in subset_accuracy}
-        if there:
-            sections[section] = _weighted_mean(subset_accuracy, there)
-    absent = tuple(subset for subset in SECTION_OF if subset not in subset_accuracy)
-    return RewardBenchScore(overall(sections), sections, absent)
+        known = {subset: weight for subset, weight in weights.items() if subset in subset_accuracy}
+        if known:
+            sections[section] = _weighted_mean(subset_accuracy, known)
+    missing = tuple(subset for subset in SECTION_OF if subset not in subset_accuracy)
+    return RewardBenchScore(overall(sections), sections, missing)
 
 
 def overall(sections: Mapping[str, Value]) -> Value:

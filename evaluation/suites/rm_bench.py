@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from evaluation.outcomes import Rows
-from evaluation.suites.suite import Figures, Suite, coded, mean_of, there
+from evaluation.suites.suite import Figures, Suite, coded, mean_of, present
 from evaluation.units import Figure, Totals, Units
 
 STYLES = ("concise", "detailed", "markdown")
@@ -35,10 +35,10 @@ LEVELS = {
 
 
 def _units(rows: Rows, scores: NDArray[np.float64]) -> Units:
-    """One unit a row; its cells are the matrix, row after row.
+    """One unit for each row; its cells are the matrix, row after row.
 
     Raises:
-        ValueError: a row has not three responses on each side.
+        ValueError: a row does not have three responses on each side.
     """
     sides = []
     for lines, starts in ((rows.chosen, rows.chosen_starts), (rows.rejected, rows.rejected_starts)):
@@ -57,17 +57,19 @@ def _matrix(totals: Totals, domain: str) -> list[Figure]:
 
 
 def _figures(totals: Totals) -> Figures:
-    matrices = {domain: _matrix(totals, domain) for domain, subsets in DOMAINS.items() if there(subsets, totals)}
+    matrices = {domain: _matrix(totals, domain) for domain, subsets in DOMAINS.items() if present(subsets, totals)}
     levels = {
         domain: {level: np.mean([matrix[cell] for cell in cells], axis=0) for level, cells in LEVELS.items()}
         for domain, matrix in matrices.items()
     }
-    sections = {domain: mean_of(own) for domain, own in levels.items()}
-    extra = {"difficulty": {level: mean_of({name: own[level] for name, own in levels.items()}) for level in LEVELS}}
+    sections = {domain: mean_of(figures) for domain, figures in levels.items()}
+    extra = {
+        "difficulty": {level: mean_of({name: figures[level] for name, figures in levels.items()}) for level in LEVELS}
+    }
     for domain, matrix in matrices.items():
         cells = {f"{STYLES[good]} > {STYLES[bad]}": matrix[number] for number, (good, bad) in enumerate(_CELLS)}
         extra[domain] = levels[domain] | cells
-    subsets = {name: totals.mean(name, None) for name in there(SUBSETS, totals)}
+    subsets = {name: totals.mean(name, None) for name in present(SUBSETS, totals)}
     return Figures(mean_of(sections), sections, subsets, extra)
 
 

@@ -18,7 +18,7 @@ SECTIONS = {
     "harmlessness best-of-n": "BoN_set/Harmlessness",
     "harmlessness pairs": "Pairwise_set/Harmlessness",
 }
-"""Section -> how the category paths of its rows begin; a subset is a category path."""
+"""Section -> prefix of the category paths of its rows; a subset is a category path."""
 
 
 def _figures(totals: Totals) -> Figures:

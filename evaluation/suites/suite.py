@@ -1,4 +1,4 @@
-"""What a suite is: the sources of its rows, and how their scores become a table."""
+"""A suite: the sources of its rows, and the arithmetic from scores to a table."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ class Figures:
 
     score: Figure
     sections: dict[str, Figure]
-    """The table's columns: those of which something is there."""
+    """Columns of the table, for sections of which a row was judged."""
     subsets: dict[str, Figure]
     extra: dict[str, dict[str, Figure]] = field(default_factory=dict)
     """Further tables of the suite: title -> column -> figure."""
@@ -28,35 +28,35 @@ class Suite:
     """One evaluation suite."""
 
     name: str
-    """On the command line, and of its files."""
+    """The name on the command line and of its files."""
     title: str
     sources: tuple[str, ...]
-    """Which sources hold its rows."""
+    """Sources of its rows, as `extract.sources` names them."""
     section: pl.Expr
-    """Part of the table that a line of the table of suites counts in."""
+    """Section of a line of the table of suites."""
     units: Callable[[Rows, NDArray[np.float64]], Units]
-    """Outcomes of rows, from scores (lines, rules)."""
+    """Rows and scores (lines, rules) -> outcomes."""
     figures: Callable[[Totals], Figures]
-    """The table, from sums of outcomes; the same arithmetic for the rows as they are and for drawn ones."""
+    """Sums of outcomes -> the table; the same arithmetic for all units and for bootstrap draws."""
     subset: pl.Expr = field(default_factory=lambda: pl.col("subset"))
-    """Of a line of the table of suites, as the units name it."""
+    """Subset of a line of the table of suites, as the units name it."""
     sections: tuple[str, ...] = ()
-    """All of them, in the order of the table; empty where the rows decide."""
+    """All sections, in the order of the table; empty where the data decide."""
     subsets: tuple[str, ...] = ()
-    """All of them; empty where the rows decide."""
+    """All subsets; empty where the data decide."""
     caption: str = ""
-    """What a reader of the table must know."""
+    """A note for readers of the table."""
 
 
 def accuracy_units(rows: Rows, scores: NDArray[np.float64], subset: pl.Expr | None = None) -> Units:
-    """One unit a row: 1 if every chosen response scores above every rejected one, else 0; a tie is 0.
+    """One unit for each row: 1 if every chosen response scores above every rejected one, else 0; a tie is 0.
 
     Rows of a subset that share a prompt are drawn together.
 
     Args:
-        rows: to be judged.
+        rows: the rows.
         scores: (lines, rules)
-        subset: of a line; the column of that name by default.
+        subset: subset of a line; by default the column of that name.
     """
     names, subsets = coded(rows.table, pl.col("subset") if subset is None else subset)
     _, prompts = coded(rows.table, pl.struct("suite", "prompt_key"))
@@ -65,14 +65,14 @@ def accuracy_units(rows: Rows, scores: NDArray[np.float64], subset: pl.Expr | No
 
 
 def coded(table: pl.DataFrame, expression: pl.Expr) -> tuple[tuple[str, ...], NDArray[np.int64]]:
-    """The distinct values of an expression in the order in which they appear, and each line's among them."""
+    """The distinct values of an expression in the order of their first appearance, and each line's index among them."""
     first, codes = first_lines(table, expression)
     names = table.select(name=expression)["name"][first.tolist()]
     return tuple(map(str, names)), codes
 
 
 def from_metadata(key: str) -> pl.Expr:
-    """A text that the row's source left in its metadata; null where it has none."""
+    """A text of the row's metadata, which its source wrote; null where it has none."""
     return pl.col("metadata").str.json_path_match(f"$.{key}")
 
 
@@ -81,6 +81,6 @@ def mean_of(figures: Mapping[str, Figure]) -> Figure:
     return np.mean(list(figures.values()), axis=0)
 
 
-def there(names: tuple[str, ...], totals: Totals) -> list[str]:
-    """Those of the names that are subsets of which rows were judged, in their order."""
+def present(names: tuple[str, ...], totals: Totals) -> list[str]:
+    """The names that are subsets of which rows were judged, in their order."""
     return [name for name in names if name in totals.subsets]

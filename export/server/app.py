@@ -37,7 +37,7 @@ def build_app(model: RewardModel, settings: ServerSettings, token: bytes | None)
 
     # No pages of documentation: FastAPI's load their scripts from another site. /openapi.json is served.
     app = FastAPI(title="armorm", lifespan=running, docs_url=None, redoc_url=None)
-    for router in ROUTERS:
+    for router in ROUTERS.values():
         app.include_router(router(scoring))
     app.include_router(page.router())
 

@@ -1,66 +1,39 @@
 """The data sets that can be read. To add one: a module with a `SOURCE`, and its line here."""
 
-from extract.sources import (
-    beavertails,
-    capybara,
-    code_ultrafeedback,
-    helpsteer,
-    hh_rlhf,
-    judge_bench,
-    m_reward_bench,
-    math_preference,
-    multi_objective,
-    openorca,
-    pku_safe_rlhf,
-    pku_safe_rlhf_safer,
-    preference,
-    preference_collection,
-    preference_suite,
-    preference_test_sets,
-    prm800k,
-    prometheus,
-    rag_reward_bench,
-    reward_bench,
-    reward_bench_2,
-    rm_bench,
-    rmb,
-    shp,
-    ultrafeedback,
-    ultrafeedback_binarized,
-)
-from extract.sources.source import Source
+from typing import TYPE_CHECKING
 
-_RATINGS = (
-    helpsteer,
-    ultrafeedback,
-    beavertails,
-    prometheus,
-    capybara,
-    openorca,
-    math_preference,
-    code_ultrafeedback,
-    multi_objective,
-)
-_PAIRS = (
-    ultrafeedback_binarized,
-    hh_rlhf,
-    pku_safe_rlhf,
-    pku_safe_rlhf_safer,
-    shp,
-    preference_collection,
-    prm800k,
-    preference,
-)
-_SUITES = (
-    reward_bench,
-    preference_test_sets,
-    reward_bench_2,
-    rm_bench,
-    judge_bench,
-    m_reward_bench,
-    rag_reward_bench,
-    rmb,
-    preference_suite,
-)
+from cache.registry import LazyRegistry
 
-SOURCES: dict[str, Source] = {module.SOURCE.name: module.SOURCE for module in (*_RATINGS, *_PAIRS, *_SUITES)}
+if TYPE_CHECKING:
+    from extract.sources.source import Source
+
+SOURCES: "LazyRegistry[Source]" = LazyRegistry(
+    {
+        "helpsteer": "extract.sources.helpsteer:SOURCE",
+        "ultrafeedback": "extract.sources.ultrafeedback:SOURCE",
+        "beavertails": "extract.sources.beavertails:SOURCE",
+        "prometheus": "extract.sources.prometheus:SOURCE",
+        "capybara": "extract.sources.capybara:SOURCE",
+        "openorca": "extract.sources.openorca:SOURCE",
+        "math_preference": "extract.sources.math_preference:SOURCE",
+        "code_ultrafeedback": "extract.sources.code_ultrafeedback:SOURCE",
+        "multi_objective": "extract.sources.multi_objective:SOURCE",
+        "ultrafeedback_binarized": "extract.sources.ultrafeedback_binarized:SOURCE",
+        "hh_rlhf": "extract.sources.hh_rlhf:SOURCE",
+        "pku_safe_rlhf": "extract.sources.pku_safe_rlhf:SOURCE",
+        "pku_safe_rlhf_safer": "extract.sources.pku_safe_rlhf_safer:SOURCE",
+        "shp": "extract.sources.shp:SOURCE",
+        "preference_collection": "extract.sources.preference_collection:SOURCE",
+        "prm800k": "extract.sources.prm800k:SOURCE",
+        "preference": "extract.sources.preference:SOURCE",
+        "reward_bench": "extract.sources.reward_bench:SOURCE",
+        "preference_test_sets": "extract.sources.preference_test_sets:SOURCE",
+        "reward_bench_2": "extract.sources.reward_bench_2:SOURCE",
+        "rm_bench": "extract.sources.rm_bench:SOURCE",
+        "judge_bench": "extract.sources.judge_bench:SOURCE",
+        "m_reward_bench": "extract.sources.m_reward_bench:SOURCE",
+        "rag_reward_bench": "extract.sources.rag_reward_bench:SOURCE",
+        "rmb": "extract.sources.rmb:SOURCE",
+        "preference_suite": "extract.sources.preference_suite:SOURCE",
+    }
+)

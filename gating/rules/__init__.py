@@ -1,21 +1,23 @@
-"""Aggregation rules: each makes one score of a response's rewards."""
+"""Aggregation rules, each one score of a response's rewards. To add one: a module with a `Rule`, and its line here."""
 
-from gating.rules.fixed_weights import BEST_OBJECTIVE, CONVEX, DECORRELATED, SIGNED, UNIFORM
-from gating.rules.gated import GATE, STRONGEST
-from gating.rules.routed import ROUTED
-from gating.rules.rule import Rule
-from gating.rules.without_objectives import BRADLEY_TERRY, LENGTH
+from typing import TYPE_CHECKING
 
-RULES: dict[str, Rule] = {
-    "gate": GATE,
-    "strongest": STRONGEST,
-    "routed": ROUTED,
-    "signed": SIGNED,
-    "convex": CONVEX,
-    "decorrelated": DECORRELATED,
-    "uniform": UNIFORM,
-    "best_objective": BEST_OBJECTIVE,
-    "bradley_terry": BRADLEY_TERRY,
-    "length": LENGTH,
-}
-"""To add a rule: a module in this folder, and its line here."""
+from cache.registry import LazyRegistry
+
+if TYPE_CHECKING:
+    from gating.rules.rule import Rule
+
+RULES: "LazyRegistry[Rule]" = LazyRegistry(
+    {
+        "gate": "gating.rules.gated:GATE",
+        "strongest": "gating.rules.gated:STRONGEST",
+        "routed": "gating.rules.routed:ROUTED",
+        "signed": "gating.rules.fixed_weights:SIGNED",
+        "convex": "gating.rules.fixed_weights:CONVEX",
+        "decorrelated": "gating.rules.fixed_weights:DECORRELATED",
+        "uniform": "gating.rules.fixed_weights:UNIFORM",
+        "best_objective": "gating.rules.fixed_weights:BEST_OBJECTIVE",
+        "bradley_terry": "gating.rules.without_objectives:BRADLEY_TERRY",
+        "length": "gating.rules.without_objectives:LENGTH",
+    }
+)

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from cache import FeatureStore
+from cache import FeatureStore, UserError
 from cache.keys import key_column, unique_keys
 from cache.progress import Progress, silent
 from heads.kinds.kind import Arrays, Features, Ratings, SkippedError
@@ -65,7 +65,7 @@ def fit_pairwise(
         Kind -> head, in the settings' order.
 
     Raises:
-        UserError: a head's training does not converge with its settings.
+        UserError: a split has no pairs, or a head's training does not converge with its settings.
     """
     names = [name for name in settings.fit if name in PAIRWISE]
     if not names:
@@ -74,6 +74,9 @@ def fit_pairwise(
     keys, (chosen, rejected) = unique_keys(pairs["chosen_key"], pairs["rejected_key"])
     rows = np.stack([chosen, rejected], axis=-1)  # (n, 2)
     train, validation = (rows[(pairs["split"] == split).to_numpy()] for split in (TRAIN, VALIDATION))
+    for split, part in (("training", train), ("validation", validation)):
+        if not len(part):
+            raise UserError(f"there are no {split} pairs: add a pair set, or change split.validation")
     features = gather_compact(store, keys, choice, progress)  # (m, c)
     fitted: dict[str, FittedPairwise] = {}
     for name in names:

@@ -172,7 +172,7 @@ def _without(name: str, left: "WithoutDataset", baseline: "dict[str, Baseline]")
     parts = []
     if left.skipped:
         objectives = "objective" if len(left.skipped) == 1 else "objectives"
-        parts.append(f"{len(left.skipped)} {objectives} lost ({', '.join(left.skipped)})")
+        parts.append(f"{len(left.skipped)} {objectives} skipped ({', '.join(left.skipped)})")
     parts += [
         f"{objective} {number(baseline[objective].pearson)} -> {number(score.pearson)}"
         for objective, score in left.objectives.items()

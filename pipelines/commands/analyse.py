@@ -187,7 +187,7 @@ def _best_of_n(analysis: "Analysis") -> "Table":
     for point in points:
         table.add_column(f"k = {point.k}", justify="right")
     for rule in analysis.rules:
-        picked = (point.picked.get(rule) for point in points)
+        picked = (point.selected.get(rule) for point in points)
         table.add_row(_name(rule), *(percent(one.accuracy if one else None) for one in picked))
     table.add_section()
     table.add_row("random pick", *(percent(point.chance) for point in points))

@@ -80,13 +80,10 @@ def evaluate(run: "Run", names: "list[str] | None" = None) -> "dict[str, SuiteRe
     """
     import polars as pl
 
-    from heads.kinds.fitted import PairwiseHeads
-    from pipelines.fitted import fitted_rules
-    from pipelines.run import OTHER_HEADS, SUITE_ROWS
+    from pipelines.fitted import fitted_rules, pairwise_heads
+    from pipelines.run import SUITE_ROWS
 
-    rules = fitted_rules(run)
-    kinds = run.recipe.other_heads.fit
-    heads = PairwiseHeads.of_arrays(kinds, run.arrays(OTHER_HEADS) if kinds else {})
+    rules, heads = fitted_rules(run), pairwise_heads(run)
     table = run.table(SUITE_ROWS)
     rows = {}
     for name in names or SUITES:

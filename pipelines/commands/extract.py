@@ -11,7 +11,6 @@ import typer
 from cache import UserError
 from cache.worker import ALONE, Worker
 from extract.engines import ENGINES
-from pipelines.recipe import DERIVED
 from pipelines.terminal import (
     JsonOption,
     RecipeOption,
@@ -115,6 +114,7 @@ def extract(
     from extract.run import fill
     from extract.templating import ConversationEncoder
     from extract.unusable import without_skipped
+    from pipelines.recipe import DERIVED
     from pipelines.run import SKIPPED
 
     started = time.monotonic()
@@ -131,7 +131,7 @@ def extract(
     run.make_folder()
     _refuse_other_features(run, fingerprint.digest)
     encoder = ConversationEncoder(backbone.tokenizer, recipe.backbone, backbone.vocabulary)
-    datasets, revisions, missing = _find(run, data_root or recipe.data_root, limit)
+    datasets, revisions, missing = find_datasets(run, data_root or recipe.data_root, limit)
     derived = [pairs for pairs in recipe.pairs if pairs.source == DERIVED and pairs.ratings not in missing]
     objectives = [objective.name for objective in recipe.objectives]
     collected = collect(datasets, derived, objectives, encoder, recipe.split, progress)
@@ -227,11 +227,12 @@ def _refuse_other_features(run: "Run", fingerprint: str) -> None:
         )
 
 
-def _find(
+def find_datasets(
     run: "Run", data_root: Path | None, limit: int | None
 ) -> "tuple[list[Dataset], dict[str, str], dict[str, str]]":
     """Data sets that were found, commits of those from the hub, and name -> reason of those missing."""
     from extract.sources.files import MissingDatasetError
+    from pipelines.recipe import DERIVED
 
     recipe = run.recipe
     found: list[Dataset] = []

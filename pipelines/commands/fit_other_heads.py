@@ -4,7 +4,6 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-from cache import UserError
 from pipelines.terminal import JsonOption, RecipeOption, console, finish, open_run, reporting
 
 if TYPE_CHECKING:
@@ -19,7 +18,7 @@ EXAMPLE = "armorm fit-other-heads --recipe recipes/demo.toml"
 
 
 def command(recipe: RecipeOption, as_json: JsonOption = False) -> None:
-    """Fit the heads that the recipe's [other_heads] names, to compare with the ridge and the gate."""
+    """Fit the heads that the recipe's table other_heads names, to compare with the ridge and the gate."""
     run = open_run(recipe)
     with reporting() as progress:
         result = fit_other_heads(run, progress)
@@ -29,9 +28,11 @@ def command(recipe: RecipeOption, as_json: JsonOption = False) -> None:
 def fit_other_heads(run: "Run", progress: "Progress") -> "OtherHeads":
     """Fit the heads that the recipe names; write `other_heads.safetensors` and `other_heads.json`.
 
+    Where the recipe names none, nothing is written, and files of an earlier recipe are removed.
+
     Raises:
-        UserError: an earlier command is missing, the recipe names no head, there are no pairs on one side of the
-            split, or a head cannot be fitted.
+        UserError: an earlier command is missing, there are no pairs on one side of the split, or a head cannot be
+            fitted.
     """
     from heads.kinds.fit import fit_pairwise, fit_ratings
     from heads.kinds.fitted import arrays_of
@@ -43,7 +44,7 @@ def fit_other_heads(run: "Run", progress: "Progress") -> "OtherHeads":
     recipe, settings = run.recipe, run.recipe.other_heads
     if not settings.fit:
         run.remove(OTHER_HEADS)
-        raise UserError('the recipe names no other head: add `fit = ["slic"]` or the like to [other_heads]')
+        return OtherHeads({}, {}, {}, (), time.monotonic() - started)
     ridge = {
         name: RatingMetrics(head.validation_mse, head.pearson) for name, head in run.read(HEADS).objectives.items()
     }
@@ -91,6 +92,9 @@ def show(result: "OtherHeads", run: "Run") -> None:
     from pipelines.run import OTHER_HEADS
 
     out = console()
+    if not run.recipe.other_heads.fit:
+        out.print('nothing to fit: [other_heads] of the recipe names no head, such as fit = ["slic"]', highlight=False)
+        return
     for name, head in result.pairwise.items():
         title, method = RULE_NAMES[name]
         out.print(

@@ -1,5 +1,6 @@
 """`armorm score`: responses scored with an exported model or the published checkpoint."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,7 +51,8 @@ def command(
     scorer = RewardModel.load(model, device=device, dtype=dtype, pack_tokens=pack_tokens)
     if prompt is not None and response is not None:
         one = score_one(scorer, prompt, response, full=full)
-        finish(one, as_json, lambda: console().print(f"score {one.score:.6f}"))
+        values = {name: value for name, value in asdict(one).items() if value is not None}
+        finish(values, as_json, lambda: console().print(f"score {one.score:.6f}"))
         return
     assert source is not None
     assert output is not None

@@ -1,7 +1,7 @@
 """`armorm serve`: a reward model's folder over HTTP."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -48,18 +48,33 @@ def command(
     ] = SERVER.drain_seconds,
 ) -> None:
     """Score over HTTP, for OpenRLHF, verl and other clients; with a page that shows how two answers compare."""
+    options = {name: value for name, value in locals().items() if name in type(SERVER).model_fields}
+    serve(folder, options, device=device, dtype=dtype)
+
+
+def serve(folder: Path, options: dict[str, Any], *, device: str, dtype: str | None) -> None:
+    """Serve until told to stop.
+
+    Args:
+        folder: of the model.
+        options: fields of `ServerSettings`.
+        device: of the backbone.
+        dtype: of the backbone; None: the folder's.
+
+    Raises:
+        UserError: an option is impossible, a package is missing, or what `export.server.run.serve` raises.
+    """
     from pydantic import ValidationError
 
-    options = {name: value for name, value in locals().items() if name in type(SERVER).model_fields}
     try:
         settings = ServerSettings.model_validate(options)
     except ValidationError as error:
         (key, *_), problem = error.errors()[0]["loc"], error.errors()[0]["msg"]
         raise UserError(f"--{str(key).replace('_', '-')}: {problem}") from None
     try:
-        from export.server.run import serve
+        from export.server.run import serve as run
     except ModuleNotFoundError as error:
         if error.name not in PACKAGES:
             raise
         raise UserError(f"armorm serve needs {error.name}: pip install -e '.[server]'") from None
-    serve(folder, settings, device=device, dtype=dtype)
+    run(folder, settings, device=device, dtype=dtype)

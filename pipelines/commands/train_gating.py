@@ -52,7 +52,6 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
         UserError: an earlier command is missing, or there are no pairs to learn from or to check on.
     """
     from evaluation.held_out import contradiction, held_out_accuracies
-
     from gating.fitted_rules import FittedRules
     from gating.inputs import gate_inputs, usable_pairs
     from gating.reference_set import debias, no_roots, reference_responses

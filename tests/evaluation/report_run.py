@@ -119,6 +119,7 @@ def extract(text: str) -> Extract:
         device=text,
         engine="packed",
         worker="1/1",
+        fingerprint=text,
         store=text,
         limit=None,
         missing={f"{text} missing": text},

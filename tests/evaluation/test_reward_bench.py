@@ -26,7 +26,7 @@ def test_sections_equal_the_benchmarks_own_code(case: dict[str, dict[str, float]
     scored = score(case["subset_accuracy"])
     assert scored.sections == pytest.approx(case["sections"], rel=1e-12)
     assert scored.score == pytest.approx(sum(case["sections"].values()) / 4, rel=1e-12)
-    assert set(scored.absent) == set(SECTION_OF) - set(case["subset_accuracy"])
+    assert set(scored.missing) == set(SECTION_OF) - set(case["subset_accuracy"])
 
 
 def test_some_cases_have_all_subsets_and_some_have_not() -> None:
@@ -85,7 +85,7 @@ def test_prior_sets_count_the_same_among_themselves_and_half_in_the_score() -> N
     )
     assert scored.sections[PRIOR_SECTION] == 0.75
     assert scored.score == pytest.approx(0.5 * 0.75 / 4.5)
-    assert scored.absent == ()
+    assert scored.missing == ()
 
 
 def test_an_absent_section_is_left_out_of_the_score() -> None:

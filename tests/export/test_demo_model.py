@@ -11,9 +11,6 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from pipelines.artefacts import open_run
-from pipelines.extract_features import _find
-from pipelines.fitted_model import read_fitted_rules
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from cache import FeatureStore, token_key
@@ -26,7 +23,10 @@ from extract.templating import ConversationEncoder, Encoded, NotEncodableError
 from gating.reward import Scored
 from gating.rules import RULES
 from heads.objectives import PUBLISHED_OBJECTIVES
+from pipelines.commands.extract import find_datasets
+from pipelines.fitted import fitted_rules
 from pipelines.recipe import read_recipe
+from pipelines.run import Run
 from tests.export.conftest import export_json
 from tests.pipelines.conftest import Demo, armorm
 
@@ -57,18 +57,17 @@ def _turns(prompt: Prompt, response: str) -> Turns:
 def rows_and_scores(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> tuple[list[Turns], np.ndarray[Any, Any]]:
     """Every conversation of the demo as text, and what store, heads and gate make of it."""
     monkeypatch.chdir(demo.folder)
-    recipe = read_recipe(demo.folder / "demo.toml")
+    run = Run(read_recipe(demo.folder / "demo.toml"))
+    recipe, store = run.recipe, run.store
     backbone = find_backbone(recipe.backbone)
     encoder = RecordingEncoder(backbone.tokenizer, recipe.backbone, backbone.vocabulary)
     encoder.made = {}  # less what the encoder tried itself on
-    collect(
-        _find(recipe, recipe.data_root, None)[0], [], [own.name for own in recipe.objectives], encoder, recipe.split
-    )
-    _, store = open_run(recipe)
+    datasets, _, _ = find_datasets(run, recipe.data_root, None)
+    collect(datasets, [], [own.name for own in recipe.objectives], encoder, recipe.split)
     kept = {key: one for key, one in encoder.made.items() if not store.missing(as_keys([key])).any()}
     prompts = as_keys(token_key(encoded.prompt) for _, encoded, _ in kept.values())
     tokens = np.asarray([len(encoded.responses[place]) for _, encoded, place in kept.values()], dtype=np.int32)
-    fitted = read_fitted_rules(recipe)
+    fitted = fitted_rules(run)
     scores = fitted.scores(fitted.responses(store, prompts, as_keys(kept), tokens))["gate"]
     assert isinstance(store, FeatureStore)
     return [turns for turns, _, _ in kept.values()], scores

@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 from cache import UserError
 from export.server.settings import ServerSettings
 from pipelines.cli import app, main
-from pipelines.serve import serve
+from pipelines.commands.serve import serve
 from tests.export.server_process import Served, serving
 
 SMALL = {"text_1": "What is 2 + 2?", "text_2": "Four."}

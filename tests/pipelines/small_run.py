@@ -4,12 +4,13 @@ import json
 from pathlib import Path
 
 import numpy as np
-from pipelines.extract_features import extract
 
 from cache import FeatureStore
 from cache.progress import silent
 from cache.worker import ALONE, Worker
+from pipelines.commands.extract import extract
 from pipelines.recipe import read_recipe
+from pipelines.run import Run
 from tests.conftest import TINY, WORDS
 
 SHARD_ROWS = 40
@@ -53,8 +54,7 @@ def small_run(folder: Path, prompts: int = 60) -> Path:
 
 def run_here(recipe: Path, worker: Worker = ALONE) -> int:
     """Extract in this process; the number of features computed."""
-    result = extract(read_recipe(recipe), data_root=None, limit=None, engine=None, worker=worker, progress=silent)
-    return int(result["features_new"])
+    return extract(Run(read_recipe(recipe)), worker=worker, progress=silent).features_new
 
 
 def store_of(recipe: Path) -> FeatureStore:

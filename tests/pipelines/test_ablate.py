@@ -5,11 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-from pipelines.ablate import ablate
 
 from cache import UserError
 from cache.progress import silent
-from pipelines.recipe import Recipe, read_recipe
+from pipelines.commands.ablate import ablate, draw
+from pipelines.recipe import read_recipe
+from pipelines.run import GATING, Run
 from tests.pipelines.conftest import Demo, armorm
 
 
@@ -22,8 +23,8 @@ def folder(demo: Demo, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def recipe_of(folder: Path) -> Recipe:
-    return read_recipe(folder / "demo.toml").model_copy(update={"runs": folder / "runs"})
+def run_of(folder: Path) -> Run:
+    return Run(read_recipe(folder / "demo.toml").model_copy(update={"runs": folder / "runs"}))
 
 
 def test_it_opens_no_feature_and_says_what_each_data_set_is_worth(folder: Path) -> None:
@@ -31,7 +32,7 @@ def test_it_opens_no_feature_and_says_what_each_data_set_is_worth(folder: Path) 
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     written = json.loads((folder / "runs" / "demo" / "ablations.json").read_text())
-    assert {key: value for key, value in result.items() if key != "plots"} == written
+    assert result.items() <= written.items()
     heads = json.loads((folder / "runs" / "demo" / "heads.json").read_text())
     assert result["baseline"].keys() == heads["objectives"].keys()
     assert set(result["datasets"]["helpsteer"]["skipped"]) == {
@@ -61,15 +62,17 @@ def test_the_tables_name_what_is_skipped(folder: Path) -> None:
     assert "self-made" in done.stdout.splitlines()[0]
 
 
-def test_reports_of_other_heads_are_left_out_and_named(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
-    path = folder / "runs" / "demo" / "gating.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"inputs": "another"}))
-    heads = ablate(recipe_of(folder), plots=False, progress=silent)["heads"]
-    assert heads["pairs"] == {}
-    assert heads["suites"] == {}
-    assert "gating.json is of other rows or settings and is left out" in caplog.text
+def test_results_of_another_gate_are_skipped_and_named(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    path = run_of(folder).path(GATING)
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {"stamp": values["stamp"] | {"gate": "another"}}))
+    heads = ablate(run_of(folder), silent).heads
+    assert heads.pairs == {}
+    assert heads.suites == {}
+    assert "gating.json is out of date (gate changed): run `armorm train-gating` again" in caplog.text
     path.unlink()
-    assert ablate(recipe_of(folder), plots=False, progress=silent)["heads"]["pairs"] == {}
+    assert ablate(run_of(folder), silent).heads.pairs == {}
 
 
 @pytest.mark.parametrize(
@@ -89,24 +92,26 @@ def test_a_missing_step_is_named(folder: Path, file: str, sentence: str) -> None
 
 
 def test_heads_of_other_settings_are_refused(folder: Path) -> None:
-    recipe = recipe_of(folder)
+    recipe = run_of(folder).recipe
     other = recipe.model_copy(update={"heads": recipe.heads.model_copy(update={"minimum_rows": 21})})
     with pytest.raises(UserError, match="run `armorm fit-heads` again"):
-        ablate(other, plots=False, progress=silent)
+        ablate(Run(other), silent)
 
 
 def test_without_matplotlib_the_figures_are_left_out_in_one_sentence(
     folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda *_: None)
-    assert ablate(recipe_of(folder), plots=True, progress=silent)["plots"] == []
+    run = run_of(folder)
+    assert draw(ablate(run, silent), run) == []
     assert "matplotlib is not installed: pip install -e '.[plots]'" in caplog.text
     assert not (folder / "runs" / "demo" / "plots").exists()
 
 
 def test_with_matplotlib_figures_stand_beside_the_report(folder: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is an extra: pip install -e '.[plots]'")
-    plots = ablate(recipe_of(folder), plots=True, progress=silent)["plots"]
+    run = run_of(folder)
+    plots = draw(ablate(run, silent), run)
     assert {Path(path).stem for path in plots} == {
         f"ablation-{name}" for name in ("datasets", "objectives", "alphas", "rows", "heads")
     }

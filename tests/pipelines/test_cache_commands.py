@@ -2,7 +2,6 @@
 
 import json
 import re
-import shlex
 import shutil
 from pathlib import Path
 
@@ -15,8 +14,6 @@ from cache import FeatureStore
 from cache.keys import key_column
 from tests.cache.rows import flip
 from tests.pipelines.conftest import ROOT, Demo, armorm, small_recipe
-
-COMMANDS = ["status", "verify", "export"]
 
 
 @pytest.fixture
@@ -37,16 +34,6 @@ def result(*arguments: str, folder: Path, code: int = 0) -> dict:  # type: ignor
 
 def shards(folder: Path) -> list[Path]:
     return sorted(folder.glob("features/*/shards/*"))
-
-
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_example_that_ends_each_help_runs(copy: Path, command: str) -> None:
-    shown = armorm("cache", command, "--help", folder=copy)
-    assert shown.returncode == 0
-    (example,) = re.findall(r"Example: (armorm .*)", re.sub(r"\s*\n\s*(?=--|helpsteer)", " ", shown.stdout))
-    done = armorm(*shlex.split(example)[1:], folder=copy)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout
 
 
 def test_status_counts_every_data_set_of_the_run(demo: Demo, copy: Path) -> None:
@@ -140,7 +127,7 @@ def test_an_unknown_data_set_is_named(copy: Path) -> None:
     assert re.search(r"^error: --dataset nothing is not in .*tables: name one of helpsteer, ", done.stderr)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", ["status", "verify", "export"])
 def test_before_any_extraction_the_store_is_said_to_be_missing(tmp_path: Path, command: str) -> None:
     (tmp_path / "demo.toml").write_text(small_recipe((ROOT / "recipes" / "demo.toml").read_text()))
     done = armorm("cache", command, "--recipe", "demo.toml", folder=tmp_path)

@@ -7,11 +7,15 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.cli_reference import commands, example_of
 from tests.evaluation.scorers.tiny_reward_model import write_reward_model
 from tests.pipelines.conftest import ROOT, Demo, armorm, small_recipe
 
-COMMANDS = ["demo-corpus", "extract", "fit-heads", "train-gating", "eval", "explain"]
-COMMANDS += ["analyse", "leaderboard", "score-suite"]
+COMMANDS = {name.removeprefix("armorm "): command for name, command in commands()}
+"""Every command of the app: a new one is tested without a line here."""
+
+ENDLESS = ["serve"]
+"""Commands that do not end by themselves; tests/export/test_server_lifecycle.py runs their example."""
 
 
 def assert_refused(done: object, sentence: str) -> None:
@@ -20,11 +24,9 @@ def assert_refused(done: object, sentence: str) -> None:
     assert re.search(sentence, done.stderr), done.stderr  # type: ignore[attr-defined]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ENDLESS])
 def test_the_example_that_ends_each_help_runs(demo: Demo, tmp_path: Path, command: str) -> None:
-    shown = armorm(command, "--help", folder=tmp_path)
-    assert shown.returncode == 0
-    (example,) = re.findall(r"Example: (armorm .*)", re.sub(r"\s*\n\s*(?=--)", " ", shown.stdout))
+    example = example_of(COMMANDS[command])
     folder = tmp_path / "copy"
     shutil.copytree(demo.folder, folder)
     (folder / "recipes").mkdir()
@@ -34,21 +36,38 @@ def test_the_example_that_ends_each_help_runs(demo: Demo, tmp_path: Path, comman
         arguments += ["--scale", "0.2"]
     if command == "score-suite":
         write_reward_model(folder / "other-rm")
+    if command == "score":
+        armorm(*shlex.split(example_of(COMMANDS["export"]))[1:], folder=folder)
+        (folder / "rows.jsonl").write_text('{"prompt": "What is 2 + 2?", "responses": ["4", "5"]}\n')
     done = armorm(*arguments, folder=folder)
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_ends_with_the_example(tmp_path: Path, command: str) -> None:
+    shown = armorm(*command.split(), "--help", folder=tmp_path)
+    assert shown.returncode == 0
+    assert example_of(COMMANDS[command]).replace(" ", "") in re.sub(r"\s", "", shown.stdout)
+
+
 def test_the_command_lists_its_commands(tmp_path: Path) -> None:
     shown = armorm("--help", folder=tmp_path).stdout
-    assert all(command in shown for command in COMMANDS)
+    assert all(command.partition(" ")[0] in shown for command in COMMANDS)
 
 
-@pytest.mark.parametrize("command", [command for command in COMMANDS if command != "demo-corpus"])
+WITH_A_RECIPE = [name for name, command in COMMANDS.items() if any(part.name == "recipe" for part in command.params)]
+
+
+@pytest.mark.parametrize("command", WITH_A_RECIPE)
 def test_a_recipe_typo_ends_with_code_2_and_one_sentence(tmp_path: Path, command: str) -> None:
     recipe = (ROOT / "recipes" / "demo.toml").read_text().replace("shard_rows", "shard_row")
     (tmp_path / "typo.toml").write_text(recipe)
-    needed = {"explain": ["--prompt", "a", "--response", "b"], "score-suite": ["--scorer", "hf:x"]}.get(command, [])
-    done = armorm(command, "--recipe", "typo.toml", *needed, folder=tmp_path)
+    needed = {
+        "explain": ["--prompt", "a", "--response", "b"],
+        "score-suite": ["--scorer", "hf:x"],
+        "export": ["--out", "x"],
+    }.get(command, [])
+    done = armorm(*command.split(), "--recipe", "typo.toml", *needed, folder=tmp_path)
     assert_refused(done, r"^error: typo\.toml: unknown key store\.shard_row")
 
 
@@ -99,7 +118,8 @@ def test_a_run_folder_of_another_backbone_is_refused_by_name(demo: Demo, tmp_pat
         armorm("extract", "--recipe", "demo.toml", folder=folder), r"runs/demo belongs to features with the fingerprint"
     )
     assert_refused(
-        armorm("fit-heads", "--recipe", "demo.toml", folder=folder), r"made with other settings \(backbone\)"
+        armorm("fit-heads", "--recipe", "demo.toml", folder=folder),
+        r"extract\.json is out of date \(backbone changed\): run `armorm extract` again",
     )
 
 

@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from pipelines.analyse import analyse
-from pipelines.artefacts import to_json
-from pipelines.evaluate import evaluate
-from pipelines.leaderboard import make_leaderboard
-from pipelines.score_elsewhere import score_elsewhere
 
 from cache import UserError
 from cache.progress import silent
 from evaluation.results import Scorer
-from pipelines.recipe import Recipe, read_recipe
+from pipelines.commands.analyse import analyse
+from pipelines.commands.evaluate import evaluate
+from pipelines.commands.leaderboard import make_leaderboard
+from pipelines.commands.score_suite import score_suite
+from pipelines.recipe import read_recipe
+from pipelines.results import plain
+from pipelines.run import Run, analysis, suite
 from tests.evaluation.judged import judge
 from tests.evaluation.scorers.endpoint_server import Reply, Server, always, endpoint
 from tests.evaluation.scorers.tiny_reward_model import write_reward_model
@@ -35,17 +36,14 @@ def copy(demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Demo:
     return Demo(tmp_path / "demo", demo.results)
 
 
-def recipe() -> Recipe:
-    """That of the folder we are in."""
-    return read_recipe(Path("demo.toml"))
+def run() -> Run:
+    """The run in the current folder."""
+    return Run(read_recipe(Path("demo.toml")))
 
 
 def scored_by(scorer: str, suite: str = "rewardbench") -> Scorer:
     """Run score-suite."""
-    scored, _ = score_elsewhere(
-        recipe(), suite, scorer, batch_tokens=4096, concurrency=8, temperature=0.0, progress=silent
-    )
-    return scored
+    return score_suite(run(), suite, scorer, batch_tokens=4096, progress=silent)
 
 
 @pytest.fixture
@@ -60,7 +58,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> Callable[[Server], None]:
 
 
 def test_rules_are_compared_on_the_rows_that_eval_judged(copy: Demo) -> None:
-    analyse(recipe(), "gate", silent)
+    analyse(run(), "gate", silent)
     analysis = json.loads((copy.run / "rewardbench.analysis.json").read_text())
     result = copy.results["eval"]
     assert analysis["rows"] == result["rows"]
@@ -78,7 +76,7 @@ def test_rules_are_compared_on_the_rows_that_eval_judged(copy: Demo) -> None:
 
 
 def test_ratings_are_compared_with_heads_that_did_not_see_them(copy: Demo) -> None:
-    result = analyse(recipe(), "uniform", silent)
+    result = analyse(run(), "uniform", silent)
     heads = json.loads((copy.run / "heads.json").read_text())["objectives"]
     for name, datasets in result.ratings.objectives.items():
         assert sum(found.rows for found in datasets.values()) == heads[name]["validation_rows"]
@@ -89,20 +87,25 @@ def test_ratings_are_compared_with_heads_that_did_not_see_them(copy: Demo) -> No
     safe = result.ratings.objectives["beavertails-is_safe"]["beavertails"]
     assert 0.5 < safe.auc.value <= 1.0
     written = json.loads((copy.run / "ratings.json").read_text())
-    assert json.loads(to_json(result.ratings)).items() <= written.items()
+    assert plain(result.ratings).items() <= written.items()
     assert result.suites["rewardbench"].reference == "uniform"
     assert result.suites["rewardbench"].rules["uniform"].comparison is None
 
 
-def test_an_analysis_of_other_scores_is_taken_away(copy: Demo) -> None:
-    analyse(recipe(), "gate", silent)
-    evaluate(recipe(), "rewardbench")
-    assert not (copy.run / "rewardbench.analysis.json").exists()
+def test_an_analysis_lasts_as_long_as_its_scores(copy: Demo) -> None:
+    analyse(run(), "gate", silent)
+    evaluate(run(), ["rewardbench"])
+    assert run().problem(analysis("rewardbench")) is None
+    write_reward_model(copy.folder / "models" / "random-rm")
+    scored_by("hf:models/random-rm")
+    assert "scorers/rewardbench/random-rm.parquet changed" in str(run().problem(suite("rewardbench")))
+    evaluate(run(), ["rewardbench"])
+    assert "rewardbench.json changed" in str(run().problem(analysis("rewardbench")))
 
 
 def test_an_unknown_reference_is_named(copy: Demo) -> None:
     with pytest.raises(UserError, match=r"^--reference gat: there is no such rule, but gate, "):
-        analyse(recipe(), "gat", silent)
+        analyse(run(), "gat", silent)
 
 
 def test_a_reward_model_is_judged_beside_the_rules(copy: Demo) -> None:
@@ -112,13 +115,13 @@ def test_a_reward_model_is_judged_beside_the_rules(copy: Demo) -> None:
     assert first.rows == copy.results["eval"]["rows"]
     assert 0 < first.new <= 2 * first.rows
     assert scored_by("hf:models/random-rm").new == 0  # a second run computes nothing
-    result = evaluate(recipe(), "rewardbench")
+    result = evaluate(run(), ["rewardbench"])["rewardbench"]
     assert result.rules["random-rm"].skipped == 0
     scored = pl.read_parquet(copy.run / "scores" / "rewardbench.parquet")
     right = judge(scored, scored["score.random-rm"].to_numpy()).by_subset()
     for subset, outcomes in right.items():
         assert result.rules["random-rm"].subsets[subset].accuracy == pytest.approx(outcomes.mean())
-    entries = make_leaderboard(recipe()).suites["rewardbench"].entries
+    entries = make_leaderboard(run()).suites["rewardbench"].entries
     (entry,) = [entry for entry in entries if entry.kind == "scorer"]
     assert (entry.model, entry.method) == ("random-rm", "reward model")
     assert sum(entry.kind == "published" for entry in entries) == 6
@@ -157,14 +160,14 @@ def test_a_judge_is_asked_once_and_in_both_orders(copy: Demo, key: Callable[[Ser
     assert first.unparseable >= 1
     assert first.skipped >= 1
     assert first.reasons == {"an answer holds no verdict": first.skipped}
-    judged = evaluate(recipe(), "rewardbench").rules["m"]
+    judged = evaluate(run(), ["rewardbench"])["rewardbench"].rules["m"]
     assert judged.skipped == first.skipped
     assert sum(subset.rows for subset in judged.subsets.values()) == rows - first.skipped
     # A text that is chosen in one row may be rejected in another, so the judge is not always right.
     assert judged.score > 0.9
-    analysis = analyse(recipe(), "gate", silent).suites["rewardbench"]
-    assert analysis.rules["m"].rows == rows - first.skipped
-    assert analysis.rules["m"].comparison.rows == rows - first.skipped
+    analysed = analyse(run(), "gate", silent).suites["rewardbench"]
+    assert analysed.rules["m"].rows == rows - first.skipped
+    assert analysed.rules["m"].comparison.rows == rows - first.skipped
 
 
 def test_a_judge_that_stops_answering_keeps_what_it_said(copy: Demo, key: Callable[[Server], None]) -> None:
@@ -179,7 +182,7 @@ def test_a_judge_that_stops_answering_keeps_what_it_said(copy: Demo, key: Callab
         result = scored_by("judge:m")
     assert result.inconsistent == result.pairs
     assert result.skipped == 0
-    assert evaluate(recipe(), "rewardbench").rules["m"].score == 0.0  # ties are wrong
+    assert evaluate(run(), ["rewardbench"])["rewardbench"].rules["m"].score == 0.0  # ties are wrong
     with closing(sqlite3.connect(copy.run / "scorers" / "m.sqlite")) as answers:
         (kept,) = answers.execute("SELECT count(*) FROM answers").fetchone()
     assert kept == 20 + result.questions
@@ -226,4 +229,4 @@ def test_a_suite_without_rows_and_a_run_without_results_are_named(copy: Demo) ->
         scored_by("hf:models/other", "rmb")
     (copy.run / "rewardbench.json").unlink()
     with pytest.raises(UserError, match="run `armorm eval` first"):
-        make_leaderboard(recipe())
+        make_leaderboard(run())

@@ -2,12 +2,17 @@
 
 import re
 
+from pipelines import cli_reference
 from pipelines.recipe_reference import reference
 from tests.pipelines.conftest import ROOT
 
 
 def test_the_page_of_recipe_keys_is_the_codes_own() -> None:
     assert (ROOT / "docs" / "recipe.md").read_text() == reference()
+
+
+def test_the_page_of_commands_is_the_codes_own() -> None:
+    assert (ROOT / "docs" / "cli.md").read_text() == cli_reference.reference()
 
 
 def test_every_key_is_explained() -> None:

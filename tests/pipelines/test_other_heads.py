@@ -6,22 +6,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pipelines.artefacts import open_run
-from pipelines.fit_heads import fit_heads
-from pipelines.other_heads import read_other_heads
-from pipelines.show import show_gating
-from pipelines.train_gating import train_gating
 from safetensors.numpy import load_file
 from scipy.special import expit
 
-from cache import FeatureStore, UserError
+from cache import UserError
 from cache.keys import key_column
 from cache.progress import silent
-from extract.tables import read_table
 from heads.kinds.ordinal import level_probabilities
-from pipelines.recipe import Recipe
+from pipelines.commands.extract import extract
+from pipelines.commands.fit_heads import fit_heads
+from pipelines.commands.fit_other_heads import fit_other_heads, show
+from pipelines.fitted import pairwise_heads
+from pipelines.run import EXAMPLES, HEADS, OTHER_HEADS, PAIRS, Run
 from tests.pipelines.conftest import Demo, armorm
-from tests.pipelines.test_own_recipe import recipe_of, run_extract, text
+from tests.pipelines.test_own_recipe import run_of, text
 
 __all__ = ["text"]  # the fixture
 
@@ -39,102 +37,105 @@ def two_layers(text: str) -> str:
 
 
 @pytest.fixture
-def recipe(text: str, tmp_path: Path) -> Recipe:
+def run(text: str, tmp_path: Path) -> Run:
     """Two stored layers; everything up to the heads is done."""
-    made = recipe_of(two_layers(text) + OTHERS, tmp_path)
-    run_extract(made)
-    fit_heads(made, progress=silent)
+    made = run_of(two_layers(text) + OTHERS, tmp_path)
+    extract(made, progress=silent)
+    fit_heads(made, silent)
     return made
 
 
-def features_of(recipe: Recipe) -> tuple[FeatureStore, np.ndarray, np.ndarray]:
-    _, store = open_run(recipe)
-    keys = key_column(read_table(recipe.folder / "tables", "examples")["response_key"])
-    return store, keys, store.gather(keys).reshape(len(keys), -1)
+def features_of(run: Run) -> tuple[np.ndarray, np.ndarray]:
+    keys = key_column(run.table(EXAMPLES)["response_key"])
+    return keys, run.store.gather(keys).reshape(len(keys), -1)
 
 
-def test_what_is_stored_is_what_is_reported_and_scored(recipe: Recipe, capsys: pytest.CaptureFixture[str]) -> None:
-    result = train_gating(recipe, progress=silent)["other_heads"]
-    assert json.loads((recipe.folder / "other_heads.json").read_text()) == json.loads(json.dumps(result))
-    assert result["layers"] == (2,)
-    arrays = load_file(recipe.folder / "other_heads.safetensors")
-    store, keys, features = features_of(recipe)
+def test_what_is_stored_is_what_is_reported_and_scored(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    result = fit_other_heads(run, silent)
+    assert run.read(OTHER_HEADS) == result
+    assert result.layers == (2,)
+    arrays = load_file(run.folder / "other_heads.safetensors")
+    keys, features = features_of(run)
     hidden = features.shape[1] // 2
     for name in ("slic.weight", "mlp.hidden_weight", "ordinal.clear.weight"):
         assert not arrays[name][..., :hidden].any()  # layer -1 comes first, and is not read
         assert arrays[name][..., hidden:].any()
-    scores = read_other_heads(recipe).scores(store, keys)
+    scores = pairwise_heads(run).scores(run.store, keys)
     np.testing.assert_allclose(scores["slic"], features @ arrays["slic.weight"], rtol=1e-4, atol=1e-5)
     inside = features @ arrays["mlp.hidden_weight"].T + arrays["mlp.hidden_bias"]
     expected = (inside * expit(inside)) @ arrays["mlp.output_weight"]
     np.testing.assert_allclose(scores["mlp"], expected, rtol=1e-3, atol=1e-4)
-    pairs = read_table(recipe.folder / "tables", "pairs").filter(split="validation")
+    pairs = run.table(PAIRS).filter(split="validation")
     right = np.greater(
         *(
-            read_other_heads(recipe).scores(store, key_column(pairs[side]))["slic"]
+            pairwise_heads(run).scores(run.store, key_column(pairs[side]))["slic"]
             for side in ("chosen_key", "rejected_key")
         )
     )
-    assert result["pairwise"]["slic"]["validation_accuracy"] == pytest.approx(right.mean())
-    assert result["pairwise"]["slic"]["low"] <= right.mean() <= result["pairwise"]["slic"]["high"]
-    show_gating(train_gating(recipe, progress=silent), recipe)
+    slic = result.pairwise["slic"]
+    assert slic.validation_accuracy == pytest.approx(right.mean())
+    assert slic.low <= right.mean() <= slic.high
+    show(result, run)
     shown = capsys.readouterr().out
     assert "ordinal head beside the ridge" in shown
     assert "two-layer head" in shown
 
 
-def test_ordinal_heads_stand_beside_the_ridge(recipe: Recipe) -> None:
-    result = train_gating(recipe, progress=silent)["other_heads"]
-    ridge = json.loads((recipe.folder / "heads.json").read_text())["objectives"]
-    arrays = load_file(recipe.folder / "other_heads.safetensors")
-    assert result["skipped"] == {"ordinal": {}}
-    assert result["objectives"]["ordinal"].keys() == ridge.keys()
-    for name, head in result["objectives"]["ordinal"].items():
-        assert head["ridge_pearson"] == ridge[name]["pearson"]
-        assert head["rows"] == ridge[name]["rows"]
-        assert head["details"]["alpha"] in (1.0, 10.0)
+def test_ordinal_heads_stand_beside_the_ridge(run: Run) -> None:
+    result = fit_other_heads(run, silent)
+    ridge = run.read(HEADS).objectives
+    arrays = run.arrays(OTHER_HEADS)
+    assert result.skipped == {"ordinal": {}}
+    assert result.objectives["ordinal"].keys() == ridge.keys()
+    for name, head in result.objectives["ordinal"].items():
+        assert head.ridge_pearson == ridge[name].pearson
+        assert head.rows == ridge[name].rows
+        assert head.details["alpha"] in (1.0, 10.0)
         levels = arrays[f"ordinal.{name}.levels"]
-        assert len(levels) == head["details"]["levels"]
-        _, _, features = features_of(recipe)
+        assert len(levels) == head.details["levels"]
+        _, features = features_of(run)
         scores = (features @ arrays[f"ordinal.{name}.weight"]).astype(np.float64)
         expected = level_probabilities(scores, arrays[f"ordinal.{name}.thresholds"]) @ levels
         assert levels[0] <= expected.min() <= expected.max() <= levels[-1]
 
 
-def test_the_same_recipe_gives_the_same_heads(recipe: Recipe) -> None:
-    path = recipe.folder / "other_heads.safetensors"
-    train_gating(recipe, progress=silent)
+def test_the_same_recipe_gives_the_same_heads(run: Run) -> None:
+    path = run.folder / "other_heads.safetensors"
+    fit_other_heads(run, silent)
     before = path.read_bytes()
-    train_gating(recipe, progress=silent)
+    fit_other_heads(run, silent)
     assert path.read_bytes() == before
 
 
 def test_an_objective_without_whole_steps_or_with_one_level_is_named(text: str, tmp_path: Path) -> None:
     odd = text.replace('name = "clear", low = 0, high = 10', 'name = "clear", low = 0, high = 10.5')
-    recipe = recipe_of(odd + OTHERS.replace("layers = [2]", ""), tmp_path)
-    run_extract(recipe)
-    fit_heads(recipe, progress=silent)
-    result = train_gating(recipe, progress=silent)["other_heads"]
-    assert result["skipped"]["ordinal"] == {"clear": "its scale, 0 to 10.5, has no whole steps"}
-    assert list(result["objectives"]["ordinal"]) == ["[/] :smile:"]
+    run = run_of(odd + OTHERS.replace("layers = [2]", ""), tmp_path)
+    extract(run, progress=silent)
+    fit_heads(run, silent)
+    result = fit_other_heads(run, silent)
+    assert result.skipped["ordinal"] == {"clear": "its scale, 0 to 10.5, has no whole steps"}
+    assert list(result.objectives["ordinal"]) == ["[/] :smile:"]
 
 
-def test_none_are_fitted_by_default(text: str, tmp_path: Path) -> None:
-    recipe = recipe_of(text, tmp_path)
-    run_extract(recipe)
-    fit_heads(recipe, progress=silent)
-    assert train_gating(recipe, progress=silent)["other_heads"] == {}
-    assert not (recipe.folder / "other_heads.json").exists()
-    assert read_other_heads(recipe).weights == {}
+def test_none_are_fitted_by_default(text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = run_of(text, tmp_path)
+    extract(run, progress=silent)
+    fit_heads(run, silent)
+    result = fit_other_heads(run, silent)
+    assert (result.pairwise, result.objectives) == ({}, {})
+    show(result, run)
+    assert "[other_heads] of the recipe names no head" in capsys.readouterr().out
+    assert not run.path(OTHER_HEADS).exists()
+    assert pairwise_heads(run).weights == {}
 
 
-def test_heads_of_other_settings_are_not_used(recipe: Recipe) -> None:
-    with pytest.raises(UserError, match="run `armorm train-gating` first"):
-        read_other_heads(recipe)
-    train_gating(recipe, progress=silent)
-    other = recipe.other_heads.model_copy(update={"layers": ()})
-    with pytest.raises(UserError, match=r"other_heads\.json is of other features, rows or settings"):
-        read_other_heads(recipe.model_copy(update={"other_heads": other}))
+def test_heads_of_other_settings_are_not_used(run: Run) -> None:
+    with pytest.raises(UserError, match="run `armorm fit-other-heads` first"):
+        pairwise_heads(run)
+    fit_other_heads(run, silent)
+    other = run.recipe.other_heads.model_copy(update={"layers": ()})
+    with pytest.raises(UserError, match=r"other_heads\.json is out of date \(other_heads changed\)"):
+        pairwise_heads(Run(run.recipe.model_copy(update={"other_heads": other})))
 
 
 @pytest.mark.parametrize(
@@ -149,21 +150,20 @@ def test_heads_of_other_settings_are_not_used(recipe: Recipe) -> None:
 )
 def test_impossible_settings_are_refused_by_key(text: str, tmp_path: Path, changed: str, sentence: str) -> None:
     with pytest.raises(UserError) as refused:
-        recipe_of(f"{text}\n[other_heads]\n{changed}\n", tmp_path)
+        run_of(f"{text}\n[other_heads]\n{changed}\n", tmp_path)
     assert sentence in str(refused.value)
 
 
 def test_no_pairs_on_one_side_and_a_hopeless_learning_rate_are_clear_sentences(text: str, tmp_path: Path) -> None:
     hopeless = OTHERS.replace("learning_rate = 1e-2", "learning_rate = 1e30").replace("layers = [2]", "")
-    recipe = recipe_of(text + hopeless, tmp_path)
-    run_extract(recipe)
-    fit_heads(recipe, progress=silent)
+    run = run_of(text + hopeless, tmp_path)
+    extract(run, progress=silent)
+    fit_heads(run, silent)
     with pytest.raises(UserError, match=r"not finite after \d+ steps: lower other_heads\.mlp\.learning_rate"):
-        train_gating(recipe, progress=silent)
-    pairs = recipe.folder / "tables" / "pairs.parquet"
-    read_table(pairs.parent, "pairs").filter(split="train").write_parquet(pairs)
+        fit_other_heads(run, silent)
+    run.table(PAIRS).filter(split="train").write_parquet(run.path(PAIRS))
     with pytest.raises(UserError, match="no validation pairs"):
-        train_gating(recipe, progress=silent)
+        fit_other_heads(run, silent)
 
 
 def test_their_scores_stand_beside_the_rules_of_a_suite(demo: Demo, tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_their_scores_stand_beside_the_rules_of_a_suite(demo: Demo, tmp_path: Pa
     settings = '\n[other_heads]\nfit = ["slic", "mlp"]\nmlp = { hidden_size = 64, steps = 200 }\n'
     path = tmp_path / "demo" / "demo.toml"
     path.write_text(path.read_text() + settings)
-    for command in ("train-gating", "eval"):
+    for command in ("fit-other-heads", "eval"):
         done = armorm(command, "--recipe", "demo.toml", "--json", folder=tmp_path / "demo")
         assert done.returncode == 0, done.stderr
     rules = json.loads(done.stdout)["rules"]

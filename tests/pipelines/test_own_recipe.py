@@ -4,16 +4,13 @@ import json
 from pathlib import Path
 
 import pytest
-from pipelines.evaluate import evaluate
-from pipelines.extract_features import extract
-from pipelines.fit_heads import fit_heads
-from pipelines.show import show_extract, show_gating, show_heads
-from pipelines.train_gating import train_gating
 
 from cache import UserError
 from cache.progress import silent
-from cache.worker import ALONE
-from pipelines.recipe import Recipe, read_recipe
+from pipelines.commands import extract, fit_heads, train_gating
+from pipelines.commands.evaluate import evaluate
+from pipelines.recipe import read_recipe
+from pipelines.run import EXTRACT, Run
 from tests.conftest import TINY
 
 RECIPE = """
@@ -50,69 +47,71 @@ def text(tmp_path: Path) -> str:
     return RECIPE.format(folder=tmp_path, tiny=TINY)
 
 
-def recipe_of(text: str, folder: Path) -> Recipe:
+def run_of(text: str, folder: Path) -> Run:
+    """The run of a recipe with this text."""
     path = folder / "own.toml"
     path.write_text(text)
-    return read_recipe(path)
-
-
-def run_extract(recipe: Recipe, limit: int | None = None) -> None:
-    extract(recipe, data_root=None, limit=limit, engine=None, worker=ALONE, progress=silent)
+    return Run(read_recipe(path))
 
 
 def test_names_that_look_like_markup_are_printed_as_they_are(
     text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    recipe = recipe_of(text, tmp_path)
-    show_extract(extract(recipe, data_root=None, limit=None, engine=None, worker=ALONE, progress=silent), recipe)
-    show_heads(fit_heads(recipe, progress=silent), recipe)
-    show_gating(train_gating(recipe, progress=silent), recipe)
+    run = run_of(text, tmp_path)
+    extract.show(extract.extract(run, progress=silent), run)
+    fit_heads.show(fit_heads.fit_heads(run, silent), run)
+    train_gating.show(train_gating.train_gating(run, silent), run)
     out = capsys.readouterr().out
     assert out.count("[/] :smile:") == 2
     assert "fea[/]tures" in out.replace("\n", "")
 
 
 def test_heads_and_gate_of_other_rows_or_settings_are_not_used(text: str, tmp_path: Path) -> None:
-    recipe = recipe_of(text, tmp_path)
-    run_extract(recipe)
-    fit_heads(recipe, progress=silent)
-    train_gating(recipe, progress=silent)
-    rescaled = recipe_of(text.replace("high = 10", "high = 20"), tmp_path)
-    run_extract(rescaled)
-    with pytest.raises(UserError, match=r"heads.json is of other rows or settings: run `armorm fit-heads` again"):
-        train_gating(rescaled, progress=silent)
-    run_extract(recipe, limit=70)
-    with pytest.raises(UserError, match=r"heads.json is of other rows or settings"):
-        train_gating(recipe, progress=silent)
-    run_extract(recipe)
+    run = run_of(text, tmp_path)
+    extract.extract(run, progress=silent)
+    fit_heads.fit_heads(run, silent)
+    train_gating.train_gating(run, silent)
+    rescaled = run_of(text.replace("high = 10", "high = 20"), tmp_path)
+    extract.extract(rescaled, progress=silent)
+    with pytest.raises(
+        UserError, match=r"heads.json is out of date \(objectives changed\): run `armorm fit-heads` again"
+    ):
+        train_gating.train_gating(rescaled, silent)
+    run = run_of(text, tmp_path)
+    extract.extract(run, limit=70, progress=silent)
+    with pytest.raises(UserError, match=r"heads.json is out of date \(tables/examples.parquet changed\)"):
+        train_gating.train_gating(run, silent)
+    extract.extract(run, progress=silent)
     with pytest.raises(UserError, match="there is no row of rewardbench"):  # nothing is out of date
-        evaluate(recipe, "rewardbench")
-    warmer = recipe_of(text.replace("steps = 20", "steps = 20, temperature = 1.0"), tmp_path)
-    with pytest.raises(UserError, match=r"gating.json is of other heads, rows or settings: run `armorm train-gating`"):
-        evaluate(warmer, "rewardbench")
+        evaluate(run, ["rewardbench"])
+    warmer = run_of(text.replace("steps = 20", "steps = 20, temperature = 1.0"), tmp_path)
+    with pytest.raises(
+        UserError, match=r"gating.json is out of date \(gate changed\): run `armorm train-gating` again"
+    ):
+        evaluate(warmer, ["rewardbench"])
 
 
 def test_a_damaged_result_of_extract_names_a_remedy_that_is_not_the_same_command(text: str, tmp_path: Path) -> None:
-    recipe = recipe_of(text, tmp_path)
-    recipe.folder.mkdir(parents=True)
-    (recipe.folder / "extract.json").write_text("{")
+    run = run_of(text, tmp_path)
+    run.folder.mkdir(parents=True)
+    run.path(EXTRACT).write_text("{")
     with pytest.raises(UserError, match=r"extract.json is damaged.*: remove it, and run `armorm extract` again"):
-        run_extract(recipe)
+        extract.extract(run, progress=silent)
 
 
 def test_a_file_in_the_place_of_the_runs_folder_is_named_before_the_pass(text: str, tmp_path: Path) -> None:
-    recipe = recipe_of(text, tmp_path)
+    run = run_of(text, tmp_path)
     (tmp_path / "runs").mkdir()
-    recipe.folder.write_text("")
+    run.folder.write_text("")
     with pytest.raises(UserError, match="own cannot be a folder, for a file is in its place"):
-        run_extract(recipe)
-    assert not recipe.store.root.exists()
+        extract.extract(run, progress=silent)
+    assert not run.recipe.store.root.exists()
 
 
 def test_verbosity_may_not_be_the_only_objective(text: str, tmp_path: Path) -> None:
     lone = text.replace('{ name = "[/] :smile:", low = 1, high = 7 }, ', "").replace("response_tokens", "clear")
-    recipe = recipe_of(lone.replace(', columns = { "[/] :smile:" = "polite" }', ""), tmp_path)
-    run_extract(recipe)
-    fit_heads(recipe, progress=silent)
+    run = run_of(lone.replace(', columns = { "[/] :smile:" = "polite" }', ""), tmp_path)
+    extract.extract(run, progress=silent)
+    fit_heads.fit_heads(run, silent)
     with pytest.raises(UserError, match="clear is the only objective, and nothing is left of it"):
-        train_gating(recipe, progress=silent)
+        train_gating.train_gating(run, silent)

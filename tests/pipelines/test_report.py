@@ -1,18 +1,20 @@
 """`armorm report`: what lies in a run's folder, on one page."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 
 import polars as pl
 import pytest
 from markupsafe import escape
-from pipelines.report import read, report
 
 from cache import UserError
 from evaluation.figures import available
 from evaluation.report.page import render
-from pipelines.recipe import Recipe, read_recipe
+from pipelines.commands.report import gather, report
+from pipelines.recipe import read_recipe
+from pipelines.run import EXTRACT, Run
 from tests.pipelines.conftest import Demo, armorm
 
 
@@ -26,9 +28,9 @@ def folder(demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def recipe(folder: Path) -> Recipe:
+def run(folder: Path) -> Run:
     """The demo's."""
-    return read_recipe(folder / "demo.toml")
+    return Run(read_recipe(folder / "demo.toml"))
 
 
 def test_the_command_writes_the_page_and_the_figures_and_says_where(folder: Path) -> None:
@@ -41,7 +43,7 @@ def test_the_command_writes_the_page_and_the_figures_and_says_where(folder: Path
     rewardbench = json.loads((folder / "runs" / "demo" / "rewardbench.json").read_text())
     assert f"{100 * rewardbench['rules']['gate']['score']:.1f}" in page
     assert "self-made" in page
-    assert "There is no runs/demo/ablations.json: run `armorm ablate`." in page
+    assert "There is no runs/demo/ablations.json: run `armorm ablate` first." in page
     for name in rewardbench["gate_by_section"]["Chat"]:
         assert name in page
     files = {path.name for path in (folder / "runs" / "demo" / "plots").iterdir()}
@@ -73,10 +75,10 @@ def test_every_file_of_a_whole_run_is_on_the_page(folder: Path, demo: Demo) -> N
     assert len(shown) >= 5
 
 
-def test_what_is_of_other_settings_is_left_out_and_named(recipe: Recipe) -> None:
-    other = recipe.model_copy(update={"gate": recipe.gate.model_copy(update={"steps": 7})})
-    result = report(other, plots=False)
-    assert "gating.json is of other rows or settings" in result.missing["gating"]
+def test_what_is_of_other_settings_is_left_out_and_named(run: Run) -> None:
+    gate = run.recipe.gate.model_copy(update={"steps": 7})
+    result = report(Run(run.recipe.model_copy(update={"gate": gate})), plots=False)
+    assert "gating.json is out of date (gate changed)" in result.missing["gating"]
     page = Path(result.page).read_text()
     assert "armorm train-gating` again" in page
     assert "there is no gate yet" in page
@@ -84,46 +86,41 @@ def test_what_is_of_other_settings_is_left_out_and_named(recipe: Recipe) -> None
     assert "Validation MSE by penalty" in page
 
 
-def test_a_suite_judged_with_other_settings_is_left_out_and_named(folder: Path, recipe: Recipe) -> None:
-    assert "suites" not in report(recipe, plots=False).missing
+def test_a_suite_judged_with_other_settings_is_left_out_and_named(folder: Path, run: Run) -> None:
+    assert "suites" not in report(run, plots=False).missing
     path = folder / "runs" / "demo" / "rewardbench.json"
-    stale = json.loads(path.read_text()) | {"recipe": "0" * 16}
-    path.write_text(json.dumps(stale))
-    result = report(recipe, plots=False)
+    values = json.loads(path.read_text())
+    path.write_text(json.dumps(values | {"stamp": values["stamp"] | {"gating.json": "0" * 32}}))
+    result = report(Run(run.recipe), plots=False)
     assert "run `armorm eval --suite rewardbench` again" in result.missing["suites"]
     assert "What counts where" in Path(result.page).read_text()
 
 
-def test_a_damaged_file_is_named_in_one_sentence(folder: Path, recipe: Recipe) -> None:
+@pytest.mark.parametrize("damage", ["cut", "key"])
+def test_a_damaged_file_is_skipped_and_named_with_its_command(folder: Path, run: Run, damage: str) -> None:
     path = folder / "runs" / "demo" / "gating.json"
     whole = json.loads(path.read_text())
-    path.write_text(path.read_text()[:100])
-    done = armorm("report", "--recipe", "demo.toml", folder=folder)
-    assert done.returncode == 2
-    assert "gating.json is damaged" in done.stderr.splitlines()[-1]
-    assert "Traceback" not in done.stderr
     del whole["gate_by_dataset"]
-    path.write_text(json.dumps(whole))
-    with pytest.raises(
-        UserError, match=r"gating\.json is of another version \(gate_by_dataset: .*run `armorm train-gating` again"
-    ):
-        report(recipe, plots=False)
-    assert not (folder / "runs" / "demo" / "report.html").exists()
+    path.write_text(path.read_text()[:100] if damage == "cut" else json.dumps(whole))
+    result = report(run, plots=False)
+    reason = r" \(" if damage == "cut" else r" or of another version \(gate_by_dataset: "
+    assert re.search(rf"gating\.json is damaged{reason}.*: run `armorm train-gating` again", result.missing["gating"])
+    assert escape(result.missing["gating"]) in Path(result.page).read_text()
 
 
-def test_without_a_run_the_command_to_begin_with_is_named(recipe: Recipe) -> None:
-    (recipe.folder / "extract.json").unlink()
+def test_without_a_run_the_command_to_begin_with_is_named(run: Run) -> None:
+    run.path(EXTRACT).unlink()
     with pytest.raises(UserError, match="run `armorm extract` first"):
-        report(recipe)
+        report(run)
 
 
-def test_the_same_run_gives_the_same_page(recipe: Recipe) -> None:
-    assert render(read(recipe, plots=available())) == render(read(recipe, plots=available()))
+def test_the_same_run_gives_the_same_page(run: Run) -> None:
+    assert render(gather(run, plots=available())) == render(gather(Run(run.recipe), plots=available()))
 
 
-def test_without_matplotlib_the_page_lacks_figures_alone(recipe: Recipe, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pipelines.report.available", lambda: False)
-    result = report(recipe)
+def test_without_matplotlib_the_page_lacks_figures_alone(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("evaluation.figures.available", lambda: False)
+    result = report(run)
     assert result.plots == ()
     page = Path(result.page).read_text()
     assert "<figure>" not in page

@@ -7,18 +7,19 @@ from typing import Any
 
 import numpy as np
 import pytest
-from pipelines.extract_features import extract
-from pipelines.fit_heads import fit_heads
-from pipelines.fitted_model import Heads
-from pipelines.run_statistics import read_statistics
-from pipelines.run_uncertainty import FILE, read_uncertainty
 from safetensors.numpy import load_file
 
 from cache import UserError
 from cache.progress import silent
-from heads.ridge.files import FOLDER, INDEX
+from heads.ridge.files import FOLDER, INDEX, load_statistics
+from heads.ridge.statistics import GramStatistics
 from heads.ridge.subset import FRACTIONS, LEARNED, Scope
-from pipelines.recipe import Recipe, read_recipe
+from heads.ridge.uncertainty import Uncertainty
+from pipelines.commands.extract import extract
+from pipelines.commands.fit_heads import fit_heads
+from pipelines.fitted import linear_heads
+from pipelines.recipe import read_recipe
+from pipelines.run import STATISTICS, UNCERTAINTY, Run
 from tests.conftest import TINY
 
 BOTH = Scope(("train", "validation"))
@@ -49,17 +50,15 @@ def write_rows(path: Path, seed: int, prompts: int) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
-def make_recipe(
-    folder: Path, sets: tuple[str, ...], runs: str = "runs", heads: str = "", layers: str = "[-1]"
-) -> Recipe:
+def make_run(folder: Path, sets: tuple[str, ...], runs: str = "runs", heads: str = "", layers: str = "[-1]") -> Run:
     ratings = ", ".join(
         f'{{ source = "multi_objective", name = "{name}", path = "{folder}/{name}.jsonl" }}' for name in sets
     )
     path = folder / "own.toml"
     path.write_text(RECIPE.format(folder=folder, tiny=TINY, runs=runs, heads=heads, ratings=ratings, layers=layers))
-    recipe = read_recipe(path)
-    extract(recipe, data_root=None, limit=None, engine=None, progress=silent)
-    return recipe
+    run = Run(read_recipe(path))
+    extract(run, progress=silent)
+    return run
 
 
 @pytest.fixture
@@ -69,7 +68,13 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def same_sums(one: Recipe, other: Recipe) -> None:
+def read_statistics(run: Run) -> GramStatistics:
+    """The statistics of a run, which must be current."""
+    run.require(STATISTICS)
+    return load_statistics(run.folder).statistics
+
+
+def same_sums(one: Run, other: Run) -> None:
     a, b = read_statistics(one), read_statistics(other)
     assert a.groups.keys() == b.groups.keys()
     for objective in range(2):
@@ -79,73 +84,75 @@ def same_sums(one: Recipe, other: Recipe) -> None:
 
 
 def test_a_data_set_added_to_the_recipe_is_the_only_one_that_is_read(folder: Path) -> None:
-    first = fit_heads(make_recipe(folder, ("first",)), progress=silent)
-    assert (first["rows_read"], first["rows_reused"]) == (120, 0)
-    both = make_recipe(folder, ("first", "second"))
-    result = fit_heads(both, progress=silent)
-    assert (result["rows_read"], result["rows_reused"]) == (80, 120)
-    anew = make_recipe(folder, ("first", "second"), runs="others")
-    scratch = fit_heads(anew, progress=silent)
-    assert (scratch["rows_read"], scratch["rows_reused"]) == (200, 0)
+    first = fit_heads(make_run(folder, ("first",)), silent)
+    assert (first.rows_read, first.rows_reused) == (120, 0)
+    both = make_run(folder, ("first", "second"))
+    result = fit_heads(both, silent)
+    assert (result.rows_read, result.rows_reused) == (80, 120)
+    anew = make_run(folder, ("first", "second"), runs="others")
+    scratch = fit_heads(anew, silent)
+    assert (scratch.rows_read, scratch.rows_reused) == (200, 0)
     same_sums(both, anew)
-    one, other = (load_file(recipe.folder / "heads.safetensors")["weight"] for recipe in (both, anew))
+    one, other = (load_file(run.folder / "heads.safetensors")["weight"] for run in (both, anew))
     np.testing.assert_array_equal(one, other)
 
 
 def test_nothing_is_read_when_nothing_changed_and_a_data_set_taken_out_is_forgotten(folder: Path) -> None:
-    both = make_recipe(folder, ("first", "second"))
-    fit_heads(both, progress=silent)
-    assert fit_heads(both, progress=silent)["rows_read"] == 0
-    alone = make_recipe(folder, ("first",))
-    assert fit_heads(alone, progress=silent)["rows_read"] == 0
+    both = make_run(folder, ("first", "second"))
+    fit_heads(both, silent)
+    assert fit_heads(both, silent).rows_read == 0
+    alone = make_run(folder, ("first",))
+    assert fit_heads(alone, silent).rows_read == 0
     assert {key.dataset for key in read_statistics(alone).groups} == {"first"}
     assert all(path.name.startswith("first-") for path in (alone.folder / FOLDER).iterdir())
 
 
 def test_another_scale_makes_the_statistics_anew(folder: Path) -> None:
-    recipe = make_recipe(folder, ("first",))
-    fit_heads(recipe, progress=silent)
+    run = make_run(folder, ("first",))
+    fit_heads(run, silent)
     text = (folder / "own.toml").read_text()
     (folder / "own.toml").write_text(text.replace("high = 10", "high = 20"))
-    changed = read_recipe(folder / "own.toml")
-    extract(changed, data_root=None, limit=None, engine=None, progress=silent)
-    with pytest.raises(UserError, match=r"statistics.json is of other rows or settings: run `armorm fit-heads` again"):
+    changed = Run(read_recipe(folder / "own.toml"))
+    extract(changed, progress=silent)
+    with pytest.raises(
+        UserError, match=r"statistics.json is out of date \(objectives changed\): run `armorm fit-heads`"
+    ):
         read_statistics(changed)
-    assert fit_heads(changed, progress=silent)["rows_read"] == 120
+    assert fit_heads(changed, silent).rows_read == 120
 
 
 @pytest.mark.parametrize("damage", ["index", "group"])
 def test_damaged_statistics_are_made_anew_and_the_damage_is_named(
     folder: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recipe = make_recipe(folder, ("first", "second"))
-    fit_heads(recipe, progress=silent)
-    sound = read_statistics(recipe).subset(0).xx()
+    run = make_run(folder, ("first", "second"))
+    fit_heads(run, silent)
+    sound = read_statistics(run).subset(0).xx()
     if damage == "index":
-        (recipe.folder / INDEX).write_text("{")
+        (run.folder / INDEX).write_text("{")
     else:
-        path = sorted((recipe.folder / FOLDER).glob("second-train-*"))[0]
+        path = sorted((run.folder / FOLDER).glob("second-train-*"))[0]
         path.write_bytes(path.read_bytes()[:-40] + bytes(40))
-    result = fit_heads(recipe, progress=silent)
-    assert 0 < result["rows_read"] <= 200
-    assert (result["rows_reused"] > 0) == (damage == "group")
+    result = fit_heads(run, silent)
+    assert 0 < result.rows_read <= 200
+    assert (result.rows_reused > 0) == (damage == "group")
     assert ("statistics.json is damaged" if damage == "index" else "second-train-") in caplog.text
-    assert read_statistics(recipe).subset(0).xx().tobytes() == sound.tobytes()
+    assert read_statistics(run).subset(0).xx().tobytes() == sound.tobytes()
 
 
 def test_statistics_are_read_without_the_feature_store(folder: Path) -> None:
-    recipe = make_recipe(folder, ("first",))
+    run = make_run(folder, ("first",))
     with pytest.raises(UserError, match=r"there is no .*statistics.json: run `armorm fit-heads` first"):
-        read_statistics(recipe)
-    fit_heads(recipe, progress=silent)
-    shutil.rmtree(recipe.store.root)
-    assert read_statistics(recipe).subset(0, BOTH).n == 120
+        read_statistics(run)
+    fit_heads(run, silent)
+    shutil.rmtree(run.recipe.store.root)
+    assert read_statistics(run).subset(0, BOTH).n == 120
 
 
 def test_fractions_are_of_prompts_and_hold_one_another(folder: Path) -> None:
-    recipe = make_recipe(folder, ("first", "second"))
-    fit_heads(recipe, progress=silent)
-    statistics = read_statistics(recipe)
+    run = make_run(folder, ("first", "second"))
+    fit_heads(run, silent)
+    statistics = read_statistics(run)
     rows = [statistics.subset(0, Scope(fraction=fraction)).n for fraction in FRACTIONS]
     assert rows == sorted(rows)
     assert 0 < rows[0] < 0.3 * rows[-1]
@@ -158,31 +165,30 @@ def test_fractions_are_of_prompts_and_hold_one_another(folder: Path) -> None:
 
 @pytest.mark.parametrize("heads", ["layer = 1", "layer = 1, joint_layers = false"])
 def test_heads_of_one_layer_are_zero_on_the_others(folder: Path, heads: str) -> None:
-    recipe = make_recipe(folder, ("first",), heads=heads, layers="[-1, -3]")
-    fit_heads(recipe, progress=silent)
-    weight = Heads.read(recipe).weight
+    run = make_run(folder, ("first",), heads=heads, layers="[-1, -3]")
+    fit_heads(run, silent)
+    weight = linear_heads(run)[1]
     hidden = weight.shape[1] // 2
     assert (weight[:, :hidden] == 0).all()
     assert (weight[:, hidden:] != 0).all()
-    alone = make_recipe(folder, ("first",), runs="alone", layers="[-3]")
-    fit_heads(alone, progress=silent)
-    np.testing.assert_allclose(weight[:, hidden:], Heads.read(alone).weight, rtol=1e-4, atol=1e-7)
+    alone = make_run(folder, ("first",), runs="alone", layers="[-3]")
+    fit_heads(alone, silent)
+    np.testing.assert_allclose(weight[:, hidden:], linear_heads(alone)[1], rtol=1e-4, atol=1e-7)
 
 
 def test_the_uncertainty_belongs_to_its_heads(folder: Path) -> None:
-    recipe = make_recipe(folder, ("first",))
-    result = fit_heads(recipe, progress=silent)
-    uncertainty = read_uncertainty(recipe)
-    assert tuple(uncertainty.thresholds) == result["uncertainty"]["thresholds"]
+    run = make_run(folder, ("first",))
+    result = fit_heads(run, silent)
+    uncertainty = Uncertainty.of_arrays(run.arrays(UNCERTAINTY))
+    assert result.uncertainty is not None
+    assert tuple(uncertainty.thresholds) == result.uncertainty.thresholds
     assert np.isfinite(uncertainty.thresholds[0])  # few validation rows rate the second objective
-    other = make_recipe(folder, ("first",), heads="minimum_rows = 3")
-    with pytest.raises(UserError, match=r"uncertainty.safetensors is of other rows or settings"):
-        read_uncertainty(other)
-    without = make_recipe(folder, ("first",), heads="uncertainty = false")
-    fit_heads(without, progress=silent)
-    assert not (without.folder / FILE).exists()
-    with pytest.raises(UserError, match=r"set heads.uncertainty to true"):
-        read_uncertainty(without)
+    other = make_run(folder, ("first",), heads="minimum_rows = 3")
+    with pytest.raises(UserError, match=r"heads.json is out of date \(heads changed\): run `armorm fit-heads` again"):
+        other.arrays(UNCERTAINTY)
+    without = make_run(folder, ("first",), heads="uncertainty = false")
+    assert fit_heads(without, silent).uncertainty is None
+    assert not without.path(UNCERTAINTY).exists()
 
 
 @pytest.mark.parametrize(
@@ -196,13 +202,13 @@ def test_the_uncertainty_belongs_to_its_heads(folder: Path) -> None:
 )
 def test_settings_that_cannot_be_are_refused_by_name(folder: Path, heads: str, message: str) -> None:
     with pytest.raises(UserError, match=message):
-        make_recipe(folder, ("first",), heads=heads)
+        make_run(folder, ("first",), heads=heads)
 
 
 def test_constant_ratings_are_warned_of(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
     rows = [json.loads(line) | {"polite": 4} for line in (folder / "first.jsonl").read_text().splitlines()]
     (folder / "first.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    result = fit_heads(make_recipe(folder, ("first",)), progress=silent)
+    result = fit_heads(make_run(folder, ("first",)), silent)
     assert "polite: all its ratings are the same" in caplog.text
-    assert result["objectives"]["polite"]["constant"] is True
-    assert result["objectives"]["clear"]["constant"] is False
+    assert result.objectives["polite"].constant is True
+    assert result.objectives["clear"].constant is False

@@ -9,13 +9,14 @@ from typing import Any
 
 import polars as pl
 import pytest
-from pipelines.scored_responses import read_scored
 
 from evaluation.columns import SCORED_RESPONSE
 from evaluation.suites import SUITES
 from gating.rules import RULES
 from heads.objectives import PUBLISHED_OBJECTIVES
+from pipelines.cli_reference import commands
 from pipelines.recipe import read_recipe
+from pipelines.run import Run, suite
 from tests.pipelines.conftest import ROOT, Demo, armorm
 
 STYLED = [
@@ -82,8 +83,7 @@ def test_scores_rewards_and_weights_of_every_response_are_written(
 ) -> None:
     folder, results = extended
     monkeypatch.chdir(folder)
-    recipe = read_recipe(Path("demo.toml"))
-    frame = read_scored(recipe, "rmbench")
+    frame = Run(read_recipe(Path("demo.toml"))).table(suite("rmbench"))
     assert len(frame) == 5 * 6
     names = [objective.name for objective in PUBLISHED_OBJECTIVES]
     expected = [*SCORED_RESPONSE, *(f"score.{rule}" for rule in RULES)]
@@ -115,16 +115,16 @@ def test_a_suite_that_the_recipe_does_not_name_is_one_sentence(extended: tuple[P
 def test_tables_of_an_earlier_version_are_refused(extended: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     folder = tmp_path / "old"
     shutil.copytree(extended[0], folder)
-    path = folder / "runs" / "demo" / "tables" / "suites.parquet"
-    pl.read_parquet(path).drop("metadata").write_parquet(path)
+    path = folder / "runs" / "demo" / "extract.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"table_stamps": {}}))
     done = armorm("eval", "--recipe", "demo.toml", folder=folder)
     assert done.returncode == 2
-    assert "run `armorm extract` again" in done.stderr
+    assert "was written by an earlier version: run `armorm extract` again" in done.stderr
 
 
 def test_every_suite_can_be_named_on_the_command_line_and_bears_its_name() -> None:
-    shown = armorm("eval", "--help", folder=ROOT)
-    assert "|".join([*SUITES, "all"]) in "".join(part.strip("│ ") for part in shown.stdout.splitlines())
+    (option,) = [part for part in dict(commands())["armorm eval"].params if part.name == "suite"]
+    assert option.metavar == f"[{'|'.join([*SUITES, 'all'])}]"
     assert [suite.name for suite in SUITES.values()] == list(SUITES)
 
 

@@ -1,16 +1,20 @@
-"""The server's protocols, one module each; all give the same score."""
+"""The server's protocols; all give the same score. To add one: a module with `router`, and its line here."""
 
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from fastapi import APIRouter
+from cache.registry import LazyRegistry
 
-from export.server.protocols import openrlhf, rewards, text_embeddings_inference, vllm
-from export.server.scoring import Scoring
+if TYPE_CHECKING:
+    from fastapi import APIRouter
 
-ROUTERS: tuple[Callable[[Scoring], APIRouter], ...] = (
-    rewards.router,
-    openrlhf.router,
-    vllm.router,
-    text_embeddings_inference.router,
+    from export.server.scoring import Scoring
+
+ROUTERS: "LazyRegistry[Callable[[Scoring], APIRouter]]" = LazyRegistry(
+    {
+        "rewards": "export.server.protocols.rewards:router",
+        "openrlhf": "export.server.protocols.openrlhf:router",
+        "vllm": "export.server.protocols.vllm:router",
+        "text_embeddings_inference": "export.server.protocols.text_embeddings_inference:router",
+    }
 )
-"""To add a protocol: a module with a function `router`, and its line here."""

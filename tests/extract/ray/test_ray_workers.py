@@ -38,7 +38,7 @@ from extract.packing import Request
 from extract.ray.workers import Workers, fill_with_workers
 from extract.settings import BackboneSettings, ExtractSettings
 from extract.templating import ConversationEncoder
-from pipelines.interrupts import interrupted_by_termination
+from pipelines.terminal import interrupted_by_termination
 from tests.conftest import TINY, conversations
 from tests.extract.ray.engines_for_workers import ENGINES
 from tests.extract.ray.test_ray_workers import PACK_TOKENS, PROMPTS, SEED, SHARD_ROWS
