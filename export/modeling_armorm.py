@@ -280,3 +280,7 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
 
 def _first(rows: Tensor) -> int:
     return int(rows.nonzero()[0, 0])
+
+
+# So that `save_pretrained` puts this file beside the weights; transformers 5 does that by itself.
+ArmoRewardModel.register_for_auto_class("AutoModelForSequenceClassification")

@@ -1,9 +1,16 @@
-"""One family through the whole chain: features, export, transformers alone, `RewardModel`, the server."""
+"""One family through the whole chain, and its row in docs/families.md.
 
+`python -m tests.export.family_chain` prints the rows of all families, for the page.
+"""
+
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from transformers import MODEL_MAPPING
+from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
 from cache import UserError
 from export.agreement import CONVERSATIONS, check_folder
@@ -20,8 +27,11 @@ from extract.templating import ConversationEncoder, Encoded
 from heads.objectives import Scale
 from tests.conftest import conversations
 from tests.export.conftest import OBJECTIVES, random_parts
-from tests.export.family_models import Family
+from tests.export.family_models import FAMILIES, SHAPES, Family
 from tests.export.server_thread import client, listening
+
+LARGEST = 1e-5
+"""Largest relative difference of a feature, and of a score, that the page calls equal."""
 
 EXTRACT = ExtractSettings(pack_tokens=512, compile="never")
 
@@ -37,11 +47,26 @@ class Row:
     scores: float
     """Largest difference of a score, relative to its terms, by transformers and by us."""
     refusal: str = ""
+    """The sentence of a family that is refused."""
+
+    def line(self, family: Family) -> str:
+        """The row as the page has it."""
+        backbone = MODEL_MAPPING[CONFIG_MAPPING[family.model_type]].__name__
+        shape = SHAPES[family.template]
+        if family.position != "end_of_turn":
+            shape += f'; `position = "{family.position}"`'
+        if self.refusal:
+            return f"| {family.name} | `{backbone}` | {shape} | refused | | |"
+        features = "yes" if self.difference <= LARGEST else f"no ({self.difference:.0e})"
+        scores = "yes" if self.scores <= LARGEST else f"no ({self.scores:.0e})"
+        return f"| {family.name} | `{backbone}` | {shape} | {self.engine} | {features} | {scores} |"
 
 
 def chain(family: Family, folder: Path) -> Row:
     """Take the family through everything that a user does."""
-    settings = BackboneSettings(model=str(family.write(folder / "backbone")), dtype="float32", max_tokens=1024)
+    settings = BackboneSettings(
+        model=str(family.write(folder / "backbone")), dtype="float32", max_tokens=1024, position=family.position
+    )
     device = choose_device("cpu")
     try:
         backbone = find_backbone(settings)
@@ -75,7 +100,7 @@ def chain(family: Family, folder: Path) -> Row:
     return Row(loaded.name, float(distance.max()), differences[0])
 
 
-def _features(engine: Engine, request: Request) -> np.ndarray:
+def _features(engine: Engine, request: Request) -> NDArray[np.float32]:
     """Features of all sequences of a request, (features, layers * d), in the order of their keys."""
     by_key = {}
     packs = request.plan({bytes(key) for key in request.keys()}, EXTRACT.pack_tokens)
@@ -83,3 +108,9 @@ def _features(engine: Engine, request: Request) -> np.ndarray:
     for layout, states in zip(layouts, engine.features(layouts), strict=True):
         by_key.update(zip(map(bytes, layout.keys), states.reshape(len(states), -1), strict=True))
     return np.stack([by_key[bytes(key)] for key in request.keys()])
+
+
+if __name__ == "__main__":
+    for each in FAMILIES:
+        with tempfile.TemporaryDirectory() as scratch:
+            print(chain(each, Path(scratch)).line(each), flush=True)  # noqa: T201 - the page's rows
