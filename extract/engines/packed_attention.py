@@ -5,7 +5,7 @@ Three ways to the same numbers: one `varlen_attn` call for all segments, on CUDA
 their scores (Gemma 2), the formula itself, since the other two have no cap.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
@@ -104,15 +104,21 @@ def plan_attention(
     layout: PackLayout, device: torch.device, dtype: torch.dtype, *, capped: bool, last_layer: int | None = None
 ) -> Plan:
     """The plan for the fastest way that the device, the dtype and the family allow; its tensors are on the host."""
-    if device.type == "cuda" and dtype in (torch.bfloat16, torch.float16) and not capped:
-        return _varlen_plan(layout)
+    if uses_varlen(device, dtype, capped=capped):
+        return varlen_plan(layout.segments)
     return SegmentPlan(layout.segments, {}, last_layer)
 
 
-def _varlen_plan(layout: PackLayout) -> VarlenPlan:
+def uses_varlen(device: torch.device, dtype: torch.dtype, *, capped: bool) -> bool:
+    """Whether one call of `varlen_attn` computes all segments."""
+    return device.type == "cuda" and dtype in (torch.bfloat16, torch.float16) and not capped
+
+
+def varlen_plan(segments: Sequence[Segment]) -> VarlenPlan:
+    """The plan for one call over these segments."""
     keys, query_starts, key_starts = [], [0], [0]
     longest_query = longest_key = 1
-    for segment in layout.segments:
+    for segment in segments:
         keys.append(torch.arange(segment.prefix_start, segment.prefix_stop))
         keys.append(torch.arange(segment.start, segment.stop))
         queries = segment.stop - segment.start

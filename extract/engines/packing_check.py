@@ -9,7 +9,7 @@ from torch import Tensor
 from cache import UserError
 from cache.errors import first_line
 from extract.engines.hidden_states import HiddenStateReader
-from extract.engines.packed_attention import NAME, CannotPackError, SegmentPlan
+from extract.engines.packed_attention import NAME, CannotPackError, Plan, SegmentPlan, uses_varlen, varlen_plan
 from extract.engines.smaller_packs import does_not_fit
 from extract.packing import Segment
 
@@ -26,8 +26,12 @@ attention that does not see the prompt changes features by 0.3 to 1.5, one that 
 rounding."""
 
 
-def check_packing(model: Any, reader: HiddenStateReader, vocabulary: int, device: torch.device) -> None:
+def check_packing(
+    model: Any, reader: HiddenStateReader, vocabulary: int, device: torch.device, *, capped: bool = False
+) -> None:
     """Compare a small pack with its conversations one at a time under transformers' own attention.
+
+    The pack is computed as later ones are: with the kernel for all segments where the device and the dtype allow it.
 
     Transformers passes each family's peculiarities (attention sinks, chunks, biases) to the attention as
     arguments that it may ignore, so only the numbers show whether all were respected.
@@ -39,7 +43,7 @@ def check_packing(model: Any, reader: HiddenStateReader, vocabulary: int, device
     family = model.config.model_type
     for ids in _draws(vocabulary, device):
         try:
-            packed, expected = _both_ways(model, reader, ids)
+            packed, expected = _both_ways(model, reader, ids, varlen=uses_varlen(device, model.dtype, capped=capped))
         except UserError:
             raise
         except torch.OutOfMemoryError:
@@ -109,7 +113,7 @@ def _draws(vocabulary: int, device: torch.device) -> Iterator[Tensor]:
         yield torch.randint(vocabulary, (sum(LENGTHS),), generator=generator).to(device)
 
 
-def _both_ways(model: Any, reader: HiddenStateReader, ids: Tensor) -> tuple[Tensor, Tensor]:
+def _both_ways(model: Any, reader: HiddenStateReader, ids: Tensor, *, varlen: bool) -> tuple[Tensor, Tensor]:
     """The features of these tokens in a pack, and computed one conversation at a time. Each (3, layers, d) float32."""
     prompt, first, second = LENGTHS
     device = ids.device
@@ -120,12 +124,10 @@ def _both_ways(model: Any, reader: HiddenStateReader, ids: Tensor) -> tuple[Tens
         Segment(prompt + first, sum(LENGTHS), 0, prompt),
     )
     positions = torch.cat([torch.arange(prompt + first), torch.arange(prompt, prompt + second)]).to(device)
-    packed = reader.read(
-        ends - 1,
-        input_ids=ids[None],
-        position_ids=positions[None],
-        packing=SegmentPlan(segments, {}, len(reader.layers) - 1),
-    )  # (3, layers, d)
+    plan: Plan = SegmentPlan(segments, {}, len(reader.layers) - 1)
+    if varlen:
+        plan = varlen_plan(segments).moved(lambda tensor: tensor.to(device))
+    packed = reader.read(ends - 1, input_ids=ids[None], position_ids=positions[None], packing=plan)  # (3, layers, d)
     model.set_attn_implementation("eager")
     alone = [
         reader.read(torch.tensor([len(own) - 1], device=device), input_ids=own[None])

@@ -121,6 +121,7 @@ def test_lora_on_the_backbone_trains_merges_and_saves(small_folder: Path, tmp_pa
     np.testing.assert_allclose(scores(merged, batch), trained, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_compiled_model_scores_the_same(small_folder: Path) -> None:
     model, tokenizer = loaded(small_folder)
     batch = templated(tokenizer, SEVERAL)
