@@ -209,7 +209,7 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
     def _states(self, input_ids: Tensor, mask: Tensor, position_ids: Tensor) -> list[Tensor]:
         """The hidden states that features are read from, each (B, T, d)."""
         layers = self.config.armorm["layers"]
-        inputs = {"input_ids": input_ids, "attention_mask": mask.long(), "position_ids": position_ids}
+        inputs: dict[str, Any] = {"input_ids": input_ids, "attention_mask": mask.long(), "position_ids": position_ids}
         inputs |= {"use_cache": False, "output_hidden_states": any(layer != -1 for layer in layers)}
         inputs["return_dict"] = True
         if self._decoder_takes is not None:  # not every decoder has positions (Bloom, Mamba)

@@ -170,11 +170,14 @@ def _slice_bytes(file: Any, name: str) -> int:
     values = 1
     for length in part.get_shape():
         values *= length
-    return values * _ITEM_BYTES[part.get_dtype()]
+    dtype = part.get_dtype()
+    if dtype not in _ITEM_BYTES:
+        raise UserError(f"{name} is stored as {dtype}, which cannot be exported: use a backbone in bfloat16 or float16")
+    return values * _ITEM_BYTES[dtype]
 
 
 _ITEM_BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
-_ITEM_BYTES |= {"I8": 1, "U8": 1, "BOOL": 1}
+_ITEM_BYTES |= {"I8": 1, "U8": 1, "BOOL": 1, "U16": 2, "U32": 4, "U64": 8, "F8_E8M0": 1}
 
 
 def _opened(path: Path) -> safe_open:

@@ -126,8 +126,8 @@ def extract(
         several.check()
         device = str(several)
     backbone = find_backbone(recipe.backbone)
-    engine, packing_failed = _engine(run, engine or recipe.extract.engine, backbone)
-    fingerprint = backbone.fingerprint(recipe.backbone, recipe.store.dtype, engine)
+    chosen, packing_failed = _engine(run, engine or recipe.extract.engine, backbone)
+    fingerprint = backbone.fingerprint(recipe.backbone, recipe.store.dtype, chosen)
     run.make_folder()
     _refuse_other_features(run, fingerprint.digest)
     encoder = ConversationEncoder(backbone.tokenizer, recipe.backbone, backbone.vocabulary)
@@ -149,9 +149,9 @@ def extract(
         store = FeatureStore.create(recipe.store.root, fingerprint, backbone.hidden_size, recipe.store.format)
         try:
             if several is None:
-                load = partial(_load, engine, backbone, recipe)
+                load = partial(_load, chosen, backbone, recipe)
                 return store, fill(store, collected.request, load, **sizes, worker=worker, progress=progress)
-            load_remote = EngineLoader.of(engine, backbone, recipe.backbone, recipe.extract).on
+            load_remote = EngineLoader.of(chosen, backbone, recipe.backbone, recipe.extract).on
             return store, fill_with_workers(store, collected.request, load_remote, several, **sizes, progress=progress)
         except CannotPackError as error:
             return error.reason
@@ -159,8 +159,8 @@ def extract(
     done = filled()
     if isinstance(done, str):
         packing_failed = done
-        engine = in_place_of_packed(packing_failed)
-        fingerprint = backbone.fingerprint(recipe.backbone, recipe.store.dtype, engine)
+        chosen = in_place_of_packed(packing_failed)
+        fingerprint = backbone.fingerprint(recipe.backbone, recipe.store.dtype, chosen)
         _refuse_other_features(run, fingerprint.digest)
         done = filled()
     assert not isinstance(done, str), "only packs can fail to pack"
@@ -177,7 +177,7 @@ def extract(
         seconds=time.monotonic() - started,
         seconds_extracting=outcome.seconds,
         device=device,
-        engine=engine,
+        engine=chosen,
         worker=str(worker),
         fingerprint=fingerprint.digest,
         store=str(store.folder),
