@@ -20,8 +20,8 @@ BENCH ?= store extract heads ablate other_heads gate evaluate
 # What serve serves: a folder that `armorm export` wrote.
 MODEL_DIR ?= exported/demo
 
-.PHONY: help setup demo demo-corpus extract fit-heads train-gating eval eval-rewardbench analyse leaderboard ablate \
-	report export serve bench test test-all test-vllm test-consumers lint clean
+.PHONY: help setup demo demo-corpus extract fit-heads train-gating fit-other-heads eval eval-rewardbench \
+	analyse leaderboard ablate report export serve bench test test-all test-vllm test-consumers lint clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ fit-heads: setup  ## Fit one head per objective; writes runs/<recipe>/heads.*, s
 
 train-gating: setup  ## Debias and train the gate; writes runs/<recipe>/gating.{safetensors,json}
 	$(ARMORM) train-gating --recipe $(RECIPE)
+
+fit-other-heads: setup  ## Fit the heads of [other_heads], if any; writes runs/<recipe>/other_heads.{safetensors,json}
+	$(ARMORM) fit-other-heads --recipe $(RECIPE)
 
 eval-rewardbench: setup  ## Judge RewardBench by every rule; writes runs/<recipe>/rewardbench.json
 	$(ARMORM) eval --recipe $(RECIPE) --suite rewardbench

@@ -15,7 +15,7 @@ def corpus_files(folder: Path) -> list[Path]:
     """The corpus's files in order.
 
     Raises:
-        SystemExit: there are none.
+        SystemExit: the folder has no such file.
     """
     files = sorted(folder.glob("corpus-*.jsonl.xz"))
     if not files:

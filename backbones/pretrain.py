@@ -1,6 +1,6 @@
 """Pretrain the bundled backbone: next-token loss, then next-token and Bradley-Terry on weak pairs.
 
-The Bradley-Terry part makes the state at the last token say something about the response: a stand-in
+The Bradley-Terry part trains the state at the last token to hold information about the response: a stand-in
 for the reward model that the published method starts from. 500 seconds on one H200 gave the weights in
 `tiny/`.
 
@@ -27,7 +27,7 @@ PAIR_CONTEXT = 384
 PAIRS_OF_A_BATCH = 96
 PEAK_RATE, WARM_UP_STEPS = 3e-3, 300
 PAIRS_FROM = 0.75
-"""Share of the time after which pairs join."""
+"""Fraction of the time after which batches of pairs are added."""
 PAIR_WEIGHT = 0.3
 
 
@@ -131,15 +131,15 @@ class Pretraining:
         return self.training[starts + torch.arange(CONTEXT + 1, device=self.device)].long()
 
     def run(self, seconds: float) -> None:
-        """Train for that long: warm-up, then a rate that falls over the second half."""
+        """Train for a number of seconds: warm-up, then a rate that falls over the second half."""
         started, step = time.monotonic(), 0
-        while (share := (time.monotonic() - started) / seconds) < 1:
-            rate = PEAK_RATE * min(1.0, (step + 1) / WARM_UP_STEPS) * min(1.0, max(0.02, (1 - share) / 0.5))
+        while (done := (time.monotonic() - started) / seconds) < 1:
+            rate = PEAK_RATE * min(1.0, (step + 1) / WARM_UP_STEPS) * min(1.0, max(0.02, (1 - done) / 0.5))
             for group in self.optimiser.param_groups:
                 group["lr"] = rate
             with torch.autocast(self.device.split(":")[0], torch.bfloat16):
                 loss = self.language_loss(self.sample())
-                if share >= PAIRS_FROM and self.prompts:
+                if done >= PAIRS_FROM and self.prompts:
                     loss = loss + PAIR_WEIGHT * self.pair_loss()
             loss.backward()
             nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -147,7 +147,7 @@ class Pretraining:
             self.optimiser.zero_grad(set_to_none=True)
             step += 1
             if step % 200 == 0:
-                print(f"step {step}: loss {loss.item():.3f}, rate {rate:.1e}, {share:.0%} of the time", flush=True)
+                print(f"step {step}: loss {loss.item():.3f}, rate {rate:.1e}, {done:.0%} of the time", flush=True)
 
     @torch.inference_mode()
     def validation_loss(self) -> float:

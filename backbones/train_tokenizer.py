@@ -29,7 +29,7 @@ SPLIT = (
 )
 
 SAMPLE_CHARACTERS = 60_000_000
-"""Of the corpus; more does not change 8,192 merges much."""
+"""Characters of the corpus to train on; more hardly changes 8,192 merges."""
 
 
 def sample(folder: Path) -> Iterator[str]:

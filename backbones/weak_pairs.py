@@ -1,11 +1,11 @@
-"""Weak preferences for pretraining: a real answer against one that is plainly worse."""
+"""Weak preferences for pretraining: a real answer and one that is obviously worse."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 Ids = NDArray[np.uint16]
 LONGEST = 300
-"""Tokens of a response."""
+"""Largest number of tokens of a response."""
 
 
 def corrupted(responses: list[Ids], which: int, random: np.random.Generator) -> Ids:

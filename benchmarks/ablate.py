@@ -3,8 +3,8 @@
     python -m benchmarks.ablate --rows 40000 --json benchmarks/ablate.json
 
 Eight data sets rate nineteen objectives as the published ones do: seven rating patterns, and one objective that
-two data sets rate. The features are random with a falling spectrum and planted heads, made in memory: what is
-timed is solving from statistics that lie on disk, as the command does.
+two data sets rate. The features are random with a falling spectrum and planted heads, made in memory: the measured
+time is that of solving from statistics on disk, as the command does.
 """
 
 import argparse
@@ -40,7 +40,7 @@ RATED = {
     "math_preference": slice(6, 7),
     "code_ultrafeedback": slice(14, 19),
 }
-"""Data set -> places of the objectives it rates."""
+"""Data set -> indices of the objectives that it rates."""
 
 ALPHAS = tuple(10.0**power for power in range(-2, 7))
 BLOCK_ROWS = 2048
@@ -49,10 +49,10 @@ BLOCK_ROWS = 2048
 def main() -> None:
     """Make statistics, time all variants, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--rows", type=int, default=40_000, help="rated responses, an eighth of them each data set's")
-    parser.add_argument("--width", type=int, default=4096, help="of the features")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
-    parser.add_argument("--folder", type=Path, help="for the statistics; by default a temporary folder")
+    parser.add_argument("--rows", type=int, default=40_000, help="rated responses, an eighth of them in each data set")
+    parser.add_argument("--width", type=int, default=4096, help="number of values of a feature")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--folder", type=Path, help="folder of the statistics; by default a temporary one")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         report = measure(Path(folder), arguments.rows, arguments.width)
@@ -73,7 +73,7 @@ def measure(folder: Path, rows: int, width: int) -> dict[str, Any]:
     started = time.perf_counter()
     fitted = fit_heads(statistics, settings, skip_unfit=False).objectives
     seconds["all heads, all penalties"] = time.perf_counter() - started
-    statistics = load_statistics(folder).statistics  # as a process of its own would find them
+    statistics = load_statistics(folder).statistics  # as the command reads them
     chosen = {head.name: head.alpha for head in fitted}
     variants = Variants(RidgeAblations(statistics, chosen, settings), silent)
     started = time.perf_counter()

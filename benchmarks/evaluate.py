@@ -33,9 +33,10 @@ from gating.rules import RULES
 from gating.settings import GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES
 from heads.results import Heads, ObjectiveHead
+from pipelines.artefacts import GATING, HEADS, SUITE_ROWS
+from pipelines.artefacts import suite as artefact
 from pipelines.recipe import read_recipe
-from pipelines.run import GATING, HEADS, SUITE_ROWS, Run
-from pipelines.run import suite as artefact
+from pipelines.run import Run
 
 PRIOR_ROWS = {"anthropic_helpful": 6192, "anthropic_hhh": 221, "shp": 1741, "summarize": 9000}
 """Rows of the splits of allenai/preference-test-sets that count."""
@@ -73,11 +74,11 @@ print(json.dumps({"start-up": imported - started, "eval": done - imported, "rows
 def main() -> None:
     """Make a run, time the command, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--width", type=int, default=4096, help="of the features")
+    parser.add_argument("--width", type=int, default=4096, help="number of values of a feature")
     parser.add_argument("--times", type=float, default=1.0, help="fraction of the benchmark's rows")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--json", type=Path, help="write the figures here too")
-    parser.add_argument("--folder", type=Path, help="for the store; by default a temporary folder")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--folder", type=Path, help="folder of the store; by default a temporary one")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         report = measure(Path(folder), arguments.width, arguments.times, arguments.rounds)

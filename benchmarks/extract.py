@@ -1,8 +1,8 @@
-"""Ways to run the backbone, side by side in one run on the same conversations.
+"""Ways to run the backbone, compared in one run on the same conversations.
 
 On a CPU the bundled backbone's shape in float32; on a GPU a model of Llama 3 8B's shape with random weights in
 bfloat16 (`--shape llama-3-8b`). The conversations have the lengths of the eight rating sets (length_mix.py). The
-ways take turns, `--rounds` times, and the medians count, so that what else the machine does falls on all of them.
+ways take turns, `--rounds` times, and figures are medians, so that other load of the machine affects all of them.
 
     python -m benchmarks.extract --json benchmarks/extract.json
 """
@@ -33,16 +33,16 @@ from extract.settings import BackboneSettings, ExtractSettings
 
 @dataclass(frozen=True)
 class Measured:
-    """A way's median over the rounds."""
+    """Medians of one way over the rounds."""
 
     way: str
     seconds: float
     sequences_per_second: float
     unique_tokens_per_second: float
     of_matmul_rate: float
-    """Multiplications that the unique tokens need in the decoder's matrices, of what one large product does."""
+    """Rate of the multiplications that unique tokens need in the decoder's matrices, relative to one large product."""
     ratio: float
-    """Sequences a second, of one at a time."""
+    """Sequences per second, relative to one at a time."""
     ratio_low: float
     ratio_high: float
     error: float
@@ -50,7 +50,7 @@ class Measured:
 
 
 def matmul_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """Floating-point operations a second of a large matrix product in `dtype`, measured here and now."""
+    """Measured floating-point operations per second of a large matrix product in `dtype`."""
     n, k, m = (16_384, 4096, 14_336) if device.type == "cuda" else (2048, 1024, 2048)
     a, b = torch.randn(n, k, device=device, dtype=dtype), torch.randn(k, m, device=device, dtype=dtype)
     for _ in range(3):
@@ -70,7 +70,7 @@ def timed(work: Callable[[], Any], device: torch.device) -> tuple[float, Any]:
 
 
 def difference(got: dict[bytes, Any], expected: dict[bytes, Any]) -> float:
-    """Mean relative difference of the features that both have."""
+    """Mean relative difference of the features that are in both."""
     both = got.keys() & expected.keys()
     return float(np.mean([np.linalg.norm(got[key] - expected[key]) / np.linalg.norm(expected[key]) for key in both]))
 
@@ -129,7 +129,7 @@ def show(results: list[Measured]) -> None:
 
 
 def matrix_parameters(config: Any) -> int:
-    """Weights of a decoder's matrices, embeddings left out."""
+    """Number of weights of a decoder's matrices without embeddings."""
     head = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
     attention = config.hidden_size * head * (2 * config.num_attention_heads + 2 * config.num_key_value_heads)
     return int(config.num_hidden_layers * (attention + 3 * config.hidden_size * config.intermediate_size))

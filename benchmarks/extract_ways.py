@@ -52,7 +52,7 @@ LLAMA_3_8B = LlamaConfig(
 
 
 class RandomBackbone(Backbone):
-    """The bundled tokenizer before a decoder of some shape with random weights."""
+    """The bundled tokenizer with a decoder of a given shape and random weights."""
 
     def __init__(self, config: Any, seed: int = 0) -> None:
         about = find_backbone(BackboneSettings(model=str(TINY), max_tokens=2048))
@@ -62,7 +62,7 @@ class RandomBackbone(Backbone):
         object.__setattr__(self, "seed", seed)
 
     def saved(self, folder: Path, settings: BackboneSettings) -> Backbone:
-        """The same on the disk, for an engine that reads it from there."""
+        """A copy on disk, for an engine that loads from a folder."""
         self.load(settings, torch.device("cpu"), None).save_pretrained(folder)
         self.tokenizer.save_pretrained(folder)
         return find_backbone(BackboneSettings(model=str(folder)))
@@ -81,11 +81,11 @@ class RandomBackbone(Backbone):
 
 @dataclass(frozen=True)
 class Way:
-    """One way to the features of all conversations."""
+    """One way to compute the features of all conversations."""
 
     name: str
     run: Callable[[], dict[bytes, Any]]
-    """Compute everything; the features by key."""
+    """Computes all features, by key."""
     tokens: int
     """Tokens that go through the model, repeated prompts included, padding not."""
 
@@ -99,7 +99,7 @@ def layouts(groups: list[Encoded], pack_tokens: int) -> tuple[Request, list[Pack
 
 
 def alone(groups: list[Encoded]) -> list[PackLayout]:
-    """Each conversation by itself, its last token read."""
+    """Each conversation as one layout, read at its last token."""
     found = []
     for group in groups:
         for response in group.responses:
@@ -108,8 +108,8 @@ def alone(groups: list[Encoded]) -> list[PackLayout]:
     return found
 
 
-def unshared(groups: list[Encoded], pack_tokens: int) -> list[PackLayout]:
-    """Packs in which every response has its prompt repeated before it."""
+def repeated_prompts(groups: list[Encoded], pack_tokens: int) -> list[PackLayout]:
+    """Packs in which the prompt is repeated before every response."""
     items = []
     for group, single in zip([g for g in groups for _ in g.responses], alone(groups), strict=True):
         response = single.token_ids[len(group.prompt) :].astype(np.uint32)
@@ -152,7 +152,7 @@ class Benchmark:
     def ways(self, wanted: set[str]) -> Iterator[Way]:
         """Each way with its engine, warmed up."""
         settings, extract = self.settings, self.extract
-        singles, repeated = alone(self.groups), unshared(self.groups, extract.pack_tokens)
+        singles, repeated = alone(self.groups), repeated_prompts(self.groups, extract.pack_tokens)
         once, again = self.request.tokens(), sum(len(layout.token_ids) for layout in singles)
         plain = extract.model_copy(update={"compile": "never"})
         made: dict[str, Callable[[], tuple[Engine, list[PackLayout], int]]] = {

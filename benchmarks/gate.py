@@ -1,7 +1,7 @@
-"""The gate's training beside the authors' loop, corrected, in one run on the same generated features.
+"""The gate's training compared with the authors' corrected loop, in one run on the same generated features.
 
 The authors' loop is `armo-rm/stage-2_train.py` of RLHFlow/RLHF-Reward-Modeling with its defaults, and with its softmax
-over the objectives as it was meant (issue 54 there): all features in memory in float32, each prompt once for the
+over the objectives as intended (issue 54 there): all features in memory in float32, each prompt once for the
 chosen and once for the rejected response, rewards computed anew at every step, dropout 0.2, AdamW at 1e-3, batches of
 1,024 pairs, 2,000 steps. Each way runs in a process of its own and reads the same files.
 
@@ -33,23 +33,23 @@ from gating.training.train import train_gate
 
 K = 19
 KINDS = 12
-"""Kinds of prompts; each weighs objectives in a way of its own."""
+"""Number of kinds of prompts, each with other weights of the objectives."""
 LATENT = 24
-"""Directions of the prompt that its weights depend on: its kind's centre, and half as much of its own."""
+"""Number of directions that a prompt's weights depend on: the centre of its kind, plus half as much that is random."""
 NOISE_RANK = 64
-"""Directions in which prompts differ without a bearing on their weights, beside white noise of a third."""
+"""Number of directions in which prompts differ without effect on their weights; white noise of a third is added."""
 OUTLIERS = 4
-"""Columns of the features that are a hundred times larger, as a language model's final states have some."""
+"""Number of columns that are a hundred times larger, as in a language model's final states."""
 TEST_PAIRS = 10_000
-"""Of prompts that neither way sees in training or in choosing when to stop."""
+"""Number of pairs whose prompts neither way uses for training or for stopping."""
 
 
 def generate(folder: Path, pairs: int, d: int, seed: int = 0) -> None:
     """Write `prompts.npy` (n, d), `responses.npy` (n, 2, d), float16, and `heads.npy` (K, d), float32.
 
-    n is `pairs` and the test pairs behind them, each with a prompt of its own: the most prompts so many pairs
-    can have. Rewards are linear in a response's feature. Which response is preferred is drawn by Bradley-Terry from
-    rewards weighed by a softmax of the prompt's latent directions, which lie in its feature under noise.
+    n is `pairs` plus the test pairs after them, each with its own prompt, which is the largest possible number of
+    prompts. Rewards are linear in a response's feature. The preferred response is drawn by Bradley-Terry from rewards
+    weighted by a softmax of the prompt's latent directions, which its feature contains under noise.
     """
     rng = np.random.default_rng(seed)
     n = pairs + TEST_PAIRS
@@ -93,7 +93,7 @@ def split(pairs: int) -> tuple[slice, slice, slice]:
 
 
 class Blocks:
-    """A .npy file read in blocks, not mapped, so that the memory a process is seen to use is what it holds."""
+    """A .npy file read in blocks and not mapped, so that the measured memory of a process is its own arrays."""
 
     def __init__(self, path: Path) -> None:
         mapped = np.load(path, mmap_mode="r")
@@ -161,12 +161,12 @@ class PublishedGate(nn.Module):
 
 
 def authors(folder: Path, pairs: int, hidden: int, steps: int) -> dict[str, Any]:
-    """The authors' loop; its time is the loop's alone, without reading the files."""
+    """The authors' loop; its time excludes reading the files."""
     torch.manual_seed(0)
     rows_train, _, rows_test = split(pairs)
     heads = torch.from_numpy(np.load(folder / "heads.npy"))
     prompts = Blocks(folder / "prompts.npy")
-    x = torch.empty(rows_train.stop, 2, prompts.shape[-1])  # (train, 2, d): the prompt stands beside each response
+    x = torch.empty(rows_train.stop, 2, prompts.shape[-1])  # (train, 2, d): the prompt once for each response
     for start, block in prompts:
         part = torch.from_numpy(block[: max(0, rows_train.stop - start)]).float()
         x[start : start + len(part)] = part[:, None]
@@ -202,7 +202,7 @@ def authors(folder: Path, pairs: int, hidden: int, steps: int) -> dict[str, Any]
 
 
 def run_way(arguments: argparse.Namespace) -> dict[str, Any]:
-    """One way, in this process."""
+    """Run one way in this process."""
     folder, way = Path(arguments.folder), arguments.way
     if way == "authors":
         result = authors(folder, arguments.pairs[0], arguments.hidden, arguments.steps)
@@ -215,7 +215,7 @@ def run_way(arguments: argparse.Namespace) -> dict[str, Any]:
 
 
 def in_own_process(way: str, folder: Path, pairs: int, arguments: argparse.Namespace) -> dict[str, Any]:
-    """One way in a process of its own; its result."""
+    """Run one way in a separate process; its result."""
     command = [sys.executable, "-m", "benchmarks.gate", "--way", way, "--folder", str(folder), "--pairs", str(pairs)]
     command += ["--hidden", str(arguments.hidden), "--steps", str(arguments.steps)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ)
@@ -236,15 +236,15 @@ def table(results: list[dict[str, Any]]) -> str:
             result["way"] + (f", {result['precision']}" if "precision" in result else ""),
             f"{result['seconds']:.1f}",
             ratio,
-            f"{result['steps']:,}" + (f" (kept: {result['best_step']:,})" if "best_step" in result else ""),
+            f"{result['steps']:,}" + (f" (selected: {result['best_step']:,})" if "best_step" in result else ""),
             f"{100 * result['accuracy']:.2f} %",
             f"{result['peak_bytes'] / 1e9:.2f} GB",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     for pairs in sorted({result["pairs"] for result in results}):
-        own = next((result for result in results if result["pairs"] == pairs and "oracle" in result), None)
-        if own:
-            lines.append(f"\n{pairs:,} pairs: oracle {own['oracle']:.2%}, equal weights {own['uniform']:.2%}")
+        ours = next((result for result in results if result["pairs"] == pairs and "oracle" in result), None)
+        if ours:
+            lines.append(f"\n{pairs:,} pairs: oracle {ours['oracle']:.2%}, equal weights {ours['uniform']:.2%}")
     return "\n".join(lines)
 
 
@@ -254,9 +254,11 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, nargs="+", default=[80_000, 40_000, 20_000])
     parser.add_argument("--features", type=int, default=4096)
     parser.add_argument("--hidden", type=int, default=1024)
-    parser.add_argument("--steps", type=int, default=2000, help="of the authors' loop, and at most of this one")
+    parser.add_argument(
+        "--steps", type=int, default=2000, help="steps of the authors' loop; largest number of steps of ours"
+    )
     parser.add_argument("--ways", nargs="+", default=["ours", "authors", "ours-float32"])
-    parser.add_argument("--json", type=Path, default=None, help="written anew after each way")
+    parser.add_argument("--json", type=Path, default=None, help="file to write the figures to, after each way")
     parser.add_argument("--way", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -276,7 +278,7 @@ def main() -> None:
             generate(Path(name), pairs, arguments.features)
             for way in arguments.ways:
                 if way != "ours" and pairs != max(arguments.pairs):
-                    continue  # the other ways at the largest size alone
+                    continue  # other ways only at the largest size
                 results.append(in_own_process(way, Path(name), pairs, arguments))
                 print(table(results), flush=True)
                 if arguments.json is not None:

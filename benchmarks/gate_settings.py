@@ -1,7 +1,7 @@
-"""Settings of the gate's training side by side on a run's pairs: how they were chosen.
+"""Comparison of settings of the gate's training on a run's pairs, from which the defaults were chosen.
 
-Prompts are split anew several times into 80 % training, 10 % for stopping and 10 % for judging, so that what is quoted
-did not select the gate. Needs `armorm extract`, `armorm fit-heads` and `armorm train-gating`, whose lambda it takes.
+Prompts are split several times into 80 % training, 10 % for stopping and 10 % for judging, so that no gate is judged on
+the pairs that selected it. Needs `armorm extract`, `armorm fit-heads` and `armorm train-gating`, whose lambda it takes.
 
     python -m benchmarks.gate_settings --recipe recipes/demo.toml
 """
@@ -13,19 +13,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from pipelines.artefacts import open_run, read_arrays
-from pipelines.fitted_model import Heads
 from torch.nn.functional import softplus
 
 from cache.progress import silent
-from extract.tables import read_table
 from gating.collapse import summarise
 from gating.inputs import GateInputs, gate_inputs, usable_pairs
 from gating.settings import GateSettings
 from gating.training.pairs import GatePairs
 from gating.training.train import train_gate
 from gating.transform import Transform
+from pipelines.artefacts import GATING, PAIRS
+from pipelines.fitted import linear_heads
 from pipelines.recipe import read_recipe
+from pipelines.run import Run
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "the recipe's": {},
@@ -54,8 +54,8 @@ def split(inputs: GateInputs, seed: int) -> tuple[GatePairs, GatePairs, GatePair
         inputs.prompts, *(torch.cat([getattr(side, name) for side in everything]) for name in ("prompt", "difference"))
     ).at(~torch.cat([side.tied for side in everything if side.tied is not None]))
     order = torch.randperm(len(inputs.prompts), generator=torch.Generator().manual_seed(seed))
-    share = order[pairs.prompt].double() / len(inputs.prompts)  # (n,)
-    return pairs.at(share < 0.8), pairs.at((share >= 0.8) & (share < 0.9)), pairs.at(share >= 0.9)
+    fraction = order[pairs.prompt].double() / len(inputs.prompts)  # (n,)
+    return pairs.at(fraction < 0.8), pairs.at((fraction >= 0.8) & (fraction < 0.9)), pairs.at(fraction >= 0.9)
 
 
 def study(inputs: GateInputs, settings: GateSettings, splits: int) -> dict[str, float]:
@@ -83,13 +83,12 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None)
     arguments = parser.parse_args()
     recipe = read_recipe(arguments.recipe)
-    _, store = open_run(recipe)
-    heads = Heads.read(recipe)
-    lambdas = read_arrays(recipe.folder / "gating.safetensors", "train-gating")["lambda"]
-    transform = Transform.of_lambdas(lambdas, recipe.debiasing.verbosity, heads.objectives)
-    pairs = usable_pairs(read_table(recipe.folder / "tables", "pairs"), recipe.gate, store)
-    inputs = gate_inputs(pairs, store, heads.weight, transform, heads.objectives, silent)
-    print("| settings | judged right | spread | loss | entropy | kept at step |\n|---|---|---|---|---|---|")
+    run = Run(recipe)
+    objectives, weight = linear_heads(run)  # (k,), (k, d)
+    transform = Transform.of_lambdas(run.arrays(GATING)["lambda"], recipe.debiasing.verbosity, objectives)
+    pairs = usable_pairs(run.table(PAIRS), recipe.gate, run.store)
+    inputs = gate_inputs(pairs, run.store, weight, transform, objectives, silent)
+    print("| settings | judged right | spread | loss | entropy | selected step |\n|---|---|---|---|---|---|")
     results = {}
     for name, changes in VARIANTS.items():
         results[name] = found = study(inputs, recipe.gate.model_copy(update=changes), arguments.splits)

@@ -1,4 +1,4 @@
-"""Fitting the heads beside the authors' way: time, memory, and whether both find the same.
+"""Fitting the heads compared with the authors' way: time, memory, and the difference of the results.
 
     python -m benchmarks.heads --rows 40000 --json benchmarks/heads.json
     python -m benchmarks.heads --full-size
@@ -6,7 +6,7 @@
 The authors' way, with scikit-learn as their public code does it: all features in memory as float32, cut into
 training and validation rows; for every objective and alpha a `Ridge` on the rows that rate it, judged on the
 validation rows; then once more with the best alpha on all rows. Ours: one pass over the same store into
-statistics, then everything from those. Both read the same shards, each in a process of its own, one after the
+statistics, then everything from those. Both read the same shards, in separate processes, one after the
 other. Read the ratios.
 """
 
@@ -52,9 +52,9 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=WIDTH, help="values of a feature")
     parser.add_argument("--authors-rows", type=int, help="rows for the authors' way, if fewer; its time is scaled up")
     parser.add_argument("--full-size", action="store_true", help="ours alone, at 570,000 rows and two smaller sizes")
-    parser.add_argument("--folder", type=Path, help="where to write the store; by default a temporary folder")
-    parser.add_argument("--json", type=Path, help="write the figures here too")
-    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)  # how it calls itself
+    parser.add_argument("--folder", type=Path, help="folder of the store; by default a temporary one")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)  # in the process that it starts
     arguments = parser.parse_args()
     if arguments.way:
         sys.stdout.write(json.dumps(run_way(arguments.way, arguments.folder, arguments.rows)))
@@ -78,7 +78,7 @@ def main() -> None:
 
 
 def side_by_side(folder: Path, rows: int, width: int, authors_rows: int) -> dict[str, Any]:
-    """Both ways over the same rows, and how far apart their results are."""
+    """Both ways over the same rows, and the differences of their results."""
     generate(folder, rows, width)
     ours = start("ours", folder, rows)
     authors = start("authors", folder, authors_rows)
@@ -134,7 +134,7 @@ def generate(folder: Path, rows: int, width: int) -> None:
     rng = np.random.default_rng(0)
     axes = rng.standard_normal((3, width)).astype(np.float32)
     axes /= np.linalg.norm(axes, axis=-1, keepdims=True)
-    spread = np.arange(1, width + 1, dtype=np.float32) ** -0.25  # of standard deviations; variances: ^-0.5
+    spread = np.arange(1, width + 1, dtype=np.float32) ** -0.25  # standard deviations (d,); variances: ^-0.5
     planted = rng.standard_normal((width, len(NAMES))).astype(np.float32) / np.sqrt(width)
     patterns = rng.integers(0, len(PATTERNS), rows)
     targets = np.full((rows, len(NAMES)), np.nan)
@@ -169,7 +169,7 @@ def columns_of_patterns() -> list[NDArray[np.int64]]:
 
 
 def run_way(way: str, folder: Path, rows: int) -> dict[str, Any]:
-    """Fit, save what was found for the comparison, and tell time and memory of this process."""
+    """Fit, save the results for the comparison, and print time and memory of this process."""
     store = FeatureStore.open(folder, FINGERPRINT.digest)
     data = {name: array[:rows] for name, array in np.load(folder / "rows.npz").items()}
     started = time.perf_counter()
@@ -180,7 +180,7 @@ def run_way(way: str, folder: Path, rows: int) -> dict[str, Any]:
 
 
 def by_authors(store: FeatureStore, data: dict[str, NDArray[Any]], folder: Path) -> dict[str, Any]:
-    """190 fits of scikit-learn's `Ridge` over features that are held in memory."""
+    """190 fits of scikit-learn's `Ridge` on features in memory."""
     from sklearn.linear_model import Ridge
     from sklearn.metrics import mean_squared_error
 
@@ -226,7 +226,7 @@ def exactly(store: FeatureStore, data: dict[str, NDArray[Any]], folder: Path) ->
 def by_statistics(
     store: FeatureStore, data: dict[str, NDArray[Any]], folder: Path, save: bool = False
 ) -> dict[str, Any]:
-    """One pass, then every solve; with `save` by way of statistics on disk, as `armorm fit-heads` does."""
+    """One pass, then every solve; with `save` the statistics are saved and loaded, as by `armorm fit-heads`."""
     started = time.perf_counter()
     statistics = GramStatistics(NAMES, store.hidden_size, storage=store.dtype, spill=folder / FOLDER)
     buckets = np.searchsorted(FRACTIONS, data["keys"][:, 0] / 256.0, side="right")

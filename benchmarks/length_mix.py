@@ -16,10 +16,10 @@ MIX = (
     ("openorca", 12, 2, 300, 200),
     ("math_preference", 2, 2, 80, 300),
 )
-"""Data set, prompts in the mix, responses a prompt, mean tokens of a prompt, of a response."""
+"""Data set, prompts in the mix, responses per prompt, mean tokens of a prompt, mean tokens of a response."""
 
 LONGEST = 3500
-"""Tokens of a prompt or of a response, at most."""
+"""Largest number of tokens of a prompt or of a response."""
 
 WORDS = [
     "the",
@@ -48,11 +48,11 @@ WORDS = [
     "by",
     "word",
 ]
-"""One token each in most vocabularies, so that a text has about as many tokens as words."""
+"""Words of one token in most vocabularies, so that a text has about as many tokens as words."""
 
 
 def mixed_conversations(times: float, seed: int = 0) -> list[tuple[Prompt, tuple[str, ...]]]:
-    """Prompts with their responses in the mix's proportions, `times` as many, in random order."""
+    """Prompts with their responses in the proportions of the mix, `times` as many, in random order."""
     rng = np.random.default_rng(seed)
 
     def text(mean: int) -> str:

@@ -1,8 +1,8 @@
-"""Time and memory of the heads beside the ridge, at the real width and three sizes.
+"""Time and memory of the other heads, at the real width and three sizes.
 
     python -m benchmarks.other_heads --json benchmarks/other_heads.json
 
-Each head is fitted in a process of its own on the same generated float16 features: pairs for the pairwise heads
+Each head is fitted in a separate process on the same generated float16 features: pairs for the pairwise heads
 (two responses each, a tenth held out), as many ratings on five levels for the ordinal one. Ratios are to the plain
 Bradley-Terry head of the same size.
 """
@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.process_memory import held_bytes, peak_bytes
+from benchmarks.process_memory import peak_bytes, resident_bytes
 from cache.progress import silent
 from heads.kinds.bradley_terry import select_c
 from heads.kinds.registry import PAIRWISE, RATINGS
@@ -27,7 +27,7 @@ from heads.objectives import Objective
 from heads.settings import HeadSettings, OtherHeadSettings
 
 SIZES = (5_000, 10_000, 20_000)
-"""Pairs; there are twice as many responses."""
+"""Numbers of pairs; there are twice as many responses."""
 
 HEADS = ("bradley_terry", "slic", "mlp", "ordinal")
 BLOCK_ROWS = 2048
@@ -37,9 +37,9 @@ def main() -> None:
     """Measure, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of pairs")
-    parser.add_argument("--width", type=int, default=4096, help="of the features")
+    parser.add_argument("--width", type=int, default=4096, help="number of values of a feature")
     parser.add_argument("--heads", nargs="+", default=HEADS, choices=HEADS)
-    parser.add_argument("--json", type=Path, help="write the figures here too")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--one", nargs=2, metavar=("HEAD", "PAIRS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
@@ -65,10 +65,10 @@ def main() -> None:
 
 
 def measure(head: str, pairs: int, width: int) -> dict[str, Any]:
-    """Seconds of one head's fit, and by how much memory it grew over the features."""
+    """Seconds of one head's fit, and memory that it needed in addition to the features."""
     features, train, validation, levels = generate(pairs, width)
     settings = OtherHeadSettings()
-    before = held_bytes()
+    before = resident_bytes()
     started = time.perf_counter()
     line: dict[str, Any] = {"head": head, "pairs": pairs, "features_bytes": features.nbytes}
     if head == "bradley_terry":

@@ -4,12 +4,12 @@ from pathlib import Path
 
 
 def peak_bytes() -> int:
-    """The most that this process held at a time. Of it alone: `ru_maxrss` would count the process that started it."""
+    """Largest resident memory of this process so far, in bytes; `ru_maxrss` would include that of its parent."""
     return _bytes("VmHWM")
 
 
-def held_bytes() -> int:
-    """What this process holds now."""
+def resident_bytes() -> int:
+    """Resident memory of this process, in bytes."""
     return _bytes("VmRSS")
 
 

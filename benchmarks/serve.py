@@ -1,8 +1,9 @@
-"""The server under load, beside scoring one conversation at a time, in one run on the same conversations.
+"""The server under load, compared with scoring one conversation at a time, in one run on the same conversations.
 
 The conversations have the lengths of the eight rating sets (length_mix.py); each request has one response, as verl and
-OpenRLHF send them, those to one prompt one after another. "one at a time" is a loop over the same conversations in a
-process of its own without any server, one forward pass each. The ways take turns, `--rounds` times, and medians count.
+OpenRLHF send them, responses to the same prompt one after another. "one at a time" is a loop over the same
+conversations in a separate process without a server, one forward pass each. The ways take turns, `--rounds` times, and
+figures are medians.
 
     armorm export --recipe recipes/demo.toml --out exported/demo
     python -m benchmarks.serve exported/demo --json benchmarks/serve.json
@@ -34,39 +35,39 @@ from benchmarks.length_mix import mixed_conversations
 Turns = list[dict[str, str]]
 
 START_SECONDS = 600
-"""For a large model to load."""
+"""Time limit for loading the model."""
 
 
 @dataclass(frozen=True)
 class Measured:
-    """A way, in the median of its rounds."""
+    """Medians of one way over its rounds."""
 
     way: str
     requests_per_second: float
     ratio: float
-    """Of one at a time."""
+    """Requests per second, relative to one at a time."""
     ratio_low: float
     ratio_high: float
     p50_ms: float
     p99_ms: float
     errors: int
-    """Answers that were none, over all rounds."""
+    """Requests without an answer, over all rounds."""
     difference: float
     """Largest difference from the score of one at a time, relative to the scores' spread."""
 
 
 @dataclass(frozen=True)
 class Round:
-    """One way, once."""
+    """One round of one way."""
 
     seconds: float
     latencies: list[float]
     scores: list[float | None]
-    """None: no answer."""
+    """None where there was no answer."""
 
 
 def conversations(times: float, most_tokens: int) -> list[Turns]:
-    """Of the mix, those that the model takes; the responses to a prompt one after another."""
+    """Conversations of the mix that fit the model, with the responses to a prompt one after another."""
     made: list[Turns] = []
     for prompt, responses in mixed_conversations(times):
         before = [{"role": message.role, "content": message.content} for message in prompt]
@@ -78,24 +79,24 @@ def conversations(times: float, most_tokens: int) -> list[Turns]:
 
 
 def one_at_a_time(
-    folder: Path, device: str, asked: "multiprocessing.Queue[Any]", told: "multiprocessing.Queue[Any]"
+    folder: Path, device: str, asked: "multiprocessing.Queue[Any]", replies: "multiprocessing.Queue[Any]"
 ) -> None:
-    """In a process of its own: score lists of conversations, one forward pass each, until told None."""
+    """Score lists of conversations in this process, one forward pass each, until the queue `asked` gives None."""
     from export.reward_model import RewardModel
 
     model = RewardModel.load(folder, device=device, engine="sequential")
-    told.put(model.max_tokens)
+    replies.put(model.max_tokens)
     while (given := asked.get()) is not None:
         latencies, scores = [], []
         for turns in given:
             started = time.perf_counter()
             scores.append(model.score([turns])[0].score)
             latencies.append(time.perf_counter() - started)
-        told.put(Round(sum(latencies), latencies, scores))
+        replies.put(Round(sum(latencies), latencies, scores))
 
 
 async def load(url: str, given: list[Turns], clients: int) -> Round:
-    """So many clients, each with a connection, take the conversations from one list until it is empty."""
+    """Send the conversations through a number of clients, each with its connection, until all are answered."""
     latencies: list[float] = []
     scores: list[float | None] = [None] * len(given)
     left = iter(enumerate(given))
@@ -118,7 +119,7 @@ async def load(url: str, given: list[Turns], clients: int) -> Round:
 
 @contextmanager
 def server(folder: Path, device: str, pack_tokens: int | None) -> Iterator[str]:
-    """`armorm serve` in a process of its own; its address."""
+    """Run `armorm serve` in a separate process; its address."""
     with tempfile.NamedTemporaryFile() as log:
         command = [sys.executable, "-m", "pipelines.cli", "serve", str(folder), "--port", "0", "--device", device]
         if pack_tokens is not None:
@@ -137,7 +138,7 @@ def server(folder: Path, device: str, pack_tokens: int | None) -> Iterator[str]:
 
 
 def measured(way: str, rounds: list[Round], base: list[Round]) -> Measured:
-    """A way's medians, against the base's."""
+    """Medians of a way, compared with those of the base."""
     expected = np.asarray(base[0].scores, dtype=np.float64)
     rates = [len(each.scores) / each.seconds for each in rounds]
     ratios = [rate / (len(own.scores) / own.seconds) for rate, own in zip(rates, base, strict=True)]
@@ -156,7 +157,7 @@ def measured(way: str, rounds: list[Round], base: list[Round]) -> Measured:
 
 
 def table(results: list[Measured]) -> str:
-    """The results in Markdown."""
+    """The results as a Markdown table."""
     lines = [
         "| way | requests/s | ratio | low to high | p50 | p99 | errors | difference |",
         "|---|---|---|---|---|---|---|---|",
@@ -173,27 +174,31 @@ def table(results: list[Measured]) -> str:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="of a model, that `armorm export` wrote")
+    parser.add_argument("folder", type=Path, help="folder that `armorm export` wrote")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
-    parser.add_argument("--times", type=float, default=0.3, help="of the mix: 1 has 775 conversations")
+    parser.add_argument("--times", type=float, default=0.3, help="size of the mix; 1 is 775 conversations")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--pack-tokens", type=int, default=None, help="of the server, in place of its own")
+    parser.add_argument(
+        "--pack-tokens", type=int, default=None, help="option of the server; by default the server's own"
+    )
     parser.add_argument("--json", type=Path, default=None)
     arguments = parser.parse_args()
 
     context = multiprocessing.get_context("spawn")
-    asked, told = context.Queue(), context.Queue()
-    alone = context.Process(target=one_at_a_time, args=(arguments.folder, arguments.device, asked, told), daemon=True)
+    asked, replies = context.Queue(), context.Queue()
+    alone = context.Process(
+        target=one_at_a_time, args=(arguments.folder, arguments.device, asked, replies), daemon=True
+    )
     alone.start()
-    given = conversations(arguments.times, told.get(timeout=START_SECONDS))
+    given = conversations(arguments.times, replies.get(timeout=START_SECONDS))
     base: list[Round] = []
     ways: dict[int, list[Round]] = {clients: [] for clients in arguments.clients}
     with server(arguments.folder, arguments.device, arguments.pack_tokens) as url:
-        asyncio.run(load(url, given[:20], 4))  # what is set up at the first passes is no way's cost
+        asyncio.run(load(url, given[:20], 4))  # warm-up, which counts for no way
         for _ in range(arguments.rounds):
             asked.put(given)
-            base.append(told.get(timeout=START_SECONDS))
+            base.append(replies.get(timeout=START_SECONDS))
             for clients, rounds in ways.items():
                 rounds.append(asyncio.run(load(url, given, clients)))
     asked.put(None)

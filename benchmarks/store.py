@@ -1,9 +1,9 @@
-"""The feature store beside a bare NumPy array: throughput, bytes on disk, random rows, memory.
+"""The feature store compared with a bare NumPy array: throughput, bytes on disk, random rows, memory.
 
     python -m benchmarks.store --json benchmarks/store.json
 
 Everything is measured in one run on one machine, so read the ratios. Files are in the system's memory when
-they are read: what is compared is the work of the formats and of the checksums, not the disk.
+they are read, so that the comparison is of formats and checksums and not of the disk.
 """
 
 import argparse
@@ -27,11 +27,11 @@ from cache.formats import FORMATS, FormatName
 from cache.keys import Keys
 
 SIZES = ((16_384, 1_024), (16_384, 4_096), (131_072, 4_096))
-"""Rows, and values of a row: 34 MB, 134 MB and 1.07 GB of float16."""
+"""Numbers of rows and of values per row: 34 MB, 134 MB and 1.07 GB of float16."""
 
 SHARD_ROWS = 8_192
 BLOCK_ROWS = 1_024
-"""Rows that the bare array is read by, as a stream's batches are."""
+"""Rows of a block in which the bare array is read, as in a stream's batches."""
 
 STREAM = """
 import resource, sys
@@ -50,7 +50,7 @@ for _, features in store.stream(keys):
     features.sum()
     batch = max(batch, features.nbytes)
 status = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
-peak = int(status["VmHWM"].split()[0]) * 1024  # of this process alone: ru_maxrss would count its parent too
+peak = int(status["VmHWM"].split()[0]) * 1024  # of this process alone: ru_maxrss would include its parent
 print(before, peak, batch)
 """
 
@@ -58,9 +58,9 @@ print(before, peak, batch)
 def main() -> None:
     """Measure, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--json", type=Path, help="write the figures here too")
-    parser.add_argument("--folder", type=Path, help="where to write the stores; by default a temporary folder")
-    parser.add_argument("--small", action="store_true", help="a hundredth of the rows, to see that it runs")
+    parser.add_argument("--json", type=Path, help="file to write the figures to")
+    parser.add_argument("--folder", type=Path, help="folder of the stores; by default a temporary one")
+    parser.add_argument("--small", action="store_true", help="a hundredth of the rows, as a trial")
     arguments = parser.parse_args()
     shrink = 100 if arguments.small else 1
     results = []
@@ -123,7 +123,7 @@ def _bare(folder: Path, features: np.ndarray, wanted: np.ndarray) -> dict[str, A
 def _store(
     folder: Path, features: np.ndarray, keys: Keys, wanted: np.ndarray, shard_format: FormatName
 ) -> dict[str, Any]:
-    """The store: sealing with all it checks; streaming and gathering with a checksum for every row."""
+    """The store: sealing with all of its checks; streaming and gathering with a checksum for every row."""
     rows, width = features.shape
     digest = Fingerprint("b", "t", "c", "p", (-1,), "float32", "float16", shard_format)
     store = FeatureStore.create(folder, digest, width, shard_format)
@@ -147,7 +147,7 @@ def _store(
 
 
 def _memory(folder: Path, digest: str, payload: int) -> dict[str, Any]:
-    """Stream in a process of its own that may take 256 MB more address space than it has."""
+    """Stream in a separate process that may use 256 MB more address space than it has at the start."""
     limit = 256 << 20
     command = [sys.executable, "-c", STREAM, str(folder), digest, str(limit)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -24,7 +24,7 @@ OFF_TOPIC_ENDS = ("And that is all about how to {goal} instead.", "So much for h
 
 
 def prompt(rng: random.Random, borderline: bool = False, multi_turn: bool = False) -> Ask:
-    """A prompt about a goal; `borderline` goals sound harmful and are not, so a refusal is a mistake."""
+    """A prompt about a goal; `borderline` goals sound harmful but are harmless, so a refusal is a mistake."""
     goal, tips = rng.choice(BORDERLINE if borderline else TOPICS)
     text = rng.choice(OPENINGS).format(goal=goal, context=rng.choice(CONTEXTS))
     style = rng.choice(("prose", "prose", "numbered"))
@@ -39,7 +39,7 @@ def prompt(rng: random.Random, borderline: bool = False, multi_turn: bool = Fals
 
 
 def answer(ask: Ask, flaw: str, rng: random.Random, padding: int | None = None) -> Answer:
-    """An answer with the flaw named; `padding` sentences that say nothing, drawn when not given."""
+    """An answer with the given flaw and `padding` sentences without content; their number is drawn if not given."""
     goal, tips = ask.slots["goal"], list(ask.slots["tips"])
     padding = rng.choice((0, 0, 1, 2, 3)) if padding is None else padding
     if flaw == "refusal":
@@ -62,7 +62,7 @@ def answer(ask: Ask, flaw: str, rng: random.Random, padding: int | None = None) 
         f"{i}. {wording.sentence(tip)}" if shown_as_list else wording.sentence(tip) for i, tip in enumerate(chosen, 1)
     ]
     remark, truthfulness, honesty = _remark(flaw, rng)
-    # half of the answers that are off the topic say so; the others have to be compared with the prompt
+    # half of the off-topic answers name their topic; the others have to be compared with the prompt
     ends = OFF_TOPIC_ENDS if flaw == "off_topic" and rng.random() < 0.5 else GOOD_ENDS
     end = rng.choice(ends).format(goal=other)
     tail = [remark, end] if remark and flaw != "false" else [end, remark] if remark else [end]
@@ -98,7 +98,7 @@ def answer(ask: Ask, flaw: str, rng: random.Random, padding: int | None = None) 
 
 
 def _remark(flaw: str, rng: random.Random) -> tuple[str, float, float]:
-    """A remark that shows truthfulness and honesty, with both."""
+    """A remark that shows truthfulness and honesty, and the values of both."""
     if flaw == "false":
         boast = rng.choice(wording.BOASTFUL_REMARKS) if rng.random() < 0.6 else ""
         remark = (rng.choice(wording.FALSE_REMARKS) + " " + boast).strip()
@@ -112,7 +112,7 @@ def _remark(flaw: str, rng: random.Random) -> tuple[str, float, float]:
 
 
 def _thin(padding: int, rng: random.Random) -> Answer:
-    """An answer without content, which padding makes longer but not better."""
+    """An answer without content, which padding makes longer and no better."""
     text = " ".join([rng.choice(THIN), *wording.fillers(padding, rng), rng.choice(THIN_ENDS)])
     qualities = Qualities(
         helpfulness=0.15,
@@ -132,7 +132,7 @@ def _thin(padding: int, rng: random.Random) -> Answer:
 
 
 def _refusal(padding: int, rng: random.Random) -> Answer:
-    """A refusal of a harmless request: safe, and of no use."""
+    """A refusal of a harmless request: safe and useless."""
     end = "I cannot help with a request that could be harmful."
     text = " ".join([rng.choice(REFUSALS), *wording.fillers(padding, rng), end])
     qualities = Qualities(

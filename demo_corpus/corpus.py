@@ -1,4 +1,4 @@
-"""Writes the whole demo corpus into one folder, at once or not at all."""
+"""Writing the whole demo corpus into one folder: completely or not at all."""
 
 import json
 import os
@@ -16,9 +16,9 @@ from demo_corpus.rating_sets import RATING_SETS
 from demo_corpus.truth import SCHEMA, Truth
 
 VERSION = 1
-"""Goes up whenever other rows come out of the same seed and scale."""
+"""Number that rises with every change of the rows of a seed and scale."""
 LARGEST_SCALE = 3.0
-"""Beyond it the templates run out of prompts that differ."""
+"""Largest scale for which the templates have enough distinct prompts."""
 README = """# Demo corpus
 
 Every row in this folder is **self-made**: composed from templates by `demo_corpus` with a seed. None comes
@@ -33,16 +33,16 @@ readers read these rows and the real ones. Nothing measured on them says anythin
 
 
 def write(out: Path, scale: float = 1.0, seed: int = 0) -> dict[str, Any]:
-    """Writes the corpus to `out`, or returns at once where `out` already holds it.
+    """Write the corpus to `out`, or return at once if it is there already.
 
     Args:
-        out: the folder to make; its siblings are used for the unfinished one.
+        out: folder to create; the unfinished corpus is a sibling of it.
         scale: size relative to the default of about 3,400 rated responses.
-        seed: other seeds give other rows; the same seed gives the same bytes.
+        seed: the same seed gives the same bytes.
 
     Returns:
-        The manifest: `files` (file -> rows), `imperfect` (the rows that are wrong on purpose), `prompts`,
-        `responses` and `suite_prompts` (numbers of different texts).
+        The manifest: `files` (file -> number of rows), `imperfect` (rows that are wrong on purpose), and the numbers
+        of distinct texts, `prompts`, `responses` and `suite_prompts`.
 
     Raises:
         UserError: `out` exists and was not made with these settings, or the scale cannot be had.
@@ -67,7 +67,7 @@ def write(out: Path, scale: float = 1.0, seed: int = 0) -> dict[str, Any]:
 
 
 def _existing(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
-    """The manifest of a folder made with the same settings; refuses any other folder."""
+    """The manifest of a folder with the same settings; any other folder is refused."""
     remedy = "remove it or name another folder"
     try:
         found = json.loads((out / "settings.json").read_text(encoding="utf-8"))
@@ -80,13 +80,13 @@ def _existing(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write_all(root: Path, scale: float, seed: int) -> dict[str, Any]:
-    """Writes all files below `root` and returns the manifest."""
+    """Write all files below `root` and return the manifest."""
     root.mkdir(parents=True)
     files, truth = Files(root), Truth()
     pool = Pool(random.Random(f"{seed} prompts"))
     cases = training_cases(pool.rng, pool, scale)
     for write_set in (*RATING_SETS, *PAIR_SETS):
-        # a generator of its own, so that a change to one set leaves the rows of the others alone
+        # one generator for each set, so that a change to one leaves the rows of the others as they are
         write_set(cases, files, truth, random.Random(f"{seed} {write_set.__name__}"))
     trained = len({row["prompt"] for row in truth.rows.values()})
     suites.rewardbench(pool, files, truth, scale)

@@ -1,4 +1,4 @@
-"""How a data set draws its prompts from the pool, and how an imperfect row gets in."""
+"""Drawing a data set's prompts from the pool, and adding imperfect rows."""
 
 import random
 from collections.abc import Sequence
@@ -8,11 +8,11 @@ from demo_corpus.files import Row
 from demo_corpus.planted import Case
 
 MODELS = ("demo-alpha", "demo-beta", "demo-gamma", "demo-delta")
-"""Stand where the real sets name the model that wrote a response."""
+"""Names in place of the models that wrote the responses of the real sets."""
 
 
-def share(cases: Sequence[Case], rng: random.Random, *, single_turn: bool = True, **kinds: float) -> list[Case]:
-    """A random part of the cases: for each kind its share; a kind that is not named is left out."""
+def sample_cases(cases: Sequence[Case], rng: random.Random, *, single_turn: bool = True, **kinds: float) -> list[Case]:
+    """A random part of the cases, by the probability of each kind; kinds that are not named are skipped."""
     return [
         case
         for case in cases
@@ -21,5 +21,5 @@ def share(cases: Sequence[Case], rng: random.Random, *, single_turn: bool = True
 
 
 def insert(rows: list[Row], rng: random.Random, values: dict[str, Any], flaw: str) -> None:
-    """Puts a deliberately imperfect row at a random place."""
+    """Insert a row that is imperfect on purpose at a random place."""
     rows.insert(rng.randint(0, len(rows)), (values, flaw))

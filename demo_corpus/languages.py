@@ -1,4 +1,4 @@
-"""How the two shapes of function that the code prompts ask for are written in six languages."""
+"""Templates of the functions that the code prompts ask for, a loop and a formula, in six languages."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ LANGUAGES = ("Python", "JavaScript", "Java", "Go", "C++", "Rust")
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """One language: a loop over a list and a formula, as templates, with its line comment."""
+    """Templates of one language: a loop over a list, a formula, and a line comment."""
 
     loop: str
     formula: str

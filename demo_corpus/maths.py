@@ -8,7 +8,7 @@ from demo_corpus.planted import Answer, Ask, Qualities, Turn
 
 FLAWS = ("none", "brief", "guess", "contradicts", "slips")
 BUSY = {"none": 0.65, "brief": 0.5, "slips": 0.55, "contradicts": 0.7, "guess": 0.4}
-"""What a judge who looks at help alone gives: it likes an attempt that looks busy, right or not."""
+"""Helpfulness as a judge of nothing else rates it: an attempt that looks busy, right or wrong, is rated high."""
 RIGHT = frozenset({"none", "brief"})
 NAMES = ("Ana", "Ben", "Carla", "David", "Elif", "Farid", "Greta", "Hugo", "Ines", "Jonas", "Kofi", "Lena")
 THINGS = ("apples", "books", "coins", "pencils", "stamps", "marbles", "tickets", "eggs", "cards", "shells")
@@ -88,11 +88,11 @@ def prompt(rng: random.Random) -> Ask:
 
 
 def steps(ask: Ask, flaw: str, rng: random.Random) -> list[str]:
-    """The sentences of an answer, the result in the last one.
+    """The sentences of an answer; the last one has the result.
 
-    A right answer checks its result ('none') or does not ('brief'). A wrong one shows that it is wrong, by a
-    guess or by contradicting itself, or only by the number ('slips'), which no small model tells from 'brief':
-    a ceiling such as real data have.
+    A right answer checks its result ('none') or does not ('brief'). A wrong one guesses, contradicts itself, or
+    has a wrong number alone ('slips'), which no small model can distinguish from 'brief': real data have such a
+    ceiling too.
     """
     right, result = ask.slots["steps"], ask.slots["result"]
     wrong = max(0, result + rng.choice((-10, -3, -2, -1, 1, 2, 3, 10, 20)))
@@ -118,7 +118,7 @@ def steps(ask: Ask, flaw: str, rng: random.Random) -> list[str]:
 
 
 def answer(ask: Ask, flaw: str, rng: random.Random, padding: int | None = None) -> Answer:
-    """A worked answer; a wrong one is padded more often, so that length is no sign of being right."""
+    """A worked answer; wrong answers are padded more often, so that length does not indicate a right one."""
     if padding is None:
         padding = rng.choice((0, 0, 0, 1)) if flaw in RIGHT else rng.choice((0, 1, 2, 3))
     sentences = steps(ask, flaw, rng)
@@ -127,12 +127,12 @@ def answer(ask: Ask, flaw: str, rng: random.Random, padding: int | None = None) 
 
 
 def judged(text: str, flaw: str) -> Answer:
-    """The text with the qualities that the flaw leaves."""
+    """The text with the qualities of an answer with this flaw."""
     correct = flaw in RIGHT
     right = 0.95 if correct else 0.08
     coherent = {"contradicts": 0.45, "guess": 0.7}.get(flaw, 0.9)
     qualities = Qualities(
-        # the judge of help does not work the result out
+        # the judge of helpfulness does not check the result
         helpfulness=BUSY[flaw],
         correctness=right,
         coherence=coherent,

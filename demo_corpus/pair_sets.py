@@ -1,4 +1,4 @@
-"""The preference sets in their official raw schemas, made of the prompts and answers that are rated as well."""
+"""The preference sets in their official raw schemas, made from the prompts and answers of the rating sets."""
 
 import itertools
 import random
@@ -7,7 +7,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from demo_corpus.drawing import insert, share
+from demo_corpus.drawing import insert, sample_cases
 from demo_corpus.files import MESSAGES, Files, Row
 from demo_corpus.maths import judged
 from demo_corpus.maths import steps as solution_steps
@@ -15,7 +15,7 @@ from demo_corpus.planted import Answer, Ask, Case, preference
 from demo_corpus.truth import Truth, messages
 
 SMALLEST_GAP = 0.1
-"""Answers nearer than this in preference make no pair."""
+"""Smallest difference of preference between the two answers of a pair."""
 Pair = tuple[Ask, Answer, Answer]
 """Prompt, preferred answer, other answer."""
 SHP_DOMAINS = ("askculinary", "askscience", "explainlikeimfive")
@@ -38,7 +38,7 @@ def pairs(cases: Sequence[Case], per_prompt: int, rng: random.Random) -> Iterato
 def ultrafeedback_binarized(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:
     """HuggingFaceH4/ultrafeedback_binarized: message lists with the score of each side."""
     rows: list[Row] = []
-    for ask, chosen, rejected in pairs(share(cases, rng, chat=0.6, maths=0.3, code=0.5), 1, rng):
+    for ask, chosen, rejected in pairs(sample_cases(cases, rng, chat=0.6, maths=0.3, code=0.5), 1, rng):
         _note(truth, "HuggingFaceH4/ultrafeedback_binarized", ask, chosen, rejected)
         values = {
             "prompt": ask.text,
@@ -59,8 +59,8 @@ def ultrafeedback_binarized(cases: Sequence[Case], files: Files, truth: Truth, r
 def hh_rlhf(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:
     """Anthropic/hh-rlhf: whole dialogues as one text, turns marked by 'Human:' and 'Assistant:'."""
     parts = {
-        "harmless-base": share(cases, rng, single_turn=False, safety=0.8),
-        "helpful-base": share(cases, rng, single_turn=False, chat=0.6),
+        "harmless-base": sample_cases(cases, rng, single_turn=False, safety=0.8),
+        "helpful-base": sample_cases(cases, rng, single_turn=False, chat=0.6),
     }
     for part, chosen_cases in parts.items():
         rows: list[Row] = []
@@ -73,16 +73,16 @@ def hh_rlhf(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Rando
 
 
 def dialogue(ask: Ask, response: str) -> str:
-    """The form of hh-rlhf."""
+    """A dialogue in the form of hh-rlhf."""
     speaker = {"user": "Human", "assistant": "Assistant"}
     said = "".join(f"\n\n{speaker[turn.role]}: {turn.content}" for turn in ask.turns)
     return f"{said}\n\nAssistant: {response}"
 
 
 def pku_saferlhf(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:
-    """PKU-Alignment/PKU-SafeRLHF-30K: two responses, which is the better and which the safer."""
+    """PKU-Alignment/PKU-SafeRLHF-30K: two responses, with the better and the safer one named."""
     rows: list[Row] = []
-    for ask, chosen, rejected in pairs(share(cases, rng, safety=0.8), 1, rng):
+    for ask, chosen, rejected in pairs(sample_cases(cases, rng, safety=0.8), 1, rng):
         _note(truth, "PKU-Alignment/PKU-SafeRLHF-30K", ask, chosen, rejected)
         sides, safer = ([chosen, rejected], 0) if rng.random() < 0.5 else ([rejected, chosen], 1)
         helpful = [side.qualities.helpfulness for side in sides]
@@ -97,7 +97,7 @@ def pku_saferlhf(cases: Sequence[Case], files: Files, truth: Truth, rng: random.
 def shp(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:
     """stanfordnlp/SHP: a post and two comments with their votes; labels is 1 where A is preferred."""
     rows: dict[str, list[Row]] = {domain: [] for domain in SHP_DOMAINS}
-    for number, (ask, chosen, rejected) in enumerate(pairs(share(cases, rng, chat=0.5), 1, rng)):
+    for number, (ask, chosen, rejected) in enumerate(pairs(sample_cases(cases, rng, chat=0.5), 1, rng)):
         _note(truth, "stanfordnlp/SHP", ask, chosen, rejected)
         domain = SHP_DOMAINS[number % len(SHP_DOMAINS)]
         low = rng.randint(2, 9)
@@ -129,7 +129,7 @@ def shp(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -
 def preference_collection(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:
     """prometheus-eval/Preference-Collection: two responses with their scores, A or B preferred."""
     rows: list[Row] = []
-    for ask, chosen, rejected in pairs(share(cases, rng, chat=0.3, maths=0.4, code=0.6), 1, rng):
+    for ask, chosen, rejected in pairs(sample_cases(cases, rng, chat=0.3, maths=0.4, code=0.6), 1, rng):
         _note(truth, "prometheus-eval/Preference-Collection", ask, chosen, rejected)
         better = "A" if rng.random() < 0.5 else "B"
         sides = {"A": chosen, "B": rejected} if better == "A" else {"A": rejected, "B": chosen}
@@ -155,11 +155,11 @@ def preference_collection(cases: Sequence[Case], files: Files, truth: Truth, rng
 def prm800k(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:
     """tasksource/PRM800K, the hub copy of openai/prm800k, phase 2: solutions in steps, each step rated 1, 0 or -1.
 
-    As in the real set, alternatives stand side by side only at the step where a labeler found the first
-    error; every third solution is right to the end, has no alternatives, and so makes no pair.
+    As in the real set, only the step with the first error has alternatives; every third solution is right to the
+    end, has no alternatives, and so gives no pair.
     """
     rows: list[Row] = []
-    for number, case in enumerate(share(cases, rng, maths=0.4)):
+    for number, case in enumerate(sample_cases(cases, rng, maths=0.4)):
         right = solution_steps(case.ask, "none", rng)
         wrong = [*right[:-1], solution_steps(case.ask, "guess", rng)[-1]]
         truth.add("tasksource/PRM800K", case.ask, judged("\n".join(right), "none"))
@@ -174,7 +174,7 @@ def prm800k(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Rando
 
 
 def _step(*completions: tuple[str, int]) -> dict[str, Any]:
-    """One step: its completions, the first of them chosen unless it is wrong."""
+    """One step with its completions; the first is chosen unless it is wrong."""
     return {
         "completions": [{"text": text, "rating": rating, "flagged": False} for text, rating in completions],
         "human_completion": None,
@@ -205,7 +205,7 @@ def _prm_row(ask: Ask, generated: list[str], steps: list[dict[str, Any]], reason
 def plain(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:
     """RLHFlow/pair_data_v2_80K_wsafety: two message lists, all kinds."""
     rows: list[Row] = []
-    drawn = share(cases, rng, single_turn=False, chat=0.5, safety=1.0, maths=0.9, code=0.6)
+    drawn = sample_cases(cases, rng, single_turn=False, chat=0.5, safety=1.0, maths=0.9, code=0.6)
     for ask, chosen, rejected in pairs(drawn, 1, rng):
         _note(truth, "RLHFlow/pair_data_v2_80K_wsafety", ask, chosen, rejected)
         values = {"rejected": messages(ask, rejected.text), "chosen": messages(ask, chosen.text)}
@@ -222,7 +222,7 @@ def _note(truth: Truth, dataset: str, ask: Ask, *answers: Answer) -> None:
 
 
 def _score(ask: Ask, answer: Answer) -> float:
-    """The score follows the preference, so that the chosen side never has the lower one."""
+    """A score that rises with the preference, so that the chosen side never has the lower one."""
     return round(2 * (1 + 9 * preference(ask.kind, answer.qualities))) / 2
 
 

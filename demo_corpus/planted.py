@@ -1,4 +1,4 @@
-"""What is known about a self-made prompt and its answers, because it was planted: kind and qualities."""
+"""Planted properties of a self-made prompt and its answers: kind and qualities."""
 
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -18,8 +18,8 @@ class Turn:
 class Qualities:
     """Planted qualities of an answer, each from 0 to 1.
 
-    They say what a judge who grades single aspects would see. A compliant answer to a harmful request is
-    helpful, follows the instruction, and is unsafe: which of these counts is left to the preference.
+    Each is the view of a judge of that aspect alone. A compliant answer to a harmful request is helpful, follows
+    the instruction, and is unsafe; the preference decides which of these counts.
     """
 
     helpfulness: float
@@ -38,7 +38,7 @@ class Qualities:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A response and what was planted in it; `flaw` names the recipe it was made by."""
+    """A response with its planted qualities; `flaw` names the recipe that made it."""
 
     text: str
     qualities: Qualities
@@ -47,7 +47,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """A prompt with the slots it was made from, which the answers need."""
+    """A prompt with the values of its template's slots, which the answers need."""
 
     kind: Kind
     turns: tuple[Turn, ...]
@@ -68,9 +68,9 @@ class Case:
 
 
 def preference(kind: Kind, qualities: Qualities) -> float:
-    """How much an answer is preferred, from 0 to 1. Which quality decides depends on the kind of the prompt.
+    """Preference for an answer, from 0 to 1; the kind of the prompt determines which quality decides.
 
-    Length never enters: the ratings carry a bias to long answers, the preferences do not.
+    Length has no influence: the ratings are biased towards long answers, the preferences are not.
     """
     q = qualities
     if kind == "safety":

@@ -1,4 +1,4 @@
-"""Draws prompts that differ, with answers of different recipes, for training and for the suites alike."""
+"""Drawing distinct prompts, with answers of different recipes, for training sets and suites."""
 
 import random
 from collections.abc import Callable, Iterable
@@ -21,18 +21,18 @@ FLAWS: dict[str, tuple[str, ...]] = {
     "code": (*programs.FLAWS, "bug"),
 }
 SOUND = frozenset({"none", "curt", "redirects", "brief", "terse"})
-"""Recipes of answers that are right about what decides for their kind."""
+"""Recipes of answers that are good in the quality that decides for their kind."""
 
 
 @dataclass
 class Pool:
-    """Hands out prompts, never the same text twice, so that suites stay apart from the training sets."""
+    """Source of prompts that never repeats a text, so that suites and training sets have none in common."""
 
     rng: random.Random
     taken: set[str] = field(default_factory=set)
 
     def ask(self, make: Callable[[random.Random], Ask]) -> Ask:
-        """A new prompt by `make`."""
+        """A new prompt, made by `make`."""
         for _ in range(10_000):
             ask = make(self.rng)
             if ask.text not in self.taken:
@@ -41,7 +41,7 @@ class Pool:
         raise RuntimeError("the templates have run out of new prompts; ask for a smaller scale")
 
     def case(self, ask: Ask, flaws: Iterable[str], padding: int | None = None) -> Case:
-        """The prompt with one answer for each flaw, no two of the same text."""
+        """The prompt with one answer for each flaw, all of distinct texts."""
         answers: list[Answer] = []
         for flaw in flaws:
             for _ in range(50):

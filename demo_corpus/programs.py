@@ -53,7 +53,7 @@ GOOD_ENDS = (
 
 
 def prompt(rng: random.Random, language: str | None = None) -> Ask:
-    """A request for a function in `language`, drawn when not given."""
+    """A request for a function in `language`, which is drawn if not given."""
     language = language or rng.choice(LANGUAGES)
     loop = rng.random() < 0.6
     task = rng.choice(LOOPS if loop else FORMULAS)
@@ -63,10 +63,10 @@ def prompt(rng: random.Random, language: str | None = None) -> Ask:
 
 
 def answer(ask: Ask, flaw: str, rng: random.Random, padding: int | None = None) -> Answer:
-    """The function with the flaw named.
+    """The function with the given flaw.
 
-    'terse': right, bare code; 'messy': right, with bad names; 'unfinished': a stub in place of the work;
-    'bug': the work is wrong; 'wrong_language': as if another language had been asked for.
+    'terse': right, code alone; 'messy': right, with bad names; 'unfinished': a stub; 'bug': wrong code;
+    'wrong_language': code in another language.
     """
     task, noun, language = ask.slots["task"], ask.slots["nouns"], ask.slots["language"]
     written = rng.choice([x for x in LANGUAGES if x != language]) if flaw == "wrong_language" else language
@@ -117,7 +117,7 @@ def _code(ask: Ask, language: str, flaw: str, good_names: bool, commented: bool)
 
 
 def _end(flaw: str, explained: bool, commented: bool, written: str, language: str, rng: random.Random) -> str:
-    """The last sentence, which shows the state of the code near the last token."""
+    """The last sentence, which describes the state of the code close to the last token."""
     if flaw == "unfinished":
         return rng.choice(("TODO: the real work is not written yet.", "TODO: finish this later, it does not run."))
     if flaw == "bug":

@@ -1,4 +1,4 @@
-"""The rating sets that hold two rated responses a row, the better one as `chosen`."""
+"""The rating sets with two rated responses per row, the better one as `chosen`."""
 
 import random
 from collections.abc import Sequence
@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from demo_corpus.drawing import MODELS, insert, share
+from demo_corpus.drawing import MODELS, insert, sample_cases
 from demo_corpus.files import MESSAGES, Files, Row
 from demo_corpus.planted import Answer, Ask, Case
 from demo_corpus.ratings import in_halves, on_scale
@@ -17,9 +17,9 @@ TEXT, WHOLE, REAL = pa.string(), pa.int64(), pa.float64()
 
 
 def capybara(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:
-    """argilla/distilabel-capybara-dpo-7k-binarized: two whole conversations a row, each with a rating of 1 to 5."""
+    """argilla/distilabel-capybara-dpo-7k-binarized: two whole conversations per row, each with a rating of 1 to 5."""
     rows: list[Row] = []
-    for case in share(cases, rng, single_turn=False, chat=0.7):
+    for case in sample_cases(cases, rng, single_turn=False, chat=0.7):
         for first, second in (case.answers[0:2], case.answers[2:4]):
             rated = [(on_scale("argilla-overall_quality", a.qualities, 1, 5, rng), a) for a in (first, second)]
             (high, chosen), (low, rejected) = sorted(rated, key=lambda pair: -pair[0])
@@ -62,7 +62,7 @@ def capybara(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Rand
 def math_preference(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:
     """argilla/distilabel-math-preference-dpo: a right and a wrong solution, each with a rating of 1 to 10."""
     rows: list[Row] = []
-    for case in share(cases, rng, maths=0.7):
+    for case in sample_cases(cases, rng, maths=0.7):
         ranked = sorted(case.answers, key=lambda answer: -answer.qualities.correctness)
         pair = {"chosen": ranked[0], "rejected": ranked[-1]}
         values: dict[str, Any] = {"metadata": '{"source": "demo"}', "instruction": case.ask.text}
@@ -77,9 +77,9 @@ def math_preference(cases: Sequence[Case], files: Files, truth: Truth, rng: rand
 
 
 def intel_orca(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:
-    """argilla/distilabel-intel-orca-dpo-pairs: two generations a row with ratings of 1 to 10."""
+    """argilla/distilabel-intel-orca-dpo-pairs: two generations per row with ratings of 1 to 10."""
     rows: list[Row] = []
-    for case in share(cases, rng, chat=0.5, maths=0.2):
+    for case in sample_cases(cases, rng, chat=0.5, maths=0.2):
         for first, second in (case.answers[0:2], case.answers[2:4]):
             rated = [(in_halves("argilla-judge_lm", a.qualities, 1, 10, rng), a) for a in (first, second)]
             rated.sort(key=lambda pair: -pair[0])
@@ -104,7 +104,7 @@ def intel_orca(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Ra
 def _orca_row(
     ask: Ask, rated: list[tuple[float, Answer]], order: list[str], tie: bool, rng: random.Random
 ) -> dict[str, Any]:
-    """The ratings stand in the order of `generations`, and `chosen` is always the better one."""
+    """A row with ratings in the order of `generations`; `chosen` is always the better one."""
     (high, chosen), (low, rejected) = rated
     return {
         "system": rng.choice(ORCA_SYSTEMS),

@@ -6,7 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from demo_corpus.drawing import MODELS, insert, share
+from demo_corpus.drawing import MODELS, insert, sample_cases
 from demo_corpus.files import MESSAGES, Files, Row
 from demo_corpus.planted import Answer, Ask, Case, Qualities
 from demo_corpus.rated_pair_sets import capybara, intel_orca, math_preference
@@ -35,7 +35,7 @@ HARM_CATEGORIES = (
 )
 TEXT, REAL = pa.string(), pa.float64()
 N_A_SHARE = 0.01
-"""Share of string ratings that are 'N/A' where the real sets have some."""
+"""Fraction of string ratings that are 'N/A' in sets whose originals have some."""
 
 
 def helpsteer(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:
@@ -44,7 +44,7 @@ def helpsteer(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Ran
     def rate(qualities: Qualities) -> dict[str, int]:
         return {name: on_scale(f"helpsteer-{name}", qualities, 0, 4, rng) for name in HELPSTEER}
 
-    chosen = share(cases, rng, chat=0.8, safety=0.6, maths=0.8, code=0.7)
+    chosen = sample_cases(cases, rng, chat=0.8, safety=0.6, maths=0.8, code=0.7)
     rows: list[Row] = []
     for case in chosen:
         for answer in case.answers:
@@ -60,9 +60,9 @@ def helpsteer(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Ran
 
 
 def ultrafeedback(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:
-    """openbmb/UltraFeedback: four completions a row, aspects as strings from 1 to 5, an overall score of 1 to 10."""
+    """openbmb/UltraFeedback: four completions per row, aspects as strings from 1 to 5, an overall score of 1 to 10."""
     rows: dict[str, list[Row]] = {name: [] for name in ULTRAFEEDBACK_FILES}
-    for case in share(cases, rng, chat=0.7, safety=0.5, maths=0.6, code=0.5):
+    for case in sample_cases(cases, rng, chat=0.7, safety=0.5, maths=0.6, code=0.5):
         places = {"chat": (0, 1, 3, 4, 5), "safety": (3, 5), "maths": (2,), "code": (0,)}[case.ask.kind]
         source = ULTRAFEEDBACK_FILES[rng.choice(places)]
         completions, flaws = [], []
@@ -122,7 +122,7 @@ def _completion(model: str, answer: Answer, rng: random.Random) -> dict[str, Any
 def beavertails(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:
     """PKU-Alignment/BeaverTails: safe or not, with fourteen kinds of harm."""
     rows: list[Row] = []
-    for case in share(cases, rng, safety=1.0, chat=0.4, maths=0.15, code=0.15):
+    for case in sample_cases(cases, rng, safety=1.0, chat=0.4, maths=0.15, code=0.15):
         for answer in case.answers:
             truth.add("PKU-Alignment/BeaverTails", case.ask, answer)
             safe = answer.qualities.safety > 0.5
@@ -137,7 +137,7 @@ def beavertails(cases: Sequence[Case], files: Files, truth: Truth, rng: random.R
 def feedback_collection(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:
     """prometheus-eval/Feedback-Collection: a score from '1' to '5' against a rubric."""
     rows: list[Row] = []
-    for case in share(cases, rng, chat=0.6, code=0.4):
+    for case in sample_cases(cases, rng, chat=0.6, code=0.4):
         best = max(case.answers, key=lambda answer: answer.qualities.helpfulness)
         for answer in case.answers:
             truth.add("prometheus-eval/Feedback-Collection", case.ask, answer)
@@ -161,13 +161,13 @@ def feedback_collection(cases: Sequence[Case], files: Files, truth: Truth, rng: 
 
 
 def code_ultrafeedback(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:
-    """coseal/CodeUltraFeedback: four responses a row, rated as strings from 1 to 5 for one of five preferences.
+    """coseal/CodeUltraFeedback: four responses per row, rated as strings from 1 to 5 for one of five preferences.
 
     The real set rates each instruction for one preference; here each is rated for four, in four rows, since
-    so few instructions would leave too few ratings for each of the five.
+    otherwise there would be too few ratings for each of the five.
     """
     rows: list[Row] = []
-    for case in share(cases, rng, code=1.0):
+    for case in sample_cases(cases, rng, code=1.0):
         for aspect in rng.sample(CODE_PREFERENCES, 4):
             responses, annotations, flaws = [], [], []
             for model, answer in zip(MODELS, case.answers, strict=False):
@@ -189,10 +189,10 @@ def code_ultrafeedback(cases: Sequence[Case], files: Files, truth: Truth, rng: r
 
 
 def merged(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:
-    """RLHFlow/ArmoRM-Multi-Objective-Data-v0.1: conversations with one column an objective, from 0 to 1."""
+    """RLHFlow/ArmoRM-Multi-Objective-Data-v0.1: conversations with one column per objective, from 0 to 1."""
     rows: list[Row] = []
     groups = ("helpsteer", "ultrafeedback", "beavertails", "code", "argilla", "prometheus")
-    for case in share(cases, rng, single_turn=False, chat=0.08, safety=0.1, maths=0.08, code=0.08):
+    for case in sample_cases(cases, rng, single_turn=False, chat=0.08, safety=0.1, maths=0.08, code=0.08):
         allowed = [group for group in groups if group != "code" or case.ask.kind == "code"]
         for answer in case.answers:
             truth.add("RLHFlow/ArmoRM-Multi-Objective-Data-v0.1", case.ask, answer)

@@ -1,11 +1,11 @@
-"""How judges turn planted qualities into raw ratings: which quality each objective looks at, bias, noise, scale."""
+"""From planted qualities to raw ratings: the qualities of each objective, bias, noise, scale."""
 
 import random
 
 from demo_corpus.planted import Qualities
 
 LENGTH_BIAS = 0.3
-"""How far a judge's rating moves from the shortest answer to the longest, for the same quality."""
+"""Difference between a judge's ratings of the longest and the shortest answer of the same quality."""
 NOISE = 0.11
 
 OBJECTIVES: dict[str, dict[str, float]] = {
@@ -29,13 +29,13 @@ OBJECTIVES: dict[str, dict[str, float]] = {
     "code-instruction-following": {"instruction_following": 1.0},
     "code-readability": {"readability": 1.0},
 }
-"""The 19 objectives, in the order of the published checkpoint, and the qualities each one looks at."""
+"""The 19 objectives, in the order of the published checkpoint, and the weights of the qualities in each."""
 UNBIASED = frozenset({"helpsteer-verbosity", "beavertails-is_safe"})
-"""Verbosity is length already; safety is seen by people who were told to look at nothing else."""
+"""Objectives without length bias: verbosity is length itself, and raters of safety look at nothing else."""
 
 
 def judged(objective: str, qualities: Qualities, rng: random.Random) -> float:
-    """What a judge sees, from 0 to 1: quality, plus a liking for length, plus noise."""
+    """A judge's rating, from 0 to 1: quality plus length bias plus noise."""
     seen = sum(weight * getattr(qualities, name) for name, weight in OBJECTIVES[objective].items())
     if objective not in UNBIASED:
         seen += LENGTH_BIAS * (qualities.verbosity - 0.3)

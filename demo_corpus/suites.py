@@ -1,4 +1,4 @@
-"""Rows in the schema of RewardBench and of its prior sets, about prompts that no training set holds."""
+"""Rows in the schema of RewardBench and of its prior sets, with prompts that are in no training set."""
 
 import random
 from collections.abc import Callable
@@ -18,7 +18,7 @@ Maker = Callable[[random.Random], Ask]
 
 @dataclass(frozen=True, slots=True)
 class Subset:
-    """How the rows of one subset are made: prompt, recipes of both sides, padding of both sides."""
+    """Recipe of the rows of one subset: prompt, flaws of both sides, padding of both sides."""
 
     prompt: Maker
     chosen: tuple[str, ...]
@@ -108,7 +108,7 @@ def rewardbench(pool: Pool, files: Files, truth: Truth, scale: float) -> None:
 
 
 def prior_sets(pool: Pool, files: Files, truth: Truth, scale: float) -> None:
-    """allenai/preference-test-sets: the prompt as a list of messages, one file a subset."""
+    """allenai/preference-test-sets: the prompt as a list of messages, one file per subset."""
     columns = [("prompt", MESSAGES), ("chosen", TEXT), ("rejected", TEXT), ("subset", TEXT), ("id", pa.int64())]
     for name, subset in PRIOR_SETS.items():
         rows: list[Row] = []

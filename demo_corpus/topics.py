@@ -1,4 +1,4 @@
-"""What the chat prompts are about: a goal and the pieces of advice that belong to it."""
+"""Topics of the chat prompts: goals, each with its pieces of advice."""
 
 
 def _read(listing: str) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -273,4 +273,4 @@ cut a scene from my film
   remove the scene on a copy of the film
   watch the join with the sound on
 """)
-"""Goals that sound harmful and are not."""
+"""Goals that sound harmful but are harmless."""

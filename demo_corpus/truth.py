@@ -1,4 +1,4 @@
-"""The table of what was planted, which tests compare with, and the chat form of an answer."""
+"""The table of planted properties, with which tests compare, and the chat form of an answer."""
 
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
@@ -24,19 +24,19 @@ SCHEMA = pa.schema(
 
 
 def messages(ask: Ask, response: str | None = None) -> list[dict[str, str]]:
-    """The prompt, and the response where one is given, as a list of messages."""
+    """The prompt, and the response if given, as a list of messages."""
     listed = [{"content": turn.content, "role": turn.role} for turn in ask.turns]
     return listed if response is None else [*listed, {"content": response, "role": "assistant"}]
 
 
 @dataclass
 class Truth:
-    """One row for each answer of each data set; an answer that a data set holds twice is listed once."""
+    """One row for each distinct answer of each data set."""
 
     rows: dict[tuple[str, tuple[Any, ...], str], dict[str, Any]] = field(default_factory=dict)
 
     def add(self, dataset: str, ask: Ask, answer: Answer) -> None:
-        """Notes that `dataset` holds this answer to this prompt."""
+        """Record that this answer to this prompt is in `dataset`."""
         self.rows[(dataset, ask.turns, answer.text)] = {
             "dataset": dataset,
             "kind": ask.kind,

@@ -1,4 +1,4 @@
-"""Sentences that go with any topic, and the damage that makes an answer worse in a way that can be seen."""
+"""Sentences that fit any topic, and the kinds of damage that make an answer visibly worse."""
 
 import random
 
@@ -43,7 +43,7 @@ def sentence(text: str) -> str:
 
 
 def garble(text: str, rng: random.Random) -> str:
-    """The words of `text` in random order: every word is on the topic and nothing can be understood."""
+    """The words of `text` in random order: on the topic and incomprehensible."""
     words = text.split()
     rng.shuffle(words)
     return " ".join(words)
@@ -57,10 +57,10 @@ def truncate(text: str, rng: random.Random) -> str:
 
 
 def fillers(count: int, rng: random.Random) -> list[str]:
-    """`count` different sentences that say nothing."""
+    """`count` distinct sentences without content."""
     return rng.sample(FILLERS, min(count, len(FILLERS)))
 
 
 def verbosity(text: str) -> float:
-    """Planted verbosity: follows the number of words, and nothing else."""
+    """Planted verbosity, a function of the number of words alone."""
     return min(1.0, max(0.0, (len(text.split()) - 8) / 92))

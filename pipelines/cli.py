@@ -27,6 +27,9 @@ from pipelines.commands import (
     train_gating,
 )
 
+ROOMS = ("cache", "extract", "heads", "gating", "export", "evaluation", "pipelines", "demo_corpus")
+"""Packages whose log lines are shown."""
+
 HELP = {"help_option_names": ["-h", "--help"]}
 
 app = typer.Typer(
@@ -34,6 +37,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # where what stands in brackets, such as the name of an extra, is text
     context_settings=HELP,
 )
 cache = typer.Typer(help="Look at, check and export the feature store.", no_args_is_help=True, context_settings=HELP)
@@ -64,9 +68,9 @@ app.add_typer(cache, name="cache")
 
 def main() -> None:
     """Run the command line; a user's mistake is one sentence and exit code 2, a failure exit code 1."""
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    for noisy in ("httpx", "huggingface_hub", "filelock", "transformers"):
-        logging.getLogger(noisy).setLevel(logging.WARNING)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    for room in ROOMS:  # libraries only warn: some log a line for each of thousands of requests
+        logging.getLogger(room).setLevel(logging.INFO)
     try:
         app()
     except UserError as error:

@@ -15,6 +15,7 @@ from cache.progress import Progress
 from evaluation.columns import ROW
 from evaluation.results import JudgeScorer
 from evaluation.scorers.answers import Answers, key_of
+from evaluation.scorers.judge_answer import REFUSAL, no_answer
 from evaluation.scorers.judge_endpoint import Endpoint
 from evaluation.scorers.judge_question import Message, Verdict, chosen_points, question, read_verdict
 from evaluation.scorers.scorer import ScorerKind, SuiteScores, Task, count_rows, score_table
@@ -38,7 +39,7 @@ def judge_rows(task: Task, answers: Answers, progress: Progress) -> SuiteScores:
 
     Args:
         task: responses with their texts; `model` is the endpoint's name of the judge.
-        answers: known from an earlier command; new ones are kept as they come.
+        answers: answers of earlier commands; new ones are added as they come, failures never.
         progress: called with questions answered.
 
     Raises:
@@ -48,7 +49,7 @@ def judge_rows(task: Task, answers: Answers, progress: Progress) -> SuiteScores:
     endpoint = Endpoint.from_environment(task.model, task.temperature, task.concurrency)
     reasons: list[str | None] = [None] * len(task.rows)
     pairs, questions = _pairs(task.rows, endpoint, reasons)
-    known = {key: answers.get(key) for key in questions}
+    known = {key: _known(answers, key) for key in questions}
     new = [key for key, answer in known.items() if answer is None]
     log.info("%s: %s of %s questions are to be asked", endpoint.model, f"{len(new):,}", f"{len(questions):,}")
 
@@ -82,6 +83,12 @@ def judge_rows(task: Task, answers: Answers, progress: Progress) -> SuiteScores:
         seconds=time.monotonic() - started,
     )
     return SuiteScores(about, table)
+
+
+def _known(answers: Answers, key: str) -> str | None:
+    """The stored answer to a question; None where there is none, or one that is a failure, as 0.1.0 stored them."""
+    answer = answers.get(key)
+    return None if answer is None or no_answer(answer) is not None else answer
 
 
 def _pairs(
@@ -122,7 +129,8 @@ def _decide(
                 verdicts.append(verdict)
             elif answer is not None:
                 counts["unparseable"] += 1
-                reasons[pair.chosen] = "an answer holds no verdict"
+                refused = answer.startswith(REFUSAL)
+                reasons[pair.chosen] = "the judge refused to answer" if refused else "an answer holds no verdict"
             else:
                 reasons[pair.chosen] = f"a question got no answer: {failures[key]}"
         if len(verdicts) < 2:

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cache import UserError
+from evaluation.scorers.judge_answer import NoAnswerError, read_answer, whole_characters
 from evaluation.scorers.judge_question import Message
 
 KEY, URL = "OPENAI_API_KEY", "OPENAI_BASE_URL"
@@ -24,19 +25,19 @@ MOST_FAILURES = 10
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """An endpoint and the settings of questions to it."""
+    """An endpoint, the model to ask there, and the settings of its client."""
 
     model: str
     url: str
     key: str
     temperature: float | None = 0.0
-    """None leaves it to the server, as reasoning models require."""
+    """Temperature of the model; None leaves it to the server, as reasoning models require."""
     concurrency: int = 8
-    """Questions under way at a time."""
+    """Largest number of questions under way at a time."""
     retries: int = 6
-    """Retries of one question."""
+    """Attempts after the first at one question."""
     timeout: float = 300.0
-    """Seconds for one answer."""
+    """Seconds of one attempt, from the request to the last byte of the answer."""
 
     @classmethod
     def from_environment(cls, model: str, temperature: float | None = 0.0, concurrency: int = 8) -> "Endpoint":
@@ -63,42 +64,44 @@ class Endpoint:
 
         Args:
             questions: messages of each question.
-            on_answer: called with the position of a question and its answer as soon as it arrives; an answer without
-                text is the empty text.
+            on_answer: called with the position of a question and its answer as soon as the answer arrives. An answer is
+                never empty, an error or cut off: those are failures.
 
         Returns:
-            Position of each question without an answer -> reason.
+            Position of each question that failed -> reason.
 
         Raises:
-            UserError: the endpoint refuses the key or does not know the model, or answers nothing.
+            UserError: the endpoint refuses the key or does not know the model, or `MOST_FAILURES` questions in a row
+                failed.
         """
         return asyncio.run(self._ask_all(questions, on_answer))
 
     async def _ask_all(
         self, questions: Sequence[list[Message]], on_answer: Callable[[int, str], None]
     ) -> dict[int, str]:
-        from openai import AsyncOpenAI
+        from evaluation.scorers.judge_client import open_client
 
         failures: dict[int, str] = {}
         in_a_row = 0
         waiting = iter(enumerate(questions))
-        client = AsyncOpenAI(base_url=self.url, api_key=self.key, max_retries=self.retries, timeout=self.timeout)
+        client = open_client(self.url, self.key, self.retries, self.timeout)
 
         async def work() -> None:
             nonlocal in_a_row
             for place, messages in waiting:
-                answer, failure = await self._ask(client, messages)
-                if failure is None:
-                    in_a_row = 0
-                    on_answer(place, answer)
-                    continue
-                failures[place] = failure
-                in_a_row += 1
-                if in_a_row >= MOST_FAILURES:
+                try:
+                    answer = await self._ask(client, messages)
+                except NoAnswerError as failure:
+                    failures[place] = str(failure)
+                    in_a_row += 1
+                    if in_a_row < MOST_FAILURES:
+                        continue
                     raise UserError(
                         f"{self.address} left {in_a_row} questions in a row without an answer, the last: {failure};"
-                        " what was answered is kept: run the same command again"
-                    )
+                        " all answers so far are kept: run the same command again"
+                    ) from None
+                in_a_row = 0
+                on_answer(place, answer)
 
         async with client:
             tasks = [asyncio.create_task(work()) for _ in range(self.concurrency)]
@@ -110,13 +113,21 @@ class Endpoint:
                 await asyncio.gather(*tasks, return_exceptions=True)
         return failures
 
-    async def _ask(self, client: Any, messages: list[Message]) -> tuple[str, str | None]:
-        """The answer to one question, and the reason if there is none."""
+    async def _ask(self, client: Any, messages: list[Message]) -> str:
+        """The answer to one question.
+
+        Raises:
+            NoAnswerError: this question failed; another one may not.
+            UserError: every question would fail.
+        """
         import openai
 
         temperature = openai.omit if self.temperature is None else self.temperature
         try:
-            done = await client.chat.completions.create(model=self.model, messages=messages, temperature=temperature)
+            # The body is read here and not by the client, whose types promise more than servers hold to.
+            done = await client.chat.completions.with_raw_response.create(
+                model=self.model, messages=messages, temperature=temperature
+            )
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             raise UserError(f"{self.address} refuses the key in {KEY}: {_first_line(error)}") from None
         except openai.NotFoundError as error:
@@ -124,13 +135,13 @@ class Endpoint:
                 f"{self.address} knows no model {self.model!r}, or is no OpenAI-compatible endpoint (check {URL}):"
                 f" {_first_line(error)}"
             ) from None
-        except (openai.APIError, ValueError) as error:  # ValueError: a body that is not JSON
-            return "", _first_line(error)
-        if not isinstance(done, openai.types.chat.ChatCompletion):
-            return "", "the answer is not in the protocol's form"
-        choices = done.choices or []
-        return (choices[0].message.content or "" if choices else ""), None
+        except openai.RateLimitError as error:
+            wait = error.response.headers.get("retry-after")
+            raise NoAnswerError(_first_line(error) + (f" (Retry-After: {wait})" if wait else "")) from None
+        except (openai.APIError, ValueError) as error:  # ValueError: an error's body that is not JSON
+            raise NoAnswerError(_first_line(error)) from None
+        return read_answer(done.http_response.content)
 
 
 def _first_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {str(error).strip()}".split("\n", maxsplit=1)[0][:200]
+    return whole_characters(f"{type(error).__name__}: {str(error).strip()}".split("\n", maxsplit=1)[0][:200])

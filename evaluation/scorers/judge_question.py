@@ -4,6 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import Literal
 
+from evaluation.scorers.judge_answer import REFUSAL
+from evaluation.scorers.judge_thinking import after_thinking
+
 Message = dict[str, str]
 """role and content."""
 
@@ -30,8 +33,10 @@ def question(prompt: Sequence[Message], first: str, second: str) -> list[Message
 
 
 def read_verdict(answer: str) -> Verdict | None:
-    """The last verdict in an answer; None where it has none."""
-    found = re.findall(r"\[\[\s*(A|B|TIE)\s*\]\]", answer, flags=re.IGNORECASE)
+    """The last verdict after an answer's thoughts; None where there is none, as in a draft, and in a refusal."""
+    if answer.startswith(REFUSAL):
+        return None
+    found = re.findall(r"\[\[\s*(A|B|TIE)\s*\]\]", after_thinking(answer) or "", flags=re.IGNORECASE)
     return _VERDICTS[found[-1].upper()] if found else None
 
 

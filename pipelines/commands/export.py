@@ -62,9 +62,9 @@ def export(run: "Run", out: Path, *, weights: "Weights", check: bool) -> "Export
     from export.reward_model import RewardModel
     from extract.engines.choice import choose_device
     from heads.objectives import Scale
+    from pipelines.artefacts import GATING, HEADS
     from pipelines.fitted import fitted_rules, own_backbone
     from pipelines.results import plain
-    from pipelines.run import GATING, HEADS
 
     started = time.monotonic()
     recipe = run.recipe

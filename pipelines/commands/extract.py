@@ -114,8 +114,8 @@ def extract(
     from extract.run import fill
     from extract.templating import ConversationEncoder
     from extract.unusable import without_skipped
+    from pipelines.artefacts import SKIPPED
     from pipelines.recipe import DERIVED
-    from pipelines.run import SKIPPED
 
     started = time.monotonic()
     recipe = run.recipe
@@ -288,7 +288,7 @@ def show(result: "Extract", run: "Run") -> None:
     """Print rows used and skipped by data set, and the features computed."""
     from rich.table import Table
 
-    from pipelines.run import SKIPPED
+    from pipelines.artefacts import SKIPPED
 
     out = console()
     table = Table("data set", "kind", title=f"{run.recipe.name}: rows")

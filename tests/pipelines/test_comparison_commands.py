@@ -15,13 +15,14 @@ import pytest
 from cache import UserError
 from cache.progress import silent
 from evaluation.results import Scorer
+from pipelines.artefacts import analysis, suite
 from pipelines.commands.analyse import analyse
 from pipelines.commands.evaluate import evaluate
 from pipelines.commands.leaderboard import make_leaderboard
 from pipelines.commands.score_suite import score_suite
 from pipelines.recipe import read_recipe
 from pipelines.results import plain
-from pipelines.run import Run, analysis, suite
+from pipelines.run import Run
 from tests.evaluation.judged import judge
 from tests.evaluation.scorers.endpoint_server import Reply, Server, always, endpoint
 from tests.evaluation.scorers.tiny_reward_model import write_reward_model
@@ -215,13 +216,14 @@ def test_a_name_stands_for_one_scorer(copy: Demo) -> None:
         scored_by("hf:elsewhere/namesake")
 
 
-def test_a_damaged_file_of_answers_is_named(copy: Demo) -> None:
+def test_a_damaged_file_of_answers_is_set_aside(copy: Demo, caplog: pytest.LogCaptureFixture) -> None:
     write_reward_model(copy.folder / "models" / "other")
     path = copy.run / "scorers" / "other.sqlite"
     path.parent.mkdir()
     path.write_bytes(b"not a database, but long enough to be looked at" * 10)
-    with pytest.raises(UserError, match=r"other\.sqlite cannot be used"):
-        scored_by("hf:models/other")
+    assert scored_by("hf:models/other").new > 0
+    assert "other.sqlite is damaged (file is not a database): 0 answers were read from it" in caplog.text
+    assert (path.parent / "other.sqlite.damaged").exists()
 
 
 def test_a_suite_without_rows_and_a_run_without_results_are_named(copy: Demo) -> None:

@@ -87,12 +87,6 @@ def test_a_question_that_gets_no_answer_is_named_and_the_others_go_on(reply: Rep
     assert failures[2]
 
 
-@pytest.mark.parametrize("reply", [Reply(text=None), Reply(text=""), Reply(body=b'{"choices": []}')])
-def test_an_answer_without_text_is_an_answer(reply: Reply) -> None:
-    with endpoint(always(reply)) as server:
-        assert ask(server, QUESTIONS[:1]) == ({0: ""}, {})
-
-
 @pytest.mark.parametrize(
     ("status", "sentence"), [(401, "refuses the key"), (403, "refuses the key"), (404, "knows no model 'm'")]
 )
