@@ -17,6 +17,7 @@ from export.reward_tensors import reward_tensors
 from export.weights import Weights, write_weights
 from extract.backbone import Backbone
 from extract.special_tokens import padding_token
+from extract.templating import added_bos
 from gating.reward import RewardParts
 
 TOKENIZER_FILES = (
@@ -155,14 +156,28 @@ def _write_tokenizer(backbone: Backbone, out: Path, padding: str | None) -> None
         backbone.tokenizer.backend_tokenizer.save(str(out / "tokenizer.json"))
     path = out / "tokenizer_config.json"
     settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    settings["chat_template"] = backbone.tokenizer.chat_template
+    template = _template(backbone)
+    settings["chat_template"] = template
     if settings.get("tokenizer_class") in (None, "TokenizersBackend"):  # transformers 5's name for it
         settings["tokenizer_class"] = "PreTrainedTokenizerFast"
     if backbone.tokenizer.pad_token != padding:
         settings["pad_token"] = padding
         _replace_padding(out / "special_tokens_map.json", padding)
     _write_json(path, settings)
-    (out / "chat_template.jinja").write_text(backbone.tokenizer.chat_template, encoding="utf-8")
+    (out / "chat_template.jinja").write_text(template, encoding="utf-8")
+
+
+def _template(backbone: Backbone) -> str:
+    """The chat template in use, which also writes the BOS that the tokenizer puts in front of a text by itself.
+
+    Features are read after that BOS, and `apply_chat_template` lets the tokenizer add nothing.
+    """
+    tokenizer: Any = backbone.tokenizer
+    template: str = tokenizer.chat_template
+    if added_bos(tokenizer) is None:
+        return template
+    text = tokenizer.apply_chat_template([{"role": "user", "content": "Hello"}], tokenize=False)
+    return template if text.startswith(tokenizer.bos_token) else "{{- bos_token }}" + template
 
 
 def _replace_padding(path: Path, padding: str | None) -> None:

@@ -25,6 +25,7 @@ from extract.configuration import (
 )
 from extract.settings import BackboneSettings
 from extract.tokenizer import read_tokenizer
+from extract.weight_names import renamed_weights
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +132,7 @@ class Backbone:
                 attn_implementation=attention,
                 use_safetensors=True,
                 trust_remote_code=False,
+                key_mapping=renamed_weights(self.folder, self.family),
                 ignore_mismatched_sizes=True,  # the report names them, and they are refused
                 output_loading_info=True,
             )

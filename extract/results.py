@@ -66,6 +66,8 @@ class Extract:
     datasets: dict[str, DatasetRows]
     template: TemplateFacts | None = None
     """The findings about the chat template; None in files of earlier versions."""
+    packing_failed: str | None = None
+    """Why the packed engine, which was wanted, gave way to padded batches when it was tried; None if it did not."""
 
 
 def count_rows(kinds: Mapping[str, Kind], tables: Tables, skipped: SkippedRows) -> dict[str, DatasetRows]:

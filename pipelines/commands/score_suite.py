@@ -45,9 +45,7 @@ def command(
     concurrency: Annotated[int, typer.Option(min=1, help="Questions to a judge under way at a time.")] = 8,
     temperature: Annotated[
         float,
-        typer.Option(
-            min=-1.0, help="Temperature of a judge; -1 leaves it to the server, for models that reason."
-        ),
+        typer.Option(min=-1.0, help="Temperature of a judge; -1 leaves it to the server, for models that reason."),
     ] = 0.0,
     as_json: JsonOption = False,
 ) -> None:
