@@ -2,6 +2,7 @@
 
 compute_dtype  # unused variable (cache/fingerprint.py)
 template  # unused variable (cache/fingerprint.py)
+_.text_factory  # unused attribute (evaluation/scorers/answers.py)
 _.damaged_lines  # unused attribute (cache/verify.py)
 _.rows_lost  # unused attribute (cache/verify.py)
 damaged_lines  # unused variable (cache/verify.py)
