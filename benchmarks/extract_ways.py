@@ -60,7 +60,8 @@ class RandomBackbone(Backbone):
     def __init__(self, config: Any, dtype: str, seed: int = 0) -> None:
         about = find_backbone(BackboneSettings(model=str(TINY), max_tokens=2048))
         values = {name: getattr(about, name) for name in about.__slots__}
-        super().__init__(**values | {"hidden_size": config.hidden_size, "hidden_layers": config.num_hidden_layers})
+        facts = replace(about.facts, hidden_size=config.hidden_size, hidden_layers=config.num_hidden_layers)
+        super().__init__(**values | {"facts": facts})
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         torch.manual_seed(seed)
         with device:

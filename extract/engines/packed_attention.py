@@ -23,6 +23,14 @@ NAME = "armorm_packed"
 """Name under which this attention is registered with transformers."""
 
 
+class CannotPackError(UserError):
+    """A family cannot be computed in packs. `load_engine` runs padded batches in their place."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}: set extract.engine to 'padded'")
+        self.reason = reason
+
+
 QUERY_BLOCK = 128
 """Number of queries of one attention call on a segment. A call computes all its queries with all its keys, the masked
 ones too; in blocks, half of a long segment's products are never computed. 64 to 256 cost the same on a CPU; 500 tokens
@@ -104,9 +112,14 @@ def plan_attention(
     last_layer: int | None = None,
 ) -> Plan:
     """The plan for the fastest way that the device, the dtype and the family allow; its tensors are on the host."""
-    if device.type == "cuda" and dtype in (torch.bfloat16, torch.float16) and not capped:
+    if uses_varlen(device, dtype, capped=capped):
         return varlen_plan(segments)
     return SegmentPlan(tuple(segments), {}, last_layer)
+
+
+def uses_varlen(device: torch.device, dtype: torch.dtype, *, capped: bool) -> bool:
+    """Whether one call of `varlen_attn` computes all segments."""
+    return device.type == "cuda" and dtype in (torch.bfloat16, torch.float16) and not capped
 
 
 def varlen_plan(segments: Sequence[Segment]) -> VarlenPlan:
@@ -149,12 +162,10 @@ def packed_attention(
         (1, T, heads, d), and no attention weights.
     """
     if packing is None:
-        raise UserError(
-            f"{type(module).__name__} does not hand the packing on to its attention: set extract.engine to 'padded'"
-        )
+        raise CannotPackError(f"{type(module).__name__} does not hand the packing on to its attention")
     if isinstance(packing, VarlenPlan):
         if softcap is not None:
-            raise UserError(f"{type(module).__name__} caps its scores, which varlen_attn cannot: use 'padded'")
+            raise CannotPackError(f"{type(module).__name__} caps its scores, which varlen_attn cannot")
         return _varlen(query, key, value, scaling, sliding_window, packing)[None], None
     window = sliding_window or query.shape[-2] + 1
     output = torch.zeros_like(query)  # (1, heads, T, d)

@@ -1,14 +1,16 @@
-"""A check on a few tokens, before any row, that packing does not change a family's features."""
+"""Checks on a few tokens, before any row: that packing does not change a family's features, and that it is causal."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from cache import UserError
+from cache.errors import first_line
 from extract.engines.hidden_states import HiddenStateReader
-from extract.engines.packed_attention import NAME, Plan, VarlenPlan
+from extract.engines.packed_attention import NAME, CannotPackError, Plan, VarlenPlan
+from extract.engines.smaller_packs import does_not_fit
 from extract.packing import Segment
 
 LENGTHS = (40, 9, 30)
@@ -41,29 +43,83 @@ def check_packing(
         reader: the reader of its states.
         vocabulary: number of embeddings.
         device: where the model is.
-        plan: the engine's own function from segments to a plan, so that the check runs the kernel of the run.
+        plan: the engine's own function from segments to a plan, so that the check runs the kernel of later packs.
 
     Raises:
-        UserError: the features differ by more than rounding, or are not finite for any of the draws.
+        CannotPackError: the features differ by more than rounding, or the pass over the pack fails.
+        UserError: the features are not finite for any of the draws, or the device has no room for so few tokens.
     """
-    for seed in range(DRAWS):
-        generator = torch.Generator().manual_seed(seed)
-        ids = torch.randint(vocabulary, (sum(LENGTHS),), generator=generator).to(device)  # (tokens,)
-        packed, expected = _both_ways(model, reader, ids, plan)
+    family = model.config.model_type
+    for ids in _draws(vocabulary, device):
+        try:
+            packed, expected = _both_ways(model, reader, ids, plan)
+        except UserError:
+            raise
+        except torch.OutOfMemoryError:
+            raise does_not_fit(len(ids), device) from None
+        except Exception as error:  # a family's own code may fail in any way
+            reason = f"a pack cannot pass through {family} ({type(error).__name__}: {first_line(error)})"
+            raise CannotPackError(reason) from None
         if expected.isfinite().all():
             break
     else:
-        raise UserError(
-            f"the states of {model.config.model_type} are not finite in {str(model.dtype).removeprefix('torch.')},"
-            " whatever the tokens: set backbone.dtype to another, or look for NaN in its weights"
-        )
-    packed, expected = packed.flatten(1), expected.flatten(1)  # (3, layers * d)
-    difference = float(((packed - expected).norm(dim=-1) / expected.norm(dim=-1)).max())
+        raise not_finite(model)
+    difference = largest_difference(packed, expected)
+    if not difference <= LARGEST_DIFFERENCE[model.dtype]:
+        raise CannotPackError(f"packing changes the features of {family} (by {difference:.2g} of their size)")
+
+
+def check_causal(model: Any, reader: HiddenStateReader, vocabulary: int, device: torch.device) -> None:
+    """See that a family runs on a few tokens, and that a prompt's state does not depend on the response.
+
+    Raises:
+        UserError: it does not run, its states depend on later tokens, or they are not finite for any of the draws.
+    """
+    family = model.config.model_type
+    prompt, response, _ = LENGTHS
+    row = torch.tensor([prompt - 1], device=device)
+    for ids in _draws(vocabulary, device):
+        try:
+            alone = reader.read(row, input_ids=ids[None, :prompt])  # (1, layers, d)
+            followed = reader.read(row, input_ids=ids[None, : prompt + response])
+        except torch.OutOfMemoryError:
+            raise does_not_fit(prompt + response, device) from None
+        except Exception as error:  # a family's own code may fail in any way
+            raise UserError(
+                f"backbone.model: {family} fails on {prompt} tokens ({type(error).__name__}: {first_line(error)}):"
+                " it cannot be the backbone here"
+            ) from None
+        if alone.isfinite().all():
+            break
+    else:
+        raise not_finite(model)
+    difference = largest_difference(followed, alone)
     if not difference <= LARGEST_DIFFERENCE[model.dtype]:
         raise UserError(
-            f"packing changes the features of {model.config.model_type} (by {difference:.2g} of their size):"
-            " set extract.engine to 'padded'"
+            f"backbone.model: in {family} the state of a prompt changes with the response after it (by"
+            f" {difference:.2g} of its size): use a decoder, whose tokens do not see later ones"
         )
+
+
+def largest_difference(states: Tensor, expected: Tensor) -> float:
+    """Largest distance between features, relative to their size. Each (n, layers, d)."""
+    states, expected = states.flatten(1), expected.flatten(1)  # (n, layers * d)
+    return float(((states - expected).norm(dim=-1) / expected.norm(dim=-1)).max())
+
+
+def not_finite(model: Any) -> UserError:
+    """The error of a backbone whose states are never finite."""
+    return UserError(
+        f"the states of {model.config.model_type} are not finite in {str(model.dtype).removeprefix('torch.')},"
+        " whatever the tokens: set backbone.dtype to another, or look for NaN in its weights"
+    )
+
+
+def _draws(vocabulary: int, device: torch.device) -> Iterator[Tensor]:
+    """Random token ids, (tokens,) int64 each."""
+    for seed in range(DRAWS):
+        generator = torch.Generator().manual_seed(seed)
+        yield torch.randint(vocabulary, (sum(LENGTHS),), generator=generator).to(device)
 
 
 def _both_ways(

@@ -44,7 +44,8 @@ def command(
     batch_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a reward model's batch, with padding.")] = 16384,
     concurrency: Annotated[int, typer.Option(min=1, help="Questions to a judge under way at a time.")] = 8,
     temperature: Annotated[
-        float, typer.Option(min=-1.0, help="Temperature of a judge; -1 leaves it to the server, as models that reason demand.")
+        float,
+        typer.Option(min=-1.0, help="Temperature of a judge; -1 leaves it to the server, for models that reason."),
     ] = 0.0,
     as_json: JsonOption = False,
 ) -> None:

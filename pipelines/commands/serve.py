@@ -33,7 +33,7 @@ def command(
         str | None, typer.Option(help="float32, bfloat16 or float16; left out, what the folder says.")
     ] = None,
     pack_tokens: Annotated[int, typer.Option(help="Most tokens of one pass.")] = SERVER.pack_tokens,
-    wait_ms: Annotated[float, typer.Option(help="Milliseconds that an idle model waits for further requests.")] = SERVER.wait_ms,
+    wait_ms: Annotated[float, typer.Option(help="Milliseconds to wait for more requests when idle.")] = SERVER.wait_ms,
     queue_tokens: Annotated[int, typer.Option(help="Tokens that may wait; more: 429.")] = SERVER.queue_tokens,
     responses: Annotated[int, typer.Option(help="Responses a request may have; more: 413.")] = SERVER.responses,
     body_bytes: Annotated[int, typer.Option(help="Bytes a request may have; more: 413.")] = SERVER.body_bytes,
