@@ -7,8 +7,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from safetensors.numpy import load_file, save_file
 
+from pipelines.artefacts import HEADS
+from pipelines.recipe import read_recipe
+from pipelines.run import Run
 from tests.pipelines.conftest import Demo, armorm
 
 Table = pl.DataFrame
@@ -74,21 +76,25 @@ def test_one_prompt_in_both_splits(copy: Path) -> None:
     assert "run `armorm extract` again" in said
 
 
-def test_a_reward_that_is_not_a_number(copy: Path) -> None:
-    path = copy / "runs" / "demo" / "heads.safetensors"
-    weight = load_file(path)["weight"]
+def write_a_head_that_is_not_a_number(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+    run = Run(read_recipe(Path("demo.toml")))
+    weight = run.arrays(HEADS)["weight"].copy()
     weight[2] = np.nan
-    save_file({"weight": weight}, path)
+    run.write(HEADS, run.read(HEADS), arrays={"weight": weight})
+
+
+def test_a_reward_that_is_not_a_number(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_a_head_that_is_not_a_number(copy, monkeypatch)
     assert "the reward helpsteer-coherence of a reference response is not finite: run `armorm fit-heads`" in refusal(
         copy
     )
 
 
-def test_a_reward_that_is_not_a_number_where_nothing_is_debiased_names_the_row(copy: Path) -> None:
-    path = copy / "runs" / "demo" / "heads.safetensors"
-    weight = load_file(path)["weight"]
-    weight[2] = np.nan
-    save_file({"weight": weight}, path)
+def test_a_reward_that_is_not_a_number_where_nothing_is_debiased_names_the_row(
+    copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_a_head_that_is_not_a_number(copy, monkeypatch)
     recipe = copy / "demo.toml"
     recipe.write_text(recipe.read_text() + '\n[debiasing]\nverbosity = "none"\n')
     said = refusal(copy)
