@@ -33,9 +33,10 @@ from gating.rules import RULES
 from gating.settings import GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES
 from heads.results import Heads, ObjectiveHead
+from pipelines.artefacts import GATING, HEADS, SUITE_ROWS
+from pipelines.artefacts import suite as artefact
 from pipelines.recipe import read_recipe
-from pipelines.run import GATING, HEADS, SUITE_ROWS, Run
-from pipelines.run import suite as artefact
+from pipelines.run import Run
 
 PRIOR_ROWS = {"anthropic_helpful": 6192, "anthropic_hhh": 221, "shp": 1741, "summarize": 9000}
 """Rows of the splits of allenai/preference-test-sets that count."""

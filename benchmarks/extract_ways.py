@@ -57,7 +57,8 @@ class RandomBackbone(Backbone):
     def __init__(self, config: Any, seed: int = 0) -> None:
         about = find_backbone(BackboneSettings(model=str(TINY), max_tokens=2048))
         values = {name: getattr(about, name) for name in about.__slots__}
-        super().__init__(**values | {"hidden_size": config.hidden_size, "hidden_layers": config.num_hidden_layers})
+        facts = replace(about.facts, hidden_size=config.hidden_size, hidden_layers=config.num_hidden_layers)
+        super().__init__(**values | {"facts": facts})
         object.__setattr__(self, "config", config)
         object.__setattr__(self, "seed", seed)
 

@@ -22,9 +22,10 @@ from gating.settings import GateSettings
 from gating.training.pairs import GatePairs
 from gating.training.train import train_gate
 from gating.transform import Transform
+from pipelines.artefacts import GATING, PAIRS
 from pipelines.fitted import linear_heads
 from pipelines.recipe import read_recipe
-from pipelines.run import GATING, PAIRS, Run
+from pipelines.run import Run
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "the recipe's": {},

@@ -1,15 +1,23 @@
-"""The check that an exported folder, loaded by transformers, scores as the parts it was made of."""
+"""The check that an exported folder scores as the parts it was made of: loaded by transformers alone, and by us."""
 
+import gc
+import json
+import math
+import os
+import signal
+import subprocess
+import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
-from transformers import AutoConfig, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 from cache import UserError
-from export.modeling_armorm import ArmoRewardModel
+from cache.errors import MOST_CHARACTERS
+from export import folder_scores
+from export.reward_model import RewardModel
 from gating.reward import Scored
 
 CONVERSATIONS: tuple[tuple[dict[str, str], ...], ...] = tuple(
@@ -26,9 +34,13 @@ LARGEST_DIFFERENCE = {"float32": 1e-3, "float16": 0.02, "bfloat16": 0.1}
 """Largest difference of a score, relative to the sizes of its terms: a padded batch rounds differently from a single
 sequence."""
 
+REMEDY = "--no-check writes the folder all the same"
+
 
 def check_folder(folder: Path, expected: Sequence[Scored], dtype: str, device: torch.device) -> float:
-    """Score `CONVERSATIONS` with the folder's model in one padded batch.
+    """Score `CONVERSATIONS` with the folder's model, as transformers loads it and as `RewardModel.load` does.
+
+    transformers runs in a process of its own, with padding on the left and on the right. One model is loaded at a time.
 
     Args:
         folder: the folder that was just written.
@@ -40,32 +52,72 @@ def check_folder(folder: Path, expected: Sequence[Scored], dtype: str, device: t
         The largest difference of a score, relative to the sum of the sizes of its terms.
 
     Raises:
-        UserError: the difference is more than rounding.
+        UserError: the folder does not load or run, or a difference is more than rounding.
     """
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()
-    try:
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        model = ArmoRewardModel.from_pretrained(folder, config=config, dtype=getattr(torch, dtype))
-        tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
-    finally:
-        transformers_logging.set_verbosity(verbosity)
-    model = model.eval().to(device)
-    batch = tokenizer.apply_chat_template(
-        [list(conversation) for conversation in CONVERSATIONS],
-        padding=True,
-        return_tensors="pt",
-        return_dict=True,
-    ).to(device)
-    with torch.inference_mode():
-        scores = model(**batch).logits[:, 0].double().cpu().numpy()  # (n,)
+    release(device)
+    left, right = scores_by_transformers(folder, dtype, device)
+    by_transformers = max(_difference(scores, expected) for scores in (left, right))
+    _refuse_difference(by_transformers, "loaded with transformers, the exported model scores", dtype)
+    own = RewardModel.load(folder, device=str(device)).score(CONVERSATIONS)
+    by_us = _difference([one.score for one in own], expected)
+    _refuse_difference(by_us, "the exported model scores", dtype)
+    release(device)
+    return max(by_transformers, by_us)
+
+
+def release(device: torch.device) -> None:
+    """Give the memory of models that are no longer used back to the device, for other processes."""
+    gc.collect()
+    if device.type == "cuda":
+        torch.cuda.empty_cache()
+
+
+def scores_by_transformers(folder: Path, dtype: str, device: torch.device) -> list[list[float]]:
+    """Scores of `CONVERSATIONS` by the folder's own class in another process: padded on the left, and on the right.
+
+    Raises:
+        UserError: the process failed; the sentence ends with its last line.
+    """
+    request = {"conversations": CONVERSATIONS, "dtype": dtype, "device": str(device)}
+    with tempfile.TemporaryDirectory() as modules:
+        done = subprocess.run(
+            # -P: neither this folder's modules nor the working directory's stand before those of packages
+            [sys.executable, "-P", folder_scores.__file__, str(folder.absolute())],
+            input=json.dumps(request),
+            capture_output=True,
+            text=True,
+            check=False,
+            env=os.environ | {"HF_MODULES_CACHE": modules, "HF_HUB_OFFLINE": "1"},
+        )
+    if done.returncode:
+        raise UserError(
+            f"transformers cannot run the exported model ({_failure(done)}): this backbone cannot be exported as it is;"
+            f" {REMEDY}"
+        )
+    answer: list[list[float]] = json.loads(done.stdout.strip().splitlines()[-1])
+    return answer
+
+
+def _failure(done: "subprocess.CompletedProcess[str]") -> str:
+    """The last line of a failed process, or the signal that ended it."""
+    if done.returncode < 0:
+        return f"the process was ended by {signal.Signals(-done.returncode).name}"
+    lines = [line for line in done.stderr.strip().splitlines() if line and not line.startswith(" ")]
+    return lines[-1][:MOST_CHARACTERS] if lines else f"exit code {done.returncode}"
+
+
+def _difference(scores: Sequence[float], expected: Sequence[Scored]) -> float:
+    """Largest difference of a score, relative to the sum of the sizes of its terms; infinite if one is not finite."""
     differences = [
         abs(score - one.score) / np.abs(one.contributions).sum() for score, one in zip(scores, expected, strict=True)
     ]
     largest = float(np.max(differences))
-    if not largest <= LARGEST_DIFFERENCE[dtype]:
+    return largest if math.isfinite(largest) else math.inf
+
+
+def _refuse_difference(difference: float, what: str, dtype: str) -> None:
+    if difference > LARGEST_DIFFERENCE[dtype]:
         raise UserError(
-            f"the exported model scores otherwise than the pipeline (by {largest:.2g} of its terms): this backbone"
-            " cannot be exported as it is; --no-check writes the folder all the same"
+            f"{what} otherwise than the pipeline (by {difference:.2g} of its terms): this backbone cannot be exported"
+            f" as it is; {REMEDY}"
         )
-    return largest

@@ -16,6 +16,8 @@ from export.reward_config import SECTION, RewardConfig
 from export.reward_tensors import reward_tensors
 from export.weights import Weights, write_weights
 from extract.backbone import Backbone
+from extract.special_tokens import padding_token
+from extract.templating import added_bos
 from gating.reward import RewardParts
 
 TOKENIZER_FILES = (
@@ -68,7 +70,7 @@ def write_folder(out: Path, model: Exported, weights: Weights, check: Callable[[
     try:
         partial.mkdir(parents=True)
         size = write_weights(model.backbone.folder, partial, reward_tensors(model.parts), weights)
-        _write_tokenizer(model.backbone, partial)
+        _write_tokenizer(model.backbone, partial, _padding(model))
         _write_json(partial / "config.json", _config(model))
         _write_json(partial / "provenance.json", model.provenance)
         (partial / "modeling_armorm.py").write_text(_modeling(model.backbone.family), encoding="utf-8")
@@ -103,8 +105,7 @@ def _config(model: Exported) -> dict[str, Any]:
     values: dict[str, Any] = json.loads((model.backbone.folder / "config.json").read_text(encoding="utf-8"))
     if "text_config" in values:  # a model that also takes images: only its language part is used
         values = AutoConfig.from_pretrained(model.backbone.folder, trust_remote_code=False).get_text_config().to_dict()
-    gate, tokenizer = model.parts.gate, model.backbone.tokenizer
-    padding = tokenizer.pad_token_id if tokenizer.pad_token_id is not None else tokenizer.eos_token_id
+    gate, padding = model.parts.gate, _padding(model)
     return (
         values
         | _for_older_transformers(values)
@@ -113,7 +114,7 @@ def _config(model: Exported) -> dict[str, Any]:
             "auto_map": {"AutoModelForSequenceClassification": f"modeling_armorm.{MODEL_CLASS}"},
             "dtype": model.config.dtype,
             "torch_dtype": model.config.dtype,  # what `dtype` was called before transformers 4.56
-            "pad_token_id": padding,
+            "pad_token_id": model.backbone.tokenizer.convert_tokens_to_ids(padding),
             "id2label": {"0": "score"},
             "label2id": {"score": 0},
             "num_objectives": len(model.config.objectives),
@@ -135,7 +136,18 @@ def _for_older_transformers(values: dict[str, Any]) -> dict[str, Any]:
     return older if scaling.get("rope_type", "default") == "default" else older | {"rope_scaling": scaling}
 
 
-def _write_tokenizer(backbone: Backbone, out: Path) -> None:
+def _padding(model: Exported) -> str | None:
+    """The token that pads batches; masked, it is never read.
+
+    Where the template writes tokens after the closing one, none of its tokens pads: without a mask, the end of the text
+    could not be told from padding.
+    """
+    backbone, config = model.backbone, model.config
+    avoid = (*config.trailing, *config.prompt_end) if config.trailing else ()
+    return padding_token(backbone.tokenizer, backbone.vocabulary, avoid)
+
+
+def _write_tokenizer(backbone: Backbone, out: Path, padding: str | None) -> None:
     """Copy the backbone's files, and write the chat template in use to both places where readers look for it."""
     for name in TOKENIZER_FILES:
         if (backbone.folder / name).is_file():
@@ -144,13 +156,34 @@ def _write_tokenizer(backbone: Backbone, out: Path) -> None:
         backbone.tokenizer.backend_tokenizer.save(str(out / "tokenizer.json"))
     path = out / "tokenizer_config.json"
     settings = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    settings["chat_template"] = backbone.tokenizer.chat_template
+    template = _template(backbone)
+    settings["chat_template"] = template
     if settings.get("tokenizer_class") in (None, "TokenizersBackend"):  # transformers 5's name for it
         settings["tokenizer_class"] = "PreTrainedTokenizerFast"
-    if backbone.tokenizer.pad_token is None:
-        settings["pad_token"] = backbone.tokenizer.eos_token  # batches need one; masked, it is never read
+    if backbone.tokenizer.pad_token != padding:
+        settings["pad_token"] = padding
+        _replace_padding(out / "special_tokens_map.json", padding)
     _write_json(path, settings)
-    (out / "chat_template.jinja").write_text(backbone.tokenizer.chat_template, encoding="utf-8")
+    (out / "chat_template.jinja").write_text(template, encoding="utf-8")
+
+
+def _template(backbone: Backbone) -> str:
+    """The chat template in use, which also writes the BOS that the tokenizer puts in front of a text by itself.
+
+    Features are read after that BOS, and `apply_chat_template` lets the tokenizer add nothing.
+    """
+    tokenizer: Any = backbone.tokenizer
+    template: str = tokenizer.chat_template
+    if added_bos(tokenizer) is None:
+        return template
+    text = tokenizer.apply_chat_template([{"role": "user", "content": "Hello"}], tokenize=False)
+    return template if text.startswith(tokenizer.bos_token) else "{{- bos_token }}" + template
+
+
+def _replace_padding(path: Path, padding: str | None) -> None:
+    """Earlier versions of transformers read it from here."""
+    if path.is_file():
+        _write_json(path, json.loads(path.read_text(encoding="utf-8")) | {"pad_token": padding})
 
 
 def _modeling(family: str) -> str:

@@ -5,6 +5,7 @@
 transformers, and works with every decoder that `AutoModel` knows.
 """
 
+import inspect
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,12 @@ MODEL_TYPE = "llama"
 """The backbone's family; `armorm export` writes the folder's own here."""
 
 BACKBONE = MODEL_MAPPING[CONFIG_MAPPING[MODEL_TYPE]]
+
+
+def base_model_prefix(family: Any) -> str:
+    """Name of the attribute, and prefix of the weights, under which models of a family have their decoder."""
+    return getattr(family, "base_model_prefix", "") or "model"
+
 
 # Version 4 takes only names of modules, and refuses those of buffers.
 BUFFERS = [] if transformers.__version__.startswith("4.") else ["reward_transform_matrix", "length_penalty"]
@@ -48,23 +55,36 @@ class RewardModelOutput(ModelOutput):  # type: ignore[misc]
     logits: Tensor | None = None
 
 
+class Float32Linear(nn.Linear):
+    """A linear layer that computes in float32, whatever dtype its weights have.
+
+    Weights are read in its own `forward` and nowhere else: offloading, sharding and adapters put them in place for
+    that call alone.
+    """
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """Inputs (..., in) -> (..., out), float32."""
+        bias = None if self.bias is None else self.bias.float()
+        return F.linear(inputs.float(), self.weight.float(), bias)
+
+
 class GatingNetwork(nn.Module):
     """MLP with ReLU; softmax over the objectives of logits / temperature, times a scale."""
 
     def __init__(self, features: int, objectives: int, hidden: int, hidden_layers: int, temperature: float) -> None:
         super().__init__()
         widths = [features, *[hidden] * hidden_layers, objectives]
-        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in zip(widths, widths[1:]))  # noqa: B905, RUF007
+        self.layers = nn.ModuleList(Float32Linear(a, b) for a, b in zip(widths, widths[1:]))  # noqa: B905, RUF007
         self.logit_scale = nn.Parameter(torch.ones(1))
         self.temperature = temperature
 
     def forward(self, prompts: Tensor) -> Tensor:
         """Prompt features (B, d), float32 -> (B, k)."""
         hidden = prompts
-        for layer in self.layers[:-1]:
-            hidden = torch.relu(_linear(hidden, layer))  # (B, hidden)
-        logits = _linear(hidden, self.layers[-1]) / self.temperature  # (B, k)
-        return torch.softmax(logits, dim=-1) * self.logit_scale.float()
+        for number, layer in enumerate(self.layers):
+            hidden = layer(hidden if number == 0 else torch.relu(hidden))  # (B, hidden); the last one (B, k)
+        weights = torch.softmax(hidden / self.temperature, dim=-1)  # (B, k)
+        return weights * self.logit_scale.float().to(weights.device)
 
 
 class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
@@ -72,7 +92,7 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
 
     length_penalty: Tensor | None
     config_class = CONFIG_MAPPING[MODEL_TYPE]
-    base_model_prefix = "model"
+    base_model_prefix = base_model_prefix(BACKBONE)
     supports_gradient_checkpointing = True
     # Attention that the backbone supports, under the names that versions 4 and 5 ask for.
     _supports_sdpa = getattr(BACKBONE, "_supports_sdpa", False)
@@ -90,14 +110,28 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
     def __init__(self, config: Any) -> None:
         super().__init__(config)
         settings = config.armorm
-        k, d = config.num_objectives, config.hidden_size * len(settings["layers"])
+        # Folders of version 0.1 do not say how wide a feature is.
+        k, d = config.num_objectives, settings.get("features") or config.hidden_size * len(settings["layers"])
         self.num_labels = 1
-        self.model = AutoModel.from_config(config)
-        self.regression_layer = nn.Linear(d, k, bias=False)
+        decoder = AutoModel.from_config(config)
+        setattr(self, self.base_model_prefix, decoder)
+        parameters = inspect.signature(type(decoder).forward).parameters
+        any_name = any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values())
+        self._decoder_takes = None if any_name else frozenset(parameters)
+        self.regression_layer = Float32Linear(d, k, bias=False)
         self.register_buffer("reward_transform_matrix", torch.eye(k))
         self.register_buffer("length_penalty", torch.zeros(k) if settings["verbosity"] == "response_tokens" else None)
         self.gating = GatingNetwork(d, k, config.gating_hidden_dim, config.gating_n_hidden, config.gating_temperature)
         self.post_init()
+
+    def initialize_weights(self) -> None:
+        """Initialise what no file holds, the backbone first and by itself.
+
+        Below a class that is not its own, transformers 5 takes a module without direct weights for initialised, and
+        Falcon H1 computes its layers' buffers in such a module.
+        """
+        self.base_model.initialize_weights()
+        super().initialize_weights()
 
     @property
     def objectives(self) -> list[str]:
@@ -106,11 +140,11 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
 
     def get_input_embeddings(self) -> nn.Module:
         """The backbone's embeddings."""
-        return self.model.get_input_embeddings()
+        return self.base_model.get_input_embeddings()
 
     def set_input_embeddings(self, value: nn.Module) -> None:
         """Replace the backbone's embeddings."""
-        self.model.set_input_embeddings(value)
+        self.base_model.set_input_embeddings(value)
 
     def forward(
         self,
@@ -149,20 +183,25 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
         prompt = self._prompt_ends(input_ids, first, last) if prompt_lengths is None else first + prompt_lengths - 1
         if position_ids is None:
             position_ids = (mask.long().cumsum(dim=-1) - 1).clamp(min=0)  # (B, T)
-        states = self._states(input_ids, mask, position_ids)  # (B, T, layers * d)
+        # Every conversation begins in the first column: then padding is on the right, where no token of a decoder
+        # looks, and families that pay no heed to a mask give the same states.
+        column = first[:, None] + torch.arange(input_ids.shape[-1], device=first.device)  # (B, T)
+        mask = mask.gather(-1, column.clamp(max=input_ids.shape[-1] - 1)) & (column < input_ids.shape[-1])
+        column = column.clamp(max=input_ids.shape[-1] - 1)
+        last, prompt = last - first, prompt - first
+        states = self._states(input_ids.gather(-1, column), mask, position_ids.expand_as(column).gather(-1, column))
         row = torch.arange(len(input_ids), device=states[0].device)
         last, prompt = last.to(row.device), prompt.to(row.device)
         hidden_state = torch.cat([layer[row, last] for layer in states], dim=-1).float()  # (B, layers * d)
         prompt_embedding = torch.cat([layer[row, prompt] for layer in states], dim=-1).float()  # (B, layers * d)
-        device = self.regression_layer.weight.device
-        hidden_state, prompt_embedding = hidden_state.to(device), prompt_embedding.to(device)
-        with torch.autocast(device_type=device.type, enabled=False):
-            rewards = _linear(hidden_state, self.regression_layer)  # (B, k)
-            gating_output = self.gating(prompt_embedding)  # (B, k)
-            adjusted = rewards @ self.reward_transform_matrix.float()  # (B, k)
+        with torch.autocast(device_type=row.device.type, enabled=False):
+            rewards = self.regression_layer(hidden_state)  # (B, k)
+            device = rewards.device
+            gating_output = self.gating(prompt_embedding).to(device)  # (B, k)
+            adjusted = rewards @ self.reward_transform_matrix.float().to(device)  # (B, k)
             if self.length_penalty is not None:
                 thousands = (last - prompt).to(device) / 1000.0  # (B,)
-                adjusted = adjusted - thousands[:, None] * self.length_penalty.float()
+                adjusted = adjusted - thousands[:, None] * self.length_penalty.float().to(device)
             score = (gating_output * adjusted).sum(dim=-1)  # (B,)
         output = RewardModelOutput(rewards, hidden_state, prompt_embedding, gating_output, score, score[:, None])
         return output.to_tuple() if return_dict is False else output
@@ -170,16 +209,15 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
     def _states(self, input_ids: Tensor, mask: Tensor, position_ids: Tensor) -> list[Tensor]:
         """The hidden states that features are read from, each (B, T, d)."""
         layers = self.config.armorm["layers"]
-        only_last = list(layers) == [-1]
-        output = self.model(
-            input_ids=input_ids,
-            attention_mask=mask.long(),
-            position_ids=position_ids,
-            use_cache=False,
-            output_hidden_states=not only_last,
-            return_dict=True,
-        )
-        return [output.last_hidden_state] if only_last else [output.hidden_states[layer] for layer in layers]
+        inputs: dict[str, Any] = {"input_ids": input_ids, "attention_mask": mask.long(), "position_ids": position_ids}
+        inputs |= {"use_cache": False, "output_hidden_states": any(layer != -1 for layer in layers)}
+        inputs["return_dict"] = True
+        if self._decoder_takes is not None:  # not every decoder has positions (Bloom, Mamba)
+            inputs = {name: value for name, value in inputs.items() if name in self._decoder_takes}
+        output = self.base_model(**inputs)
+        # The last state comes after the final norm, which not every family's `hidden_states` has seen.
+        ends = (-1, len(output.hidden_states or ()) - 1)
+        return [output.last_hidden_state if layer in ends else output.hidden_states[layer] for layer in layers]
 
     def _padding_mask(self, input_ids: Tensor) -> Tensor:
         """True for tokens that are not padding, found from the ids. (B, T) bool."""
@@ -240,11 +278,9 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
         return at + self.config.armorm["prompt_end_offset"] - 1
 
 
-def _linear(inputs: Tensor, layer: Any) -> Tensor:
-    """Apply a layer in float32, whatever dtype its weights have."""
-    bias = None if layer.bias is None else layer.bias.float()
-    return F.linear(inputs, layer.weight.float(), bias)
-
-
 def _first(rows: Tensor) -> int:
     return int(rows.nonzero()[0, 0])
+
+
+# So that `save_pretrained` puts this file beside the weights; transformers 5 does that by itself.
+ArmoRewardModel.register_for_auto_class("AutoModelForSequenceClassification")

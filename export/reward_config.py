@@ -7,14 +7,15 @@ origin, which the published one leaves to its readers.
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from cache import UserError
 from export.turns import TurnMarkers
 from extract.backbone import Backbone
-from extract.settings import BackboneSettings
+from extract.settings import BackboneSettings, EngineName
+from extract.template.facts import TemplateFacts
 from extract.templating import ConversationEncoder
 from gating.reward import RewardParts
 from gating.settings import GateSettings
@@ -53,12 +54,18 @@ class RewardConfig(BaseModel):
     """A longer conversation is refused; None: the backbone's number of positions."""
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     """The backbone's dtype when the heads were fitted; None: the dtype of its stored weights."""
+    features: int | None = Field(default=None, ge=1)
+    """Width of a feature, all layers together; None: as many layers of the backbone's hidden size."""
+    engine: Literal["packed", "padded", "sequential"] = "packed"
+    """The engine that the backbone runs with. A packed one that fails its trial gives way to padded batches."""
     prompt_end: tuple[int, ...] = ()
     """Token ids around the end of the prompt: the end of the last user turn, and the header of the response."""
     prompt_end_offset: int = 0
     """Number of tokens of `prompt_end` that belong to the prompt."""
     trailing: tuple[int, ...] = ()
     """Token ids that the template writes after the closing token; no feature is read there."""
+    template: TemplateFacts | None = None
+    """The findings about the chat template; the folder's template itself holds its fixed date and takes plain text."""
     backbone: str = ""
     """Source of the features: `org/name@commit`, or the digest of a folder."""
     fingerprint: str = ""
@@ -78,6 +85,7 @@ def run_config(
     settings: BackboneSettings,
     backbone: Backbone,
     *,
+    engine: EngineName = "packed",
     fingerprint: str = "",
     recipe: str = "",
 ) -> RewardConfig:
@@ -88,6 +96,7 @@ def run_config(
         scales: objective -> scale of its ratings.
         settings: how its features were read.
         backbone: the backbone they were read from.
+        engine: the engine that read them.
         fingerprint: fingerprint of the features.
         recipe: digest of the recipe's settings.
 
@@ -105,9 +114,12 @@ def run_config(
         special_tokens_in_text=settings.special_tokens_in_text,
         max_tokens=settings.max_tokens,
         dtype=settings.dtype,
+        features=parts.weight.shape[1],
+        engine=cast(Any, "packed" if engine == "vllm" else engine),  # vLLM is no engine of a reward model
         prompt_end=markers.prompt_end,
         prompt_end_offset=markers.offset,
         trailing=markers.trailing,
+        template=encoder.facts,
         backbone=backbone.identity,
         fingerprint=fingerprint,
         recipe=recipe,
@@ -162,7 +174,7 @@ def backbone_settings(folder: Path, config: RewardConfig, changed: dict[str, Any
         "model": str(folder),
         "layers": config.layers,
         "dtype": config.dtype or stored,
-        "max_tokens": config.max_tokens or values.get("max_position_embeddings", 4096),
+        "max_tokens": config.max_tokens or values.get("max_position_embeddings") or 4096,
         "position": config.position,
         "special_tokens_in_text": config.special_tokens_in_text,
     }

@@ -18,8 +18,7 @@ from export.reward_config import RewardConfig, backbone_settings, read_config
 from export.reward_tensors import read_reward_parts
 from export.turns import TurnMarkers
 from extract.backbone import Backbone, read_backbone
-from extract.engines import ENGINES
-from extract.engines.choice import choose_device, choose_engine
+from extract.engines.choice import choose_device, load_engine
 from extract.engines.engine import Engine
 from extract.engines.sequential import SequentialEngine
 from extract.packing import Request
@@ -70,7 +69,7 @@ class RewardModel:
         dtype: str | None = None,
         max_tokens: int | None = None,
         position: str | None = None,
-        engine: EngineName = "packed",
+        engine: EngineName | None = None,
         pack_tokens: int = 8192,
         compiled: bool = False,
     ) -> "RewardModel":
@@ -82,7 +81,7 @@ class RewardModel:
             dtype: the backbone's dtype: float32, bfloat16 or float16; None: the folder's.
             max_tokens: largest length of a conversation; None: the folder's.
             position: end_of_turn or last_token; None: the folder's.
-            engine: packed, padded or sequential.
+            engine: packed, padded or sequential; None: the folder's. Where packed fails its trial, padded runs.
             pack_tokens: largest number of tokens in one pass; raised to `max_tokens` where it is less.
             compiled: whether a GPU's full packs run compiled; compilation takes a minute.
 
@@ -99,8 +98,8 @@ class RewardModel:
         extract = ExtractSettings(
             pack_tokens=max(pack_tokens, settings.max_tokens), compile="auto" if compiled else "never"
         )
-        loaded = ENGINES[choose_engine(engine, backbone)](backbone, settings, extract, choose_device(device))
-        model = cls(folder, config, parts, backbone, settings, loaded, pack_tokens)
+        loaded = load_engine(engine or config.engine, backbone, settings, extract, choose_device(device))
+        model = cls(folder, config, parts, backbone, settings, loaded.engine, pack_tokens)
         _ = model._markers  # a template without them is refused here, not at the first text
         return model
 
@@ -155,8 +154,7 @@ class RewardModel:
         Raises:
             NotScorableError: the text has no assistant turn, is empty, or too long.
         """
-        if self._position == "end_of_turn":
-            text = text.rstrip()
+        text = self._encoder.cut(text)
         padding = self._encoder.tokenizer.pad_token
         while padding and text.startswith(padding):  # else a missing BOS would be put before the padding
             text = text.removeprefix(padding)

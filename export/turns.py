@@ -15,6 +15,7 @@ import numpy as np
 from cache import UserError
 from export.not_scorable import NotScorableError
 from extract.records import Message, Prompt
+from extract.template.rendering import NotEncodableError, render
 from extract.templating import ConversationEncoder, Encoded, TokenIds
 
 PROMPTS = ("What is two plus two?", "List 3 colours:\nred, green", "Thanks", "f(x) = {x}", "naïve 猫")
@@ -55,7 +56,7 @@ class TurnMarkers:
         return cls(
             (*closing, *header),
             len(closing),
-            trailing if position == "end_of_turn" else (),
+            trailing if position == "end_of_turn" or encoder.facts.response_surplus else (),
             encoder.tokenizer.pad_token_id,
         )
 
@@ -114,9 +115,10 @@ def _generation_prompts(encoder: ConversationEncoder, encoded: Sequence[Encoded]
     """Headers that the template writes before a response to be generated; before a given one Qwen 3 adds a thought."""
     rows = []
     for text, one in zip(PROMPTS, encoded, strict=False):
-        rendered = encoder.tokenizer.apply_chat_template(
-            [{"role": "user", "content": text}], tokenize=False, add_generation_prompt=True
-        )
+        try:
+            rendered = render(encoder.tokenizer, (Message("user", text),), generation=True)
+        except NotEncodableError:
+            continue
         (ids,) = encoder.tokenize([rendered])
         header = ids[len(one.prompt) :]
         if len(header) and np.array_equal(ids[: len(one.prompt)], one.prompt):
@@ -125,8 +127,6 @@ def _generation_prompts(encoder: ConversationEncoder, encoded: Sequence[Encoded]
 
 
 def _trailing(encoder: ConversationEncoder, messages: Prompt) -> tuple[int, ...]:
-    text = encoder.tokenizer.apply_chat_template(
-        [{"role": message.role, "content": message.content} for message in messages], tokenize=False
-    )
-    whole, bare = encoder.tokenize([text, text.rstrip()])
+    text = render(encoder.tokenizer, messages)
+    whole, bare = encoder.tokenize([text, encoder.cut(text)])
     return tuple(_ints(whole[len(bare) :])) if np.array_equal(whole[: len(bare)], bare) else ()

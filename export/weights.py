@@ -1,6 +1,7 @@
 """The backbone's weights in an exported folder: copies, or links to the original files.
 
-Keys begin with `model.`, as those of the published checkpoint and of every causal language model of the Llama kind do.
+Keys begin with the family's own prefix (`model.` for Llama, `gpt_neox.`, `transformer.`, `backbone.`): transformers
+takes that one off when it loads the decoder alone, and no other.
 Tensors are copied one by one, in the dtype they are stored in, and never loaded as a model.
 """
 
@@ -16,12 +17,12 @@ from torch import Tensor
 from transformers import AutoConfig, AutoModel
 
 from cache import UserError
+from export.modeling_armorm import base_model_prefix
 
 Weights = Literal["copy", "link"]
 """copy: the folder can be moved anywhere; link: it takes no disk space, and the backbone must stay in its place."""
 
 INDEX = "model.safetensors.index.json"
-PREFIX = "model."
 SHARD_BYTES = 5 * 10**9
 """Largest size of a copied file, as transformers' default was; a larger tensor has a file to itself."""
 
@@ -76,20 +77,23 @@ def _names_in_the_folder(backbone: Path, stored: list[str]) -> dict[str, str]:
     config = AutoConfig.from_pretrained(backbone, trust_remote_code=False).get_text_config()
     with torch.device("meta"):
         decoder = AutoModel.from_config(config, trust_remote_code=False)
-    family = f"{decoder.base_model_prefix}."
+    family = f"{base_model_prefix(type(decoder))}."
     expected = set(decoder.state_dict())
     # A decoder alone, below an output layer, or as the language part of a model that also takes images.
-    prefixes = ("", PREFIX, family, "model.language_model.", "language_model.model.")
-    found: dict[str, str] = {}
+    prefixes = ("", "model.", family, "model.language_model.", "language_model.model.", "model.text_model.")
+    found: dict[str, str] = {}  # stored name -> the decoder's name
+    most = 0
     for prefix in dict.fromkeys(prefixes):
-        names = {name: PREFIX + name.removeprefix(prefix) for name in stored if name.startswith(prefix)}
-        if sum(name.removeprefix(PREFIX) in expected for name in names.values()) > sum(
-            name.removeprefix(PREFIX) in expected for name in found.values()
-        ):
-            found = names
-    of_decoder = {name: new for name, new in found.items() if _is_decoders(new.removeprefix(PREFIX), expected)}
+        names = {name: name.removeprefix(prefix) for name in stored if name.startswith(prefix)}
+        known = sum(name in expected for name in names.values())
+        if known > most:
+            found, most = names, known
+    of_decoder = {name: family + own for name, own in found.items() if _is_decoders(own, expected)}
     if not of_decoder:
-        raise UserError(f"none of the weights in {backbone} is one of {type(decoder).__name__}: fetch them again")
+        raise UserError(
+            f"where the weights of {type(decoder).__name__} are in {backbone} is not known: {stored[0]} and the others"
+            " have none of its names, so this backbone cannot be exported"
+        )
     return of_decoder
 
 
@@ -166,11 +170,14 @@ def _slice_bytes(file: Any, name: str) -> int:
     values = 1
     for length in part.get_shape():
         values *= length
-    return values * _ITEM_BYTES[part.get_dtype()]
+    dtype = part.get_dtype()
+    if dtype not in _ITEM_BYTES:
+        raise UserError(f"{name} is stored as {dtype}, which cannot be exported: use a backbone in bfloat16 or float16")
+    return values * _ITEM_BYTES[dtype]
 
 
 _ITEM_BYTES = {"F64": 8, "I64": 8, "F32": 4, "I32": 4, "F16": 2, "BF16": 2, "I16": 2, "F8_E4M3": 1, "F8_E5M2": 1}
-_ITEM_BYTES |= {"I8": 1, "U8": 1, "BOOL": 1}
+_ITEM_BYTES |= {"I8": 1, "U8": 1, "BOOL": 1, "U16": 2, "U32": 4, "U64": 8, "F8_E8M0": 1}
 
 
 def _opened(path: Path) -> safe_open:

@@ -9,13 +9,23 @@ from typing import Any
 import torch
 from huggingface_hub import snapshot_download
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
-from transformers import MODEL_MAPPING, AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
+from safetensors import SafetensorError, safe_open
+from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from cache import Fingerprint, UserError
 from cache.errors import first_line
 from cache.precision import StoreDtype
+from extract.configuration import (
+    ModelFacts,
+    has_table_of_positions,
+    read_configuration,
+    read_facts,
+    without_unknown_padding,
+)
 from extract.settings import BackboneSettings
+from extract.tokenizer import read_tokenizer
+from extract.weight_names import renamed_weights
 
 log = logging.getLogger(__name__)
 
@@ -31,16 +41,37 @@ class Backbone:
     identity: str
     """`org/name@commit`, or the digest of a local folder's weights and configuration."""
     tokenizer: PreTrainedTokenizerBase
-    hidden_size: int
-    hidden_layers: int
-    vocabulary: int
-    """Number of embeddings; every token id is below it."""
-    family: str
-    """The configuration's `model_type`."""
-    attention_exchangeable: bool
-    """Whether transformers can exchange this family's attention, which packing needs."""
-    layer_kinds: frozenset[str]
-    """The configuration's `layer_types`; empty if all layers are of one kind."""
+    facts: ModelFacts
+
+    @property
+    def hidden_size(self) -> int:
+        """Length of a state."""
+        return self.facts.hidden_size
+
+    @property
+    def hidden_layers(self) -> int:
+        """Number of decoder layers."""
+        return self.facts.hidden_layers
+
+    @property
+    def vocabulary(self) -> int:
+        """Number of embeddings; every token id is below it."""
+        return self.facts.vocabulary
+
+    @property
+    def family(self) -> str:
+        """The configuration's `model_type`."""
+        return self.facts.family
+
+    @property
+    def attention_exchangeable(self) -> bool:
+        """See `ModelFacts.attention_exchangeable`."""
+        return self.facts.attention_exchangeable
+
+    @property
+    def layer_kinds(self) -> frozenset[str]:
+        """The configuration's `layer_types`; empty if all layers are of one kind."""
+        return self.facts.layer_kinds
 
     def fingerprint(self, settings: BackboneSettings, store_dtype: StoreDtype, engine: str) -> Fingerprint:
         """The fingerprint of features that are read from this backbone."""
@@ -59,26 +90,19 @@ class Backbone:
         """The decoder without its output layer, frozen, on `device`.
 
         Raises:
-            UserError: a weight is missing or has another shape, or the device has no room for the weights.
+            UserError: a weight is missing or has another shape, a library is missing that the checkpoint needs, a file
+                is damaged, or the device has no room for the weights.
         """
-        transformers_logging.disable_progress_bar()  # its bar, for a second's work, would break ours
-        verbosity = transformers_logging.get_verbosity()
-        # Other weights in the files (an output layer, a reward model's heads) are not used, and need no warning.
-        transformers_logging.set_verbosity_error()
-        try:
-            model, report = AutoModel.from_pretrained(
-                self.folder,
-                dtype=getattr(torch, settings.dtype),
-                attn_implementation=attention,
-                use_safetensors=True,
-                trust_remote_code=False,
-                output_loading_info=True,
-            )
-        finally:
-            transformers_logging.set_verbosity(verbosity)
+        model, report = self._from_pretrained(getattr(torch, settings.dtype), attention)
         if missing := sorted(report["missing_keys"]):
             # transformers would fill it with random numbers without an error.
             raise UserError(f"backbone.model: the weights in {self.folder} have no {missing[0]}: fetch them again")
+        if mismatched := sorted(report["mismatched_keys"]):
+            name, stored, expected = mismatched[0]
+            raise UserError(
+                f"backbone.model: {name} in {self.folder} has the shape {_shape(stored)}, and config.json there asks"
+                f" for {_shape(expected)}: fetch config.json and the weights of the same model"
+            )
         log.info(
             "backbone in %s, as the recipe's backbone.dtype says; features leave it as float32",
             settings.dtype,
@@ -91,6 +115,42 @@ class Backbone:
                 f"{settings.model} in {settings.dtype} does not fit the memory of {device}: use a device with more,"
                 " or a smaller backbone.model"
             ) from None
+
+    def _from_pretrained(self, dtype: torch.dtype, attention: str | None) -> tuple[Any, dict[str, Any]]:
+        """The model as transformers loads it, and its report of weights that did not fit."""
+        transformers_logging.disable_progress_bar()  # its bar, for a second's work, would break ours
+        verbosity = transformers_logging.get_verbosity()
+        # Other weights in the files (an output layer, a reward model's heads) are not used, and need no warning.
+        transformers_logging.set_verbosity_error()
+        try:
+            config = AutoConfig.from_pretrained(self.folder, trust_remote_code=False)
+            without_unknown_padding(config)
+            loaded: tuple[Any, dict[str, Any]] = AutoModel.from_pretrained(
+                self.folder,
+                config=config,
+                dtype=dtype,
+                attn_implementation=attention,
+                use_safetensors=True,
+                trust_remote_code=False,
+                key_mapping=renamed_weights(self.folder, self.family),
+                ignore_mismatched_sizes=True,  # the report names them, and they are refused
+                output_loading_info=True,
+            )
+        except ImportError as error:
+            raise UserError(
+                f"backbone.model: {self.folder} needs a library that is not installed ({first_line(error)}): install"
+                " it, or use the weights that are not quantised"
+            ) from None
+        except torch.OutOfMemoryError:
+            raise
+        except Exception as error:  # loaders of weights and of quantised ones raise whatever they stumble over
+            raise UserError(
+                f"backbone.model: {self.folder} cannot be loaded as {self.family}"
+                f" ({type(error).__name__}: {first_line(error)}): fetch it again, or use another model"
+            ) from None
+        finally:
+            transformers_logging.set_verbosity(verbosity)
+        return loaded
 
 
 def find_backbone(settings: BackboneSettings) -> Backbone:
@@ -106,73 +166,58 @@ def read_backbone(folder: Path, identity: str, settings: BackboneSettings) -> Ba
     """The backbone in a local folder; `settings.model` is ignored, and `identity` is not checked.
 
     Raises:
-        UserError: it is not a decoder, has no chat template, or lacks a layer of the settings.
+        UserError: it is not a decoder, has no chat template, lacks a layer of the settings, or a file is damaged.
     """
-    try:
-        # Code in a model's folder is never run: families that transformers does not know are refused.
-        config = AutoConfig.from_pretrained(folder, trust_remote_code=False).get_text_config()
-        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
-    except (OSError, ValueError) as error:
-        raise UserError(f"backbone.model: {folder} cannot be read as a model: {first_line(error)}") from None
-    if not getattr(tokenizer, "is_fast", False):
-        raise UserError(f"backbone.model: {folder} has no fast tokenizer (tokenizer.json), which is needed here")
-    if settings.chat_template is not None:
-        if not settings.chat_template.is_file():
-            raise UserError(f"backbone.chat_template: there is no file {settings.chat_template}")
-        tokenizer.chat_template = settings.chat_template.read_text()
-    if not isinstance(tokenizer.chat_template, str):
-        raise UserError(
-            f"the tokenizer in {folder} has no single chat template: name a Jinja file in backbone.chat_template"
-        )
+    config = read_configuration(folder)
+    facts = read_facts(config, folder)
+    tokenizer = read_tokenizer(folder, settings)
+    _check_layers(facts, folder, settings)
+    _check_positions(facts, config, folder, settings)
+    _check_weights(folder)
+    return Backbone(folder=folder, identity=identity, tokenizer=tokenizer, facts=facts)
+
+
+def _check_layers(facts: ModelFacts, folder: Path, settings: BackboneSettings) -> None:
     for layer in settings.layers:
-        if not -config.num_hidden_layers - 1 <= layer <= config.num_hidden_layers:
-            raise UserError(
-                f"backbone.layers: there is no layer {layer} in {folder}, which has {config.num_hidden_layers}"
-            )
-    steady = _steady_positions(config)
-    if steady is not None and settings.max_tokens > steady:
+        if not -facts.hidden_layers - 1 <= layer <= facts.hidden_layers:
+            raise UserError(f"backbone.layers: there is no layer {layer} in {folder}, which has {facts.hidden_layers}")
+
+
+def _check_positions(facts: ModelFacts, config: PretrainedConfig, folder: Path, settings: BackboneSettings) -> None:
+    """Refuse conversations that the backbone cannot take, and warn of those that it was not made for."""
+    longest, positions, steady = settings.max_tokens, facts.positions, facts.steady_positions
+    if steady is not None and longest > steady:
         raise UserError(
-            f"backbone.max_tokens is {settings.max_tokens}, and beyond {steady} tokens the positions of"
-            f" {config.model_type} are scaled for everything in a pass: set backbone.max_tokens to {steady}"
+            f"backbone.max_tokens is {longest}, and beyond {steady} tokens the positions of"
+            f" {facts.family} are scaled for everything in a pass: set backbone.max_tokens to {steady}"
         )
-    if settings.max_tokens > config.max_position_embeddings:
-        log.warning(
-            "backbone.max_tokens is %s, and %s was made for %s positions: states beyond those mean little",
-            settings.max_tokens,
-            folder,
-            config.max_position_embeddings,
+    if positions is None or longest <= positions:
+        return
+    if has_table_of_positions(config, positions):
+        raise UserError(
+            f"backbone.max_tokens is {longest}, and {folder} has a table of {positions} positions: set"
+            f" backbone.max_tokens to {positions}"
         )
-    return Backbone(
-        folder=folder,
-        identity=identity,
-        tokenizer=tokenizer,
-        hidden_size=config.hidden_size,
-        hidden_layers=config.num_hidden_layers,
-        vocabulary=config.vocab_size,
-        family=config.model_type,
-        attention_exchangeable=_attention_exchangeable(config),
-        layer_kinds=frozenset(getattr(config, "layer_types", None) or ()),
+    log.warning(
+        "backbone.max_tokens is %s, and %s was made for %s positions: states beyond those mean little",
+        longest,
+        folder,
+        positions,
     )
 
 
-def _steady_positions(config: PretrainedConfig) -> int | None:
-    """Number of tokens up to which a position's encoding does not depend on the other sequences; None if it never does.
-
-    Two of transformers' rotary encodings (modeling_rope_utils.py) depend on the longest sequence of the pass, and
-    "dynamic" on those of earlier passes too: longer features would depend on what else was computed.
-    """
-    rope = getattr(config, "rope_parameters", None) or {}
-    for parameters in (rope, *(part for part in rope.values() if isinstance(part, dict))):
-        if parameters.get("rope_type") == "dynamic":
-            return int(config.max_position_embeddings)
-        if parameters.get("rope_type") == "longrope":
-            return int(parameters.get("original_max_position_embeddings", config.max_position_embeddings))
-    return None
+def _check_weights(folder: Path) -> None:
+    """Refuse a file of weights that was cut, before any row is read; only the headers are read."""
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except (SafetensorError, OSError) as error:
+            raise UserError(f"backbone.model: {path} is cut or damaged ({first_line(error)}): fetch it again") from None
 
 
-def _attention_exchangeable(config: PretrainedConfig) -> bool:
-    model = MODEL_MAPPING.get(type(config), None)
-    return bool(getattr(model, "_supports_attention_backend", False))
+def _shape(size: Any) -> str:
+    return " × ".join(map(str, size))
 
 
 def _locate(settings: BackboneSettings) -> tuple[Path, str]:

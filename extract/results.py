@@ -9,6 +9,7 @@ from extract.settings import EngineName
 from extract.skipped import SkippedRows
 from extract.sources.source import Kind
 from extract.tables import Tables
+from extract.template.facts import TemplateFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,10 @@ class Extract:
     revisions: dict[str, str]
     """Data set from the hub -> its commit."""
     datasets: dict[str, DatasetRows]
+    template: TemplateFacts | None = None
+    """The findings about the chat template; None in files of earlier versions."""
+    packing_failed: str | None = None
+    """Why the packed engine, which was wanted, gave way to padded batches when it was tried; None if it did not."""
 
 
 def count_rows(kinds: Mapping[str, Kind], tables: Tables, skipped: SkippedRows) -> dict[str, DatasetRows]:

@@ -2,21 +2,26 @@
 
 A position is never searched for in the tokens, since a message may spell any token. The prompt and
 the conversation are templated, and the first must be a prefix of the second: the prompt's feature is read where
-the prompt ends, the response's feature where the conversation ends.
+the prompt ends, the response's feature where the conversation ends. What a template writes after that is cut off
+(`extract.template.endings`).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
-from jinja2 import TemplateError
 from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from cache import UserError
 from extract.records import Message, Prompt
 from extract.settings import BackboneSettings
+from extract.template.facts import TemplateFacts
+from extract.template.probe import CONVERSATION, EXAMPLE, REMEDY, probe
+from extract.template.rendering import NotEncodableError, render
+
+__all__ = ["ConversationEncoder", "Encoded", "NotEncodableError", "TokenIds", "added_bos", "with_bos"]
 
 TokenIds = NDArray[np.uint32]
 
@@ -27,10 +32,6 @@ class Encoded:
 
     prompt: TokenIds
     responses: tuple[TokenIds, ...]
-
-
-class NotEncodableError(Exception):
-    """The conversation cannot be turned into tokens; the message is the reason for skipping it."""
 
 
 def added_bos(tokenizer: Any) -> int | None:
@@ -45,7 +46,19 @@ def with_bos(ids: list[int], bos: int | None) -> list[int]:
 
 
 class ConversationEncoder:
-    """Turns prompts and responses into token ids, or gives the reason why it cannot."""
+    """Turns prompts and responses into token ids, or gives the reason why it cannot.
+
+    Args:
+        tokenizer: with the chat template to use.
+        settings: how features are read.
+        vocabulary: number of embeddings; a token id at or above it has none.
+
+    Attributes:
+        facts: the findings of the probe.
+
+    Raises:
+        UserError: no row could be read rightly with this template.
+    """
 
     def __init__(self, tokenizer: PreTrainedTokenizerBase, settings: BackboneSettings, vocabulary: int) -> None:
         self._tokenizer: Any = tokenizer
@@ -60,7 +73,10 @@ class ConversationEncoder:
             }
         )
         self._bos = added_bos(tokenizer)
-        self._probe()
+        probed = probe(tokenizer, self._strip, self._writer_of_bos())
+        self._prompt_end, self._response_end = probed.prompt, probed.response
+        self.facts: TemplateFacts = probed.facts
+        self._check_tokens()
 
     @property
     def tokenizer(self) -> Any:
@@ -93,13 +109,21 @@ class ConversationEncoder:
             self._check_text(response, "the response")
         if not prompt or prompt[-1].role != "user":
             raise NotEncodableError("the prompt does not end with a user turn")
-        rendered = [self._render(prompt)]
+        rendered = [self._prompt_end.cut(render(self._tokenizer, prompt), self._strip)]
         for response in responses:
-            text = self._render((*prompt, Message("assistant", response)))
+            whole = render(self._tokenizer, (*prompt, Message("assistant", response)))
+            text = self._response_end.cut(whole, self._strip)
             if not text.startswith(rendered[0]):
                 raise NotEncodableError("the templated prompt is not a prefix of the templated conversation")
             rendered.append(text)
         return rendered
+
+    def cut(self, text: str) -> str:
+        """A templated conversation up to the token at which its response's feature is read.
+
+        The text may come from elsewhere, and lack what the template writes after that token.
+        """
+        return self._response_end.cut_if_there(text, self._strip)
 
     def _check_text(self, text: str, what: str) -> None:
         if not text.strip():
@@ -108,15 +132,6 @@ class ConversationEncoder:
             spelled = next((token for token in self._special if token in text), None)
             if spelled is not None:
                 raise NotEncodableError(f"{what} spells the special token {spelled}")
-
-    def _render(self, messages: Prompt) -> str:
-        try:
-            text: str = self._tokenizer.apply_chat_template(
-                [{"role": message.role, "content": message.content} for message in messages], tokenize=False
-            )
-        except (TemplateError, ValueError, TypeError) as error:
-            raise NotEncodableError(f"the chat template refuses it: {error}") from None
-        return text.rstrip() if self._strip else text
 
     def tokenize(self, texts: list[str]) -> list[TokenIds]:
         """Token ids of texts that have their template's special tokens already, each with at most one BOS."""
@@ -143,15 +158,31 @@ class ConversationEncoder:
                 return NotEncodableError("the tokens of the prompt are not a prefix of the conversation's")
         return Encoded(prompt, tuple(ids[n:] for ids in conversations))
 
-    def _probe(self) -> None:
-        """Refuse a template that no row could pass, before any row is read."""
-        prompt = (Message("user", "What is two plus two?"),)
-        result = self.encode([(prompt, ("It is four.",))])[0]
-        if isinstance(result, NotEncodableError):
-            raise UserError(
-                f"the chat template does not fit this method ({result}):"
-                " name a prefix-stable one in backbone.chat_template"
-            )
+    def _writer_of_bos(self) -> Literal["template", "tokenizer", "none"]:
         bos = self._tokenizer.bos_token_id
-        if bos is not None and np.count_nonzero(result.prompt == bos) > 1:
-            raise UserError("the chat template writes more than one BOS: name another in backbone.chat_template")
+        try:
+            text = render(self._tokenizer, CONVERSATION)
+        except NotEncodableError:  # the probe says so
+            return "none"
+        ids = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+        if bos is not None and ids[:1] == [bos]:
+            return "template"
+        return "none" if self._bos is None else "tokenizer"
+
+    def _check_tokens(self) -> None:
+        """Refuse a tokenizer and template of which no row could pass, before any row is read.
+
+        Raises:
+            UserError: plain conversations get no tokens, the same tokens, or two BOS.
+        """
+        prompt, answer = EXAMPLE[:1], EXAMPLE[1].content
+        made = self.encode([(prompt, (answer, "No idea.")), ((Message("user", "Name a colour."),), (answer,))])
+        for result in made:
+            if isinstance(result, NotEncodableError):
+                raise UserError(f"the chat template does not fit this method ({result}): {REMEDY}")
+        first, second = (result for result in made if isinstance(result, Encoded))
+        if np.array_equal(first.responses[0], first.responses[1]) or np.array_equal(first.prompt, second.prompt):
+            raise UserError(f"the chat template gives the same tokens for different texts: {REMEDY}")
+        bos = self._tokenizer.bos_token_id
+        if bos is not None and first.prompt[:2].tolist() == [bos, bos]:
+            raise UserError(f"the chat template writes more than one BOS at the start: {REMEDY}")

@@ -37,6 +37,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",  # where what stands in brackets, such as the name of an extra, is text
     context_settings=HELP,
 )
 cache = typer.Typer(help="Look at, check and export the feature store.", no_args_is_help=True, context_settings=HELP)

@@ -10,7 +10,8 @@ from extract.backbone import Backbone, find_backbone
 from gating.fitted_rules import FittedRules
 from gating.gate import GateShapeError
 from heads.kinds.fitted import PairwiseHeads
-from pipelines.run import GATING, HEADS, OTHER_HEADS, Run
+from pipelines.artefacts import GATING, HEADS, OTHER_HEADS
+from pipelines.run import Run
 
 if TYPE_CHECKING:
     from export.reward_model import RewardModel

@@ -31,9 +31,9 @@ class ScaledRatings(RatingSettings):
     """`[[ratings]]` with scales, where this set's differ from the objectives' own."""
 
     scale: Scale | None = None
-    """Of all objectives in this set."""
+    """Scale of all objectives in this set."""
     scales: dict[str, Scale] = Field(default_factory=dict)
-    """Of single objectives in this set."""
+    """Objective -> its scale in this set."""
 
 
 class Recipe(BaseModel):
@@ -48,8 +48,8 @@ class Recipe(BaseModel):
     data_root: Path | None = None
     """Hub-shaped folder to read data sets from, `data_root/org/name/file`, instead of the hub."""
     missing_datasets: Literal["refuse", "skip"] = "refuse"
-    """What to do with a data set that is not there. With 'skip' objectives it leaves without enough ratings
-    are skipped too; every one is named."""
+    """Whether a data set that is not found ends the command, or is skipped by name. With 'skip', objectives that are
+    left without enough ratings are skipped too, each by name."""
     note: str = ""
     """Printed above every table of results: what a reader must know before comparing."""
     backbone: BackboneSettings

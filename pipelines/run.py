@@ -1,18 +1,17 @@
-"""The run: the folder runs/<recipe>/, the names of its files, and whether each file is current.
+"""The run: the folder runs/<recipe>/, and whether each result in it is current.
 
 A result is current while the settings it depends on and the files it is made of are those that it was made with. A
 digest of each goes into its stamp, which is written beside the result: two stamps that differ say what has changed.
-Nothing else names a file of the folder, and nothing else decides whether a result is current.
+Nothing else decides whether a result is current, and `pipelines.artefacts` alone names the files.
 """
 
 import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -28,6 +27,19 @@ from evaluation.scorers.scorer import SuiteScores
 from evaluation.suites import SUITES
 from extract.tables import Tables, read_table
 from pipelines import results
+from pipelines.artefacts import (
+    EXAMPLES,
+    EXTRACT,
+    PAIRS,
+    SCORERS,
+    SUITE_ROWS,
+    SUITE_TEXTS,
+    TABLES,
+    Artefact,
+    Result,
+    scorer,
+    suite,
+)
 from pipelines.recipe import Recipe
 from pipelines.results import plain, to_json
 
@@ -36,131 +48,26 @@ log = logging.getLogger(__name__)
 Arrays = dict[str, NDArray[Any]]
 Stamp = dict[str, str]
 """Setting, or file that a result is made of -> digest."""
-Result = TypeVar("Result")
 
 NONE = "none"
 """Digest of an optional input that is missing or out of date."""
 
-TABLES = "tables"
-SKIPPED = "skipped.jsonl"
-SCORERS = "scorers"
-PLOTS = "plots"
-PAGE = "report.html"
-LEADERBOARD_PAGE = "leaderboard.md"
-FEATURES = "features"
-
-
-@dataclass(frozen=True, slots=True)
-class Artefact(Generic[Result]):
-    """A result of a command: names and dependencies alone, nothing is computed here."""
-
-    file: str
-    """Path in the run's folder: a JSON file, safetensors, or a table."""
-    command: str
-    """`armorm <command>` writes it, and is the remedy where it is missing or out of date."""
-    result: type[Result]
-    """Type of the JSON file's content, or of a table or arrays."""
-    settings: tuple[str, ...] = ()
-    """Keys of the recipe that it depends on; a key after '-' is left out of the table before it."""
-    made_of: tuple["Artefact[Any]", ...] = ()
-    optional: tuple["Artefact[Any]", ...] = ()
-    """Results that it takes in where they are current."""
-    files: str = ""
-    """Pattern of further files that it is made of, whoever wrote them."""
-    data: str | None = None
-    """File of arrays or rows beside the JSON file: what results that are made of this one depend on."""
-
-
-_ROWS = ("backbone", "store.dtype", "split")
-EXTRACT = Artefact("extract.json", "extract", results.Extract, ("backbone", "store.dtype"))
-EXAMPLES = Artefact(
-    f"{TABLES}/examples.parquet", "extract", pl.DataFrame, (*_ROWS, "objectives", "ratings"), (EXTRACT,)
-)
-PAIRS = Artefact(
-    f"{TABLES}/pairs.parquet", "extract", pl.DataFrame, (*_ROWS, "objectives", "ratings", "pairs"), (EXTRACT,)
-)
-SUITE_ROWS = Artefact(
-    f"{TABLES}/suites.parquet", "extract", pl.DataFrame, ("backbone", "store.dtype", "suites"), (EXTRACT,)
-)
-SUITE_TEXTS = Artefact(f"{TABLES}/suite_texts.parquet", "extract", pl.DataFrame, SUITE_ROWS.settings, (EXTRACT,))
-
-TABLE_OF = {"examples": EXAMPLES, "pairs": PAIRS, "suites": SUITE_ROWS}
-
-_RATED = ("objectives", "ratings")
-STATISTICS = Artefact("statistics.json", "fit-heads", object, (*_RATED, "heads.joint_layers"), (EXTRACT, EXAMPLES))
-HEADS = Artefact(
-    "heads.json",
-    "fit-heads",
-    results.Heads,
-    (*_RATED, "missing_datasets", "heads", "-heads.bradley_terry_C"),
-    (EXTRACT, EXAMPLES),
-    data="heads.safetensors",
-)
-UNCERTAINTY = Artefact("uncertainty.safetensors", "fit-heads", dict, (), (HEADS,))
-OTHER_HEADS = Artefact(
-    "other_heads.json",
-    "fit-other-heads",
-    results.OtherHeads,
-    (*_RATED, "other_heads"),
-    (EXTRACT, EXAMPLES, PAIRS, HEADS),
-    data="other_heads.safetensors",
-)
-GATING = Artefact(
-    "gating.json",
-    "train-gating",
-    results.Gating,
-    ("debiasing", "gate", "heads.bradley_terry_C"),
-    (EXTRACT, EXAMPLES, PAIRS, HEADS),
-    data="gating.safetensors",
-)
-
-
-def suite(name: str) -> Artefact[results.Suite]:
-    """Results of a suite; its data are the scored responses."""
-    return Artefact(
-        f"{name}.json",
-        f"eval --suite {name}",
-        results.Suite,
-        made_of=(GATING, SUITE_ROWS),
-        optional=(OTHER_HEADS,),
-        files=f"{SCORERS}/{name}/*.parquet",
-        data=f"scores/{name}.parquet",
-    )
-
-
-def analysis(name: str) -> Artefact[results.Analysis]:
-    """What a suite's scores say beyond its own table."""
-    return Artefact(
-        f"{name}.analysis.json", "analyse", results.Analysis, made_of=(suite(name),), optional=(OTHER_HEADS,)
-    )
-
-
-RATINGS = Artefact("ratings.json", "analyse", results.Ratings, (), (HEADS, STATISTICS, EXAMPLES))
-ABLATIONS = Artefact(
-    "ablations.json",
-    "ablate",
-    results.Ablations,
-    made_of=(HEADS, STATISTICS),
-    optional=(GATING, OTHER_HEADS, suite("rewardbench")),
-)
-
-
-LEADERBOARD = Artefact("leaderboard.json", "leaderboard", results.Leaderboard, optional=tuple(map(suite, SUITES)))
-
-
-def scorer(suite_name: str, file: str) -> Artefact[results.Scorer]:
-    """Scores that another model gave a suite's responses; keys in its rows say which texts it scored."""
-    stem = f"{SCORERS}/{suite_name}/{file}"
-    return Artefact(f"{stem}.json", f"score-suite --suite {suite_name}", results.Scorer, data=f"{stem}.parquet")
-
 
 class Run:
-    """A recipe's run."""
+    """A recipe's run.
+
+    Args:
+        recipe: names the folder; its settings go into stamps.
+
+    Attributes:
+        folder: the run's folder, which may not exist yet.
+        settings: the recipe as plain values, as stamps take them.
+    """
 
     def __init__(self, recipe: Recipe) -> None:
         self.recipe = recipe
         self.folder = recipe.runs / recipe.name
-        self._settings = recipe.model_dump(mode="json")
+        self.settings = recipe.model_dump(mode="json")
         self._digests: dict[Path, str] = {}
         self._problems: dict[str, str | None] = {}
         self._results: dict[str, Any] = {}
@@ -170,7 +77,7 @@ class Run:
         """Where a file of the run lies."""
         return self.folder / (file.file if isinstance(file, Artefact) else file)
 
-    # What is current
+    # Currency
 
     def stamp(self, artefact: Artefact[Any]) -> Stamp:
         """Digests of all that a result depends on, as they are now."""
@@ -247,6 +154,7 @@ class Run:
         """Arrays of a current result, from its own file or the one beside it."""
         self.require(artefact)
         path = self.path(artefact.data or artefact)
+        self._digest(path)  # of what is read, should another command write it meanwhile
         try:
             arrays: Arrays = load_file(path)
         except (SafetensorError, OSError) as error:
@@ -257,6 +165,7 @@ class Run:
         """Rows of a current table, or of the file of rows beside a current result."""
         self.require(artefact)
         path = self.path(artefact.data or artefact)
+        self._digest(path)
         return read_table(path, artefact.command)
 
     def current_suites(self, explain: Callable[[str], object]) -> dict[str, results.Suite]:
@@ -348,22 +257,23 @@ class Run:
         if rows is not None:
             assert artefact.data is not None
             write_frame(self.path(artefact.data), rows)
-        self._forget()
+        self._forget(artefact.data)
         added: dict[str, Any] = {"stamp": self.stamp(artefact)}
         if artefact is not EXTRACT:
             added["fingerprint"] = self.fingerprint
         if artefact.data is not None:
             added["data"] = self._digest(self.path(artefact.data))
         write_text(self.path(artefact), to_json(plain(result) | added))
-        self._forget()
+        self._forget(artefact.file)
 
     def write_extract(self, result: results.Extract, tables: Tables) -> None:
         """Write the tables, then the result of `extract` with the stamps of both."""
+        written = (EXAMPLES, PAIRS, SUITE_ROWS, SUITE_TEXTS)
         tables.write(self.path(TABLES))
-        self._forget(result.fingerprint)
+        self._forget(*(table.file for table in written), new_fingerprint=result.fingerprint)
         added = {
             "stamp": self.stamp(EXTRACT),
-            "table_stamps": {table.file: self.stamp(table) for table in (EXAMPLES, PAIRS, SUITE_ROWS, SUITE_TEXTS)},
+            "table_stamps": {table.file: self.stamp(table) for table in written},
         }
         write_text(self.path(EXTRACT), to_json(plain(result) | added))
         self._forget()
@@ -371,14 +281,14 @@ class Run:
     def write_arrays(self, artefact: Artefact[Any], arrays: Arrays) -> None:
         """Write arrays that have no JSON file beside them; the stamp goes into their metadata."""
         self._write_arrays(self.path(artefact), arrays, {"stamp": json.dumps(self.stamp(artefact))})
-        self._forget()
+        self._forget(artefact.file)
 
     def remove(self, artefact: Artefact[Any]) -> None:
         """Remove a result that the recipe no longer asks for."""
         for file in (artefact.file, artefact.data):
             if file is not None:
                 self.path(file).unlink(missing_ok=True)
-        self._forget()
+        self._forget(artefact.file, artefact.data)
 
     # Parts
 
@@ -387,7 +297,7 @@ class Run:
         for key in artefact.settings:
             if key.startswith("-"):
                 continue
-            value: Any = self._settings
+            value: Any = self.settings
             for part in key.split("."):
                 value = value[part]
             names = {name.removeprefix(f"{key}.") for name in dropped if name.startswith(f"{key}.")}
@@ -411,9 +321,10 @@ class Run:
             return self._new_fingerprint or str(self.earlier_extract().get("fingerprint"))
         return self._digest(self.path(artefact.data or artefact))
 
-    def _forget(self, new_fingerprint: str | None = None) -> None:
-        """Look at the files again, since one was written; `new_fingerprint` is to be written into extract.json."""
-        self._digests.clear()
+    def _forget(self, *written: str | None, new_fingerprint: str | None = None) -> None:
+        """Look at written files again. Others stay as they were first seen: a result is stamped with what it read."""
+        for file in filter(None, written):
+            self._digests.pop(self.path(file), None)
         self._problems.clear()
         self._results.clear()
         self._new_fingerprint = new_fingerprint

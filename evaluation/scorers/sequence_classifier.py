@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import TemplateError
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
 
 from cache import UserError
 from evaluation.scorers.conversations import reward_model_kind
 from extract.engines.padded_batches import PaddedBatches, pad
+from extract.template.fitting import fit_template
 from extract.templating import added_bos, with_bos
 
 log = logging.getLogger(__name__)
@@ -62,6 +62,8 @@ class SequenceClassifier:
             )
         if self._tokenizer.chat_template is None:
             raise UserError(f"the tokenizer in {folder} has no chat template, so nobody knows how it wants its text")
+        if isinstance(self._tokenizer.chat_template, str):
+            fit_template(self._tokenizer)  # scores must not depend on the day, nor a template drop plain text
         self.dtype = str(model.dtype).removeprefix("torch.")
         """Arithmetic of the model."""
         self._model: Any = model.eval().requires_grad_(False).to(device)
@@ -86,7 +88,7 @@ class SequenceClassifier:
         """Token ids of a conversation that ends with a response, or the reason why it cannot be scored."""
         try:
             text = self._tokenizer.apply_chat_template(list(messages), tokenize=False)
-        except (TemplateError, ValueError, TypeError) as error:
+        except Exception as error:  # a template is a program by somebody else
             return f"the chat template refuses it: {_first_line(error)}"
         ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         bos = self._tokenizer.bos_token_id

@@ -14,7 +14,7 @@ def decoder_layers(model: nn.Module) -> nn.ModuleList:
     Raises:
         UserError: the layers are not found.
     """
-    for name in ("layers", "h"):
+    for name in ("layers", "h", "blocks"):
         layers = getattr(model, name, None)
         if isinstance(layers, nn.ModuleList):
             return layers

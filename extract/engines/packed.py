@@ -80,7 +80,7 @@ class PackedEngine:
         self._capped = getattr(model.config, "attn_logit_softcapping", None) is not None
         self._most_tokens = extract.pack_tokens if self._cuda else min(extract.pack_tokens, CPU_TOKENS)
         self._compiled = extract.compile == "always" or (extract.compile == "auto" and self._cuda)
-        check_packing(model, self._reader, backbone.vocabulary, device)
+        check_packing(model, self._reader, backbone.vocabulary, device, capped=self._capped)
         if self._compiled:
             # Without the last layer: its rows, and so its shapes, differ from pack to pack.
             for layer in self._reader.layers[:-1]:

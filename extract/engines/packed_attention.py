@@ -5,7 +5,7 @@ Three ways to the same numbers: one `varlen_attn` call for all segments, on CUDA
 their scores (Gemma 2), the formula itself, since the other two have no cap.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from inspect import signature
 from typing import Any
@@ -21,6 +21,14 @@ from extract.packing import PackLayout, Segment
 
 NAME = "armorm_packed"
 """Name under which this attention is registered with transformers."""
+
+
+class CannotPackError(UserError):
+    """A family cannot be computed in packs. `load_engine` runs padded batches in their place."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"{reason}: set extract.engine to 'padded'")
+        self.reason = reason
 
 
 QUERY_BLOCK = 128
@@ -96,15 +104,21 @@ def plan_attention(
     layout: PackLayout, device: torch.device, dtype: torch.dtype, *, capped: bool, last_layer: int | None = None
 ) -> Plan:
     """The plan for the fastest way that the device, the dtype and the family allow; its tensors are on the host."""
-    if device.type == "cuda" and dtype in (torch.bfloat16, torch.float16) and not capped:
-        return _varlen_plan(layout)
+    if uses_varlen(device, dtype, capped=capped):
+        return varlen_plan(layout.segments)
     return SegmentPlan(layout.segments, {}, last_layer)
 
 
-def _varlen_plan(layout: PackLayout) -> VarlenPlan:
+def uses_varlen(device: torch.device, dtype: torch.dtype, *, capped: bool) -> bool:
+    """Whether one call of `varlen_attn` computes all segments."""
+    return device.type == "cuda" and dtype in (torch.bfloat16, torch.float16) and not capped
+
+
+def varlen_plan(segments: Sequence[Segment]) -> VarlenPlan:
+    """The plan for one call over these segments."""
     keys, query_starts, key_starts = [], [0], [0]
     longest_query = longest_key = 1
-    for segment in layout.segments:
+    for segment in segments:
         keys.append(torch.arange(segment.prefix_start, segment.prefix_stop))
         keys.append(torch.arange(segment.start, segment.stop))
         queries = segment.stop - segment.start
@@ -140,12 +154,10 @@ def packed_attention(
         (1, T, heads, d), and no attention weights.
     """
     if packing is None:
-        raise UserError(
-            f"{type(module).__name__} does not hand the packing on to its attention: set extract.engine to 'padded'"
-        )
+        raise CannotPackError(f"{type(module).__name__} does not hand the packing on to its attention")
     if isinstance(packing, VarlenPlan):
         if softcap is not None:
-            raise UserError(f"{type(module).__name__} caps its scores, which varlen_attn cannot: use 'padded'")
+            raise CannotPackError(f"{type(module).__name__} caps its scores, which varlen_attn cannot")
         return _varlen(query, key, value, scaling, sliding_window, packing)[None], None
     window = sliding_window or query.shape[-2] + 1
     output = torch.zeros_like(query)  # (1, heads, T, d)

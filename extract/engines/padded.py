@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from extract.backbone import Backbone
 from extract.engines.hidden_states import HiddenStateReader
+from extract.engines.packing_check import check_causal
 from extract.engines.padded_batches import PaddedBatches, pad
 from extract.packing import PackLayout
 from extract.settings import BackboneSettings, ExtractSettings
@@ -28,6 +29,8 @@ class PaddedEngine:
         self._reader = HiddenStateReader(model, settings.layers)
         self._batches = PaddedBatches(extract.pack_tokens, device)
         self._device = device
+        with torch.inference_mode():
+            check_causal(model, self._reader, backbone.vocabulary, device)
 
     @torch.inference_mode()
     def features(self, layouts: Iterable[PackLayout]) -> Iterator[NDArray[np.float32]]:

@@ -14,6 +14,7 @@ from cache import FeatureStore, UserError, manifest
 from cache.lease import hold_as_worker, holder
 from cache.progress import silent
 from extract.engines.engine import Engine
+from extract.engines.packed_attention import CannotPackError
 from extract.packing import Request
 from extract.plan import PlannedShard
 from extract.ray.shard_rows import from_rows
@@ -26,11 +27,12 @@ REPORT = pa.schema(
         "notes": pa.list_(pa.string()),
         "mistake": pa.string(),
         "failure": pa.string(),
+        "cannot_pack": pa.string(),
     }
 )
 """One row per shard: its number of tokens, the messages logged at level warning or above, and the message of a
-`UserError` (mistake) or an `OSError` (failure), if there was one. Errors are sent as text, since an exception from
-another process has lost its type and traceback."""
+`UserError` (mistake) or an `OSError` (failure), if there was one, or the reason of a `CannotPackError`. Errors are
+sent as text, since an exception from another process has lost its type and traceback."""
 
 MOST_ATTEMPTS = 4
 """Number of workers that may die of the same shard before the run fails."""
@@ -65,15 +67,17 @@ class ShardWorker:
         """Seal shards, given as rows of `shard_rows.SCHEMA`; returns their reports, as rows of `REPORT`."""
         reports = []
         for request, shard in from_rows(rows):
-            mistake = failure = None
+            mistake = failure = cannot_pack = None
             tokens = sum(request.item_tokens(item) for pack in shard.packs for item in pack)
             try:
                 self._seal(request, shard)
+            except CannotPackError as error:
+                cannot_pack = error.reason
             except UserError as error:
                 mistake = str(error)
             except OSError as error:
                 failure = f"{error} (on {socket.gethostname()})"
-            reports.append((shard.name, tokens, self._notes.take(), mistake, failure))
+            reports.append((shard.name, tokens, self._notes.take(), mistake, failure, cannot_pack))
         columns = zip(*reports, strict=True) if reports else [[]] * len(REPORT)
         return pa.Table.from_arrays(
             [pa.array(column, kind) for column, kind in zip(columns, REPORT.types, strict=True)], schema=REPORT

@@ -18,6 +18,7 @@ from cache import FeatureStore, UserError
 from cache.lease import holder
 from cache.progress import Progress, silent
 from extract.engines.engine import Engine
+from extract.engines.packed_attention import CannotPackError
 from extract.packing import Request
 from extract.plan import PlannedShard, plan_shards
 from extract.ray.cluster import HERE, import_ray, joined, refuse_unreachable
@@ -88,6 +89,7 @@ def fill_with_workers(
         progress: called with the number of tokens in sealed shards.
 
     Raises:
+        CannotPackError: the trial of packing failed in a worker.
         UserError: another process writes to the store, Ray cannot be reached, or a worker raised a `UserError`.
         OSError: a worker could not write, or every worker of a shard died.
         KeyboardInterrupt: passed on; unfinished shards are dropped, sealed ones stay.
@@ -175,6 +177,8 @@ def _on_gpus(ray: Any, workers: Workers, count: int) -> bool:
 def _log_and_raise(report: dict[str, Any]) -> None:
     for note in report["notes"]:
         log.warning("%s", note)
+    if report["cannot_pack"] is not None:
+        raise CannotPackError(report["cannot_pack"])
     if report["mistake"] is not None:
         raise UserError(report["mistake"])
     if report["failure"] is not None:

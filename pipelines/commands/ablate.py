@@ -43,7 +43,7 @@ def ablate(run: "Run", progress: "Progress") -> "Ablations":
     from heads.ridge.ablations import RidgeAblations
     from heads.ridge.files import load_statistics
     from heads.ridge.variants import Variants
-    from pipelines.run import ABLATIONS, HEADS, STATISTICS
+    from pipelines.artefacts import ABLATIONS, HEADS, STATISTICS
 
     started = time.monotonic()
     heads = run.read(HEADS)
@@ -73,7 +73,7 @@ def ablate(run: "Run", progress: "Progress") -> "Ablations":
 def side_by_side(run: "Run", heads: "Heads") -> "HeadComparison":
     """Kinds of heads side by side, from current results of other commands; what is not current is named in the log."""
     from heads.results import HeadComparison, RatingMetrics
-    from pipelines.run import GATING, OTHER_HEADS, Artefact, suite
+    from pipelines.artefacts import GATING, OTHER_HEADS, Artefact, suite
 
     wanted: list[Artefact[Any]] = [GATING, suite("rewardbench")]
     if run.recipe.other_heads.fit:
@@ -104,7 +104,7 @@ def draw(result: "Ablations", run: "Run") -> list[str]:
     """Draw the figures, if matplotlib is installed; their files."""
     from evaluation.ablation_plots import draw
     from evaluation.figures import NOT_INSTALLED, available
-    from pipelines.run import PLOTS
+    from pipelines.artefacts import PLOTS
 
     if not available():
         log.warning("%s", NOT_INSTALLED)
@@ -115,7 +115,7 @@ def draw(result: "Ablations", run: "Run") -> list[str]:
 def show(result: "Ablations", run: "Run", figures: list[str]) -> None:
     """Print a table by objective, a line a data set, and kinds of heads side by side."""
     from evaluation.numbers import number
-    from pipelines.run import ABLATIONS, PLOTS
+    from pipelines.artefacts import ABLATIONS, PLOTS
 
     out = console()
     if run.recipe.note:

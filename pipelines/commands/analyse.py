@@ -46,8 +46,8 @@ def analyse(run: "Run", reference: str, progress: "Progress") -> "Analyses":
             reference is no rule.
     """
     from evaluation.analysis import analyse_suite
+    from pipelines.artefacts import analysis, suite
     from pipelines.results import Analyses
-    from pipelines.run import analysis, suite
 
     ratings = agreement(run, progress)
     reasons: list[str] = []
@@ -66,7 +66,7 @@ def analyse(run: "Run", reference: str, progress: "Progress") -> "Analyses":
 
 def temperatures(run: "Run") -> dict[str, float | None]:
     """Rule or head -> divisor of its score gaps, fitted on the held-out pairs of the gate's training."""
-    from pipelines.run import GATING, OTHER_HEADS
+    from pipelines.artefacts import GATING, OTHER_HEADS
 
     found = {name: rule.score_temperature for name, rule in run.read(GATING).rules.items()}
     heads = run.current(OTHER_HEADS)
@@ -93,7 +93,7 @@ def agreement(run: "Run", progress: "Progress") -> "Ratings":
     from heads.ridge.from_store import targets_of
     from heads.ridge.subset import VALIDATION
     from heads.stored import predict_stored
-    from pipelines.run import EXAMPLES, HEADS, RATINGS, STATISTICS
+    from pipelines.artefacts import EXAMPLES, HEADS, RATINGS, STATISTICS
 
     started = time.monotonic()
     recipe, store = run.recipe, run.store

@@ -59,8 +59,8 @@ def export(
     from cache.durable import write_frame
     from cache.export import EXPORTS
     from cache.keys import KeyIndex, key_column
+    from pipelines.artefacts import FEATURES, TABLES
     from pipelines.results import CacheExport
-    from pipelines.run import FEATURES, TABLES
 
     store = run.store
     folder = out or run.path(FEATURES)
@@ -95,7 +95,7 @@ def _rows(run: "Run") -> "pl.DataFrame":
     import polars as pl
 
     from extract.tables import KEY_COLUMNS
-    from pipelines.run import TABLE_OF
+    from pipelines.artefacts import TABLE_OF
 
     parts = []
     for table, columns in KEY_COLUMNS.items():

@@ -103,7 +103,7 @@ def dataset_keys(run: "Run") -> "Iterator[tuple[str, str, int, Keys]]":
 
     from cache.keys import key_column
     from extract.tables import KEY_COLUMNS
-    from pipelines.run import TABLE_OF
+    from pipelines.artefacts import TABLE_OF
 
     for table, columns in KEY_COLUMNS.items():
         frame = run.table(TABLE_OF[table])

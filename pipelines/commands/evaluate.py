@@ -53,7 +53,7 @@ def command(
     results = evaluate(run, None if suite == ALL else [suite])
     if plots:
         from evaluation.gate_plots import plot_coefficients
-        from pipelines.run import PLOTS
+        from pipelines.artefacts import PLOTS
 
         for result in results.values():
             plot_coefficients(result, run.path(PLOTS))
@@ -80,8 +80,8 @@ def evaluate(run: "Run", names: "list[str] | None" = None) -> "dict[str, SuiteRe
     """
     import polars as pl
 
+    from pipelines.artefacts import SUITE_ROWS
     from pipelines.fitted import fitted_rules, pairwise_heads
-    from pipelines.run import SUITE_ROWS
 
     rules, heads = fitted_rules(run), pairwise_heads(run)
     table = run.table(SUITE_ROWS)
@@ -107,8 +107,8 @@ def _judge(
     from evaluation.judging import judge_suite, with_features
     from evaluation.scored import scored_frame
     from evaluation.scorers.beside_rules import scores_of, tables_of
-    from pipelines.run import SKIPPED
-    from pipelines.run import suite as artefact
+    from pipelines.artefacts import SKIPPED
+    from pipelines.artefacts import suite as artefact
 
     started = time.monotonic()
     store, objectives = run.store, rules.parts.objectives
@@ -169,7 +169,7 @@ def show(result: "SuiteResult", run: "Run") -> None:
     from evaluation.numbers import percent
     from evaluation.published import PUBLISHED
     from evaluation.rule_names import RULE_NAMES
-    from pipelines.run import suite as artefact
+    from pipelines.artefacts import suite as artefact
 
     suite = SUITES[result.suite]
     gate = result.rules["gate"]

@@ -15,7 +15,7 @@ EXAMPLE = "armorm explain --recipe recipes/demo.toml --prompt 'What is 2 + 2?' -
 
 
 def command(
-    prompt: Annotated[str, typer.Option(help="What the user says.")],
+    prompt: Annotated[str, typer.Option(help="The user's message.")],
     response: Annotated[str, typer.Option(help="The answer to be scored.")],
     model: Annotated[Path | None, ModelDir] = None,
     recipe: Annotated[Path | None, typer.Option(help="The recipe of a run, in place of MODEL_DIR.")] = None,

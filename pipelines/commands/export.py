@@ -62,15 +62,23 @@ def export(run: "Run", out: Path, *, weights: "Weights", check: bool) -> "Export
     from export.reward_model import RewardModel
     from extract.engines.choice import choose_device
     from heads.objectives import Scale
+    from pipelines.artefacts import GATING, HEADS
     from pipelines.fitted import fitted_rules, own_backbone
     from pipelines.results import plain
-    from pipelines.run import GATING, HEADS
 
     started = time.monotonic()
     recipe = run.recipe
     parts, backbone = fitted_rules(run).parts, own_backbone(run)
     scales = {each.name: Scale(low=each.low, high=each.high, rule=each.rule) for each in recipe.objectives}
-    config = run_config(parts, scales, recipe.backbone, backbone, fingerprint=run.fingerprint, recipe=recipe.digest)
+    config = run_config(
+        parts,
+        scales,
+        recipe.backbone,
+        backbone,
+        engine=run.extracted.engine,
+        fingerprint=run.fingerprint,
+        recipe=recipe.digest,
+    )
     heads, gating = run.read(HEADS), run.read(GATING)
     suites = run.current_suites(lambda reason: log.warning("not in the model card: %s", reason))
     local = backbone.folder == Path(recipe.backbone.model)
@@ -90,9 +98,11 @@ def export(run: "Run", out: Path, *, weights: "Weights", check: bool) -> "Export
 
     def checked(folder: Path) -> None:
         if check:
-            model = RewardModel.of_parts(folder, config, parts, backbone, recipe.backbone, recipe.extract)
-            device = choose_device(recipe.extract.device)
-            largest.append(check_folder(folder, model.score(CONVERSATIONS), recipe.backbone.dtype, device))
+            # Not bound to a name: its memory is needed for the folder's model.
+            expected = RewardModel.of_parts(folder, config, parts, backbone, recipe.backbone, recipe.extract).score(
+                CONVERSATIONS
+            )
+            largest.append(check_folder(folder, expected, recipe.backbone.dtype, choose_device(recipe.extract.device)))
 
     size = write_folder(out, Exported(backbone, config, parts, provenance, card), weights, checked)
     return ExportResult(

@@ -25,11 +25,13 @@ from pipelines.terminal import (
 if TYPE_CHECKING:
     import torch
 
+    from cache import FeatureStore
     from cache.progress import Progress
     from extract.backbone import Backbone
     from extract.collect import Dataset
     from extract.engines.engine import Engine
     from extract.results import Extract
+    from extract.run import Outcome
     from extract.settings import DatasetSettings, EngineName
     from pipelines.recipe import Recipe
     from pipelines.run import Run
@@ -103,16 +105,17 @@ def extract(
     from cache import FeatureStore
     from extract.backbone import find_backbone
     from extract.collect import collect
-    from extract.engines.choice import choose_device, choose_engine
+    from extract.engines.choice import choose_device, in_place_of_packed
     from extract.engines.loader import EngineLoader
+    from extract.engines.packed_attention import CannotPackError
     from extract.ray.cluster import address_of
     from extract.ray.workers import Workers, fill_with_workers
     from extract.results import Extract, count_rows
     from extract.run import fill
     from extract.templating import ConversationEncoder
     from extract.unusable import without_skipped
+    from pipelines.artefacts import SKIPPED
     from pipelines.recipe import DERIVED
-    from pipelines.run import SKIPPED
 
     started = time.monotonic()
     recipe = run.recipe
@@ -123,11 +126,13 @@ def extract(
         several.check()
         device = str(several)
     backbone = find_backbone(recipe.backbone)
-    engine = choose_engine(engine or recipe.extract.engine, backbone)
-    fingerprint = backbone.fingerprint(recipe.backbone, recipe.store.dtype, engine)
+    chosen, packing_failed = _engine(run, engine or recipe.extract.engine, backbone)
+    fingerprint = backbone.fingerprint(recipe.backbone, recipe.store.dtype, chosen)
     run.make_folder()
     _refuse_other_features(run, fingerprint.digest)
     encoder = ConversationEncoder(backbone.tokenizer, recipe.backbone, backbone.vocabulary)
+    for line in encoder.facts.lines():
+        log.info("%s", line)
     datasets, revisions, missing = find_datasets(run, data_root or recipe.data_root, limit)
     derived = [pairs for pairs in recipe.pairs if pairs.source == DERIVED and pairs.ratings not in missing]
     objectives = [objective.name for objective in recipe.objectives]
@@ -139,15 +144,29 @@ def extract(
         f"{len(collected.skipped):,}",
     )
 
-    store = FeatureStore.create(recipe.store.root, fingerprint, backbone.hidden_size, recipe.store.format)
     sizes = {"pack_tokens": recipe.extract.pack_tokens, "shard_rows": recipe.store.shard_rows}
-    if several is None:
-        load = partial(_load, engine, backbone, recipe)
-        outcome = fill(store, collected.request, load, **sizes, worker=worker, progress=progress)
-    else:
-        load_remote = EngineLoader.of(engine, backbone, recipe.backbone, recipe.extract).on
-        outcome = fill_with_workers(store, collected.request, load_remote, several, **sizes, progress=progress)
 
+    def filled() -> "tuple[FeatureStore, Outcome] | str":
+        """The store with every feature, and the figures of the pass; or why the backbone cannot be packed."""
+        store = FeatureStore.create(recipe.store.root, fingerprint, backbone.hidden_size, recipe.store.format)
+        try:
+            if several is None:
+                load = partial(_load, chosen, backbone, recipe)
+                return store, fill(store, collected.request, load, **sizes, worker=worker, progress=progress)
+            load_remote = EngineLoader.of(chosen, backbone, recipe.backbone, recipe.extract).on
+            return store, fill_with_workers(store, collected.request, load_remote, several, **sizes, progress=progress)
+        except CannotPackError as error:
+            return error.reason
+
+    done = filled()
+    if isinstance(done, str):
+        packing_failed = done
+        chosen = in_place_of_packed(packing_failed)
+        fingerprint = backbone.fingerprint(recipe.backbone, recipe.store.dtype, chosen)
+        _refuse_other_features(run, fingerprint.digest)
+        done = filled()
+    assert not isinstance(done, str), "only packs can fail to pack"
+    store, outcome = done
     tables = without_skipped(collected.tables, store.skipped, collected.skipped)
     counts = count_rows(collected.kinds, tables, collected.skipped)
     result = Extract(
@@ -160,7 +179,7 @@ def extract(
         seconds=time.monotonic() - started,
         seconds_extracting=outcome.seconds,
         device=device,
-        engine=engine,
+        engine=chosen,
         worker=str(worker),
         fingerprint=fingerprint.digest,
         store=str(store.folder),
@@ -168,6 +187,8 @@ def extract(
         missing=missing,
         revisions=revisions,
         datasets=counts,
+        template=encoder.facts,
+        packing_failed=packing_failed,
     )
     if worker == ALONE:
         collected.skipped.write(run.path(SKIPPED))
@@ -175,6 +196,20 @@ def extract(
     else:
         log.info("worker %s is done; when all are, run extract without --worker: it writes the tables", worker)
     return result
+
+
+def _engine(run: "Run", wanted: "EngineName", backbone: "Backbone") -> "tuple[EngineName, str | None]":
+    """The engine to run, and why packing failed in an earlier extraction of this run, so that it is not tried again."""
+    from extract.engines.choice import choose_engine, in_place_of_packed
+
+    engine = choose_engine(wanted, backbone)
+    earlier = run.earlier_extract()
+    reason = earlier.get("packing_failed")
+    if engine == "packed" and reason:
+        padded = backbone.fingerprint(run.recipe.backbone, run.recipe.store.dtype, "padded")
+        if earlier.get("fingerprint") == padded.digest:
+            return in_place_of_packed(reason), reason
+    return engine, None
 
 
 def _load(engine: "EngineName", backbone: "Backbone", recipe: "Recipe") -> "Engine":
@@ -256,7 +291,7 @@ def show(result: "Extract", run: "Run") -> None:
     """Print rows used and skipped by data set, and the features computed."""
     from rich.table import Table
 
-    from pipelines.run import SKIPPED
+    from pipelines.artefacts import SKIPPED
 
     out = console()
     table = Table("data set", "kind", title=f"{run.recipe.name}: rows")

@@ -41,7 +41,7 @@ def fit_heads(run: "Run", progress: "Progress") -> "Heads":
     from heads.ridge.from_store import update_statistics
     from heads.ridge.selection import fit_heads as fit
     from heads.ridge.uncertainty import calibrate
-    from pipelines.run import EXAMPLES, HEADS, STATISTICS, UNCERTAINTY
+    from pipelines.artefacts import EXAMPLES, HEADS, STATISTICS, UNCERTAINTY
 
     started = time.monotonic()
     recipe = run.recipe
@@ -112,7 +112,7 @@ def show(result: "Heads", run: "Run") -> None:
     from rich.table import Table
 
     from evaluation.numbers import number
-    from pipelines.run import HEADS
+    from pipelines.artefacts import HEADS
 
     table = Table("objective", title=f"{run.recipe.name}: heads")
     for heading in ("rows", "alpha", "freedom", "validation MSE", "Pearson"):

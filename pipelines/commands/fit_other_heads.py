@@ -38,7 +38,7 @@ def fit_other_heads(run: "Run", progress: "Progress") -> "OtherHeads":
     from heads.kinds.fitted import arrays_of
     from heads.results import OtherHeads, RatingMetrics
     from heads.ridge.from_store import targets_of
-    from pipelines.run import EXAMPLES, HEADS, OTHER_HEADS, PAIRS
+    from pipelines.artefacts import EXAMPLES, HEADS, OTHER_HEADS, PAIRS
 
     started = time.monotonic()
     recipe, settings = run.recipe, run.recipe.other_heads
@@ -89,7 +89,7 @@ def show(result: "OtherHeads", run: "Run") -> None:
 
     from evaluation.numbers import number
     from evaluation.rule_names import RULE_NAMES
-    from pipelines.run import OTHER_HEADS
+    from pipelines.artefacts import OTHER_HEADS
 
     out = console()
     if not run.recipe.other_heads.fit:

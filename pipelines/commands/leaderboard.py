@@ -38,7 +38,7 @@ def make_leaderboard(run: "Run") -> "Leaderboard":
     from evaluation.published import PUBLISHED
     from evaluation.results import Leaderboard, SuiteLeaderboard
     from evaluation.rule_names import RULE_NAMES
-    from pipelines.run import LEADERBOARD, LEADERBOARD_PAGE
+    from pipelines.artefacts import LEADERBOARD, LEADERBOARD_PAGE
 
     run.extracted  # noqa: B018  # names the command that is missing before all others
     boards = {}
@@ -68,7 +68,7 @@ def show(made: "Leaderboard", run: "Run") -> None:
     from rich.table import Table
 
     from evaluation.leaderboard import columns_of, lines_of
-    from pipelines.run import LEADERBOARD, LEADERBOARD_PAGE
+    from pipelines.artefacts import LEADERBOARD, LEADERBOARD_PAGE
 
     out = console()
     if made.note:

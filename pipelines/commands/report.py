@@ -50,7 +50,7 @@ def report(run: "Run", *, plots: bool = True) -> "Report":
     from evaluation.figures import NOT_INSTALLED, available
     from evaluation.report.page import render
     from evaluation.results import Report
-    from pipelines.run import PAGE, PLOTS
+    from pipelines.artefacts import PAGE, PLOTS
 
     started = time.monotonic()
     if not available():
@@ -76,7 +76,17 @@ def gather(run: "Run", *, plots: bool) -> "ReportInputs":
         UserError: nothing was extracted yet.
     """
     from evaluation.report.inputs import ReportInputs
-    from pipelines.run import ABLATIONS, GATING, HEADS, OTHER_HEADS, RATINGS, SUITE_TEXTS, Artefact, analysis, suite
+    from pipelines.artefacts import (
+        ABLATIONS,
+        GATING,
+        HEADS,
+        OTHER_HEADS,
+        RATINGS,
+        SUITE_TEXTS,
+        Artefact,
+        analysis,
+        suite,
+    )
 
     missing: dict[str, str] = {}
 
@@ -130,7 +140,7 @@ def _sentence(problem: str) -> str:
 def _skipped(run: "Run") -> "tuple[SkippedRow, ...]":
     """The first rows that extraction skipped."""
     from evaluation.report.inputs import SkippedRow
-    from pipelines.run import SKIPPED
+    from pipelines.artefacts import SKIPPED
 
     path = run.path(SKIPPED)
     if not path.exists():

@@ -17,7 +17,7 @@ EXAMPLE = "armorm score exported/demo --input rows.jsonl --output scored.jsonl"
 
 def command(
     model: Annotated[Path, ModelDir],
-    prompt: Annotated[str | None, typer.Option(help="What the user says.")] = None,
+    prompt: Annotated[str | None, typer.Option(help="The user's message.")] = None,
     response: Annotated[str | None, typer.Option(help="The answer to be scored.")] = None,
     source: Annotated[
         Path | None,
@@ -33,10 +33,10 @@ def command(
     full: Annotated[
         bool, typer.Option("--full", help="Add rewards, adjusted rewards, weights and contributions by objective.")
     ] = False,
-    prefix: Annotated[str, typer.Option(help="Of the names of what is added to a row.")] = "",
+    prefix: Annotated[str, typer.Option(help="Prefix of the keys that are added to a row.")] = "",
     device: Annotated[str, typer.Option(help="auto: the first CUDA device, else the CPU.")] = "auto",
     dtype: Annotated[
-        str | None, choice(("float32", "bfloat16", "float16"), "Of the backbone, in place of the folder's.")
+        str | None, choice(("float32", "bfloat16", "float16"), "Dtype of the backbone, in place of the folder's.")
     ] = None,
     pack_tokens: Annotated[int, typer.Option(min=8, help="Tokens of one pass, at most.")] = 8192,
     as_json: JsonOption = False,

@@ -44,7 +44,8 @@ def command(
     batch_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a reward model's batch, with padding.")] = 16384,
     concurrency: Annotated[int, typer.Option(min=1, help="Questions to a judge under way at a time.")] = 8,
     temperature: Annotated[
-        float, typer.Option(min=-1.0, help="Of a judge; -1 leaves it to the server, as models that reason demand.")
+        float,
+        typer.Option(min=-1.0, help="Temperature of a judge; -1 leaves it to the server, for models that reason."),
     ] = 0.0,
     as_json: JsonOption = False,
 ) -> None:
@@ -92,8 +93,8 @@ def score_suite(
     from evaluation.scorers import SCORERS
     from evaluation.scorers.answers import answers_in
     from evaluation.scorers.scorer import Task
-    from pipelines.run import SCORERS as FOLDER
-    from pipelines.run import scorer as artefact
+    from pipelines.artefacts import SCORERS as FOLDER
+    from pipelines.artefacts import scorer as artefact
 
     kind, _, model = scorer.partition(":")
     if kind not in SCORERS or not model:
@@ -119,7 +120,7 @@ def _rows(run: "Run", suite: str) -> "pl.DataFrame":
     import polars as pl
 
     from evaluation.columns import RESPONSE, TEXT
-    from pipelines.run import SUITE_ROWS, SUITE_TEXTS, TABLES
+    from pipelines.artefacts import SUITE_ROWS, SUITE_TEXTS, TABLES
 
     names = [settings.name for settings in run.recipe.suites if settings.source in SUITES[suite].sources]
     table = run.table(SUITE_ROWS).filter(pl.col("suite").is_in(names) & pl.col("missing").is_null()).select(TEXT)
@@ -135,7 +136,7 @@ def _refuse_taken(run: "Run", suite: str, name: str, scorer: str) -> None:
     """See that the name can stand for this scorer alone."""
     from gating.rules import RULES
     from heads.kinds.registry import PAIRWISE
-    from pipelines.run import SCORERS
+    from pipelines.artefacts import SCORERS
 
     if not name.isprintable():
         raise UserError(f"--scorer {name!r} cannot be a name: it must be a line of printable text")
@@ -152,7 +153,7 @@ def _refuse_taken(run: "Run", suite: str, name: str, scorer: str) -> None:
 def show(result: "Scorer", run: "Run") -> None:
     """Print how much was scored, and why something was not."""
     from evaluation.results import JudgeScorer
-    from pipelines.run import SCORERS
+    from pipelines.artefacts import SCORERS
 
     out = console()
     out.print(

@@ -17,7 +17,7 @@ PACKAGES = {"fastapi", "prometheus_client", "starlette", "uvicorn"}
 def command(
     folder: Annotated[
         Path,
-        typer.Argument(help="That `armorm export` wrote, or the published checkpoint's.", metavar="MODEL_DIR"),
+        typer.Argument(help="A folder that `armorm export` wrote, or the published checkpoint's.", metavar="MODEL_DIR"),
     ],
     host: Annotated[str, typer.Option(help="Address to listen at; any but loopback needs a token.")] = SERVER.host,
     port: Annotated[int, typer.Option(help="0 takes any free one, and says which.")] = SERVER.port,
@@ -32,19 +32,19 @@ def command(
     dtype: Annotated[
         str | None, typer.Option(help="float32, bfloat16 or float16; left out, what the folder says.")
     ] = None,
-    pack_tokens: Annotated[int, typer.Option(help="Tokens of one pass.")] = SERVER.pack_tokens,
-    wait_ms: Annotated[float, typer.Option(help="How long an idle model waits for company.")] = SERVER.wait_ms,
+    pack_tokens: Annotated[int, typer.Option(help="Most tokens of one pass.")] = SERVER.pack_tokens,
+    wait_ms: Annotated[float, typer.Option(help="Milliseconds to wait for more requests when idle.")] = SERVER.wait_ms,
     queue_tokens: Annotated[int, typer.Option(help="Tokens that may wait; more: 429.")] = SERVER.queue_tokens,
     responses: Annotated[int, typer.Option(help="Responses a request may have; more: 413.")] = SERVER.responses,
     body_bytes: Annotated[int, typer.Option(help="Bytes a request may have; more: 413.")] = SERVER.body_bytes,
-    held_bytes: Annotated[int, typer.Option(help="Bytes of all requests in hand; more: 429.")] = SERVER.held_bytes,
+    held_bytes: Annotated[int, typer.Option(help="Bytes of all open requests; more: 429.")] = SERVER.held_bytes,
     connections: Annotated[int, typer.Option(help="Connections at once; more: 503.")] = SERVER.connections,
     headers_seconds: Annotated[
-        float, typer.Option(help="For the head of a request; longer: closed.")
+        float, typer.Option(help="Most seconds for the head of a request; longer: closed.")
     ] = SERVER.headers_seconds,
-    body_seconds: Annotated[float, typer.Option(help="For its body; longer: 408.")] = SERVER.body_seconds,
+    body_seconds: Annotated[float, typer.Option(help="Most seconds for its body; longer: 408.")] = SERVER.body_seconds,
     drain_seconds: Annotated[
-        float, typer.Option(help="For requests in hand when told to stop.")
+        float, typer.Option(help="Most seconds for open requests when told to stop.")
     ] = SERVER.drain_seconds,
 ) -> None:
     """Score over HTTP, for OpenRLHF, verl and other clients; with a page that shows how two answers compare."""

@@ -39,7 +39,7 @@ def command(
         result = train_gating(run, progress)
     if plots:
         from evaluation.gate_plots import plot_gating
-        from pipelines.run import PLOTS
+        from pipelines.artefacts import PLOTS
 
         plot_gating(result, run.path(PLOTS))
     finish(result, as_json, lambda: show(result, run))
@@ -59,8 +59,8 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
     from gating.reward import RewardParts
     from gating.rule_fitting import both_sides, fit_router, fit_rules, gate_by_dataset, gate_summary, rule_weights
     from gating.training.train import train_gate
+    from pipelines.artefacts import EXAMPLES, GATING, PAIRS
     from pipelines.fitted import linear_heads
-    from pipelines.run import EXAMPLES, GATING, PAIRS
 
     started = time.monotonic()
     recipe, store = run.recipe, run.store
@@ -155,7 +155,7 @@ def show(result: "Gating", run: "Run") -> None:
     from rich.table import Table
 
     from evaluation.numbers import number, signed
-    from pipelines.run import GATING
+    from pipelines.artefacts import GATING
 
     table = Table("objective", title=f"{run.recipe.name}: {result.correlation} correlation with {result.verbosity}")
     for heading in ("lambda", "before", "after"):

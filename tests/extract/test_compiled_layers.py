@@ -73,7 +73,7 @@ def test_layers_are_compiled_once_with_the_plan_for_the_kernel_too(
     monkeypatch.setattr(packed_attention, "varlen_attn", documented_varlen_attn)
 
     def varlen(layout: PackLayout, *_: Any, **__: Any) -> packed_attention.Plan:
-        return packed_attention._varlen_plan(layout)
+        return packed_attention.varlen_plan(layout.segments)
 
     monkeypatch.setattr(packed, "plan_attention", varlen)
     backbone = small_backbone(tmp_path, tiny, "llama", num_hidden_layers=10)

@@ -10,9 +10,10 @@ import torch
 from cache import UserError
 from extract.backbone import Backbone, find_backbone
 from extract.engines import ENGINES, packed_attention, packing_check
-from extract.engines.choice import choose_engine
+from extract.engines.choice import choose_engine, load_engine
 from extract.engines.packed import PackedEngine
-from extract.engines.packed_attention import NAME, SegmentPlan
+from extract.engines.packed_attention import NAME, CannotPackError, SegmentPlan
+from extract.engines.padded import PaddedEngine
 from extract.packing import Request, Segment
 from extract.settings import BackboneSettings
 from tests.extract.test_engines import (
@@ -24,6 +25,7 @@ from tests.extract.test_engines import (
     relative_difference,
     small_backbone,
 )
+from tests.extract.test_varlen_plan import documented_varlen_attn
 
 MOE = {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
 
@@ -158,7 +160,7 @@ def test_positions_that_depend_on_what_shares_a_pass_are_refused(
     more = {"rope_parameters": rope | {"rope_theta": 1e4}}
     more |= {key: value for key, value in rope.items() if key.startswith("original")}  # Phi 3 reads it there
     (tmp_path / "model").mkdir()
-    with pytest.raises(UserError, match=rf"behind {steady} tokens the positions of {family} are scaled.*to {steady}$"):
+    with pytest.raises(UserError, match=rf"beyond {steady} tokens the positions of {family} are scaled.*to {steady}$"):
         small_backbone(tmp_path / "model", tiny, family, **more)  # with max_tokens as it comes: 4096
     settings = settings_of(tmp_path / "model", max_tokens=steady)
     backbone = find_backbone(settings)
@@ -197,3 +199,60 @@ def test_states_that_are_never_finite_are_refused_with_the_dtype(tmp_path: Path,
     backbone = with_embeddings(tmp_path, tiny, spoil)
     with pytest.raises(UserError, match=r"the states of llama are not finite in float16, whatever the tokens"):
         PackedEngine(backbone, settings_of(tmp_path, "float16"), EXTRACT, CPU)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("sizes differ\nin many lines"), KeyError("x"), ZeroDivisionError()])
+def test_packing_that_fails_for_whatever_reason_gives_way_to_padded_batches(
+    tiny: Backbone, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+) -> None:
+    def failing(*_: Any, **__: Any) -> Any:
+        raise error
+
+    monkeypatch.setitem(packed_attention.AttentionInterface._global_mapping, NAME, failing)
+    loaded = load_engine("packed", tiny, settings_of(tiny.folder), EXTRACT, CPU)
+    assert loaded.name == "padded"
+    assert isinstance(loaded.engine, PaddedEngine)
+    (line,) = [record.message for record in caplog.records if "padded" in record.message]
+    assert line.startswith(f"a pack cannot pass through llama ({type(error).__name__}")
+    assert line.endswith("running padded batches instead")
+    with pytest.raises(CannotPackError, match=r"set extract\.engine to 'padded'$"):
+        PackedEngine(tiny, settings_of(tiny.folder), EXTRACT, CPU)
+
+
+def test_an_engine_that_packs_is_the_one_that_was_asked_for(tiny: Backbone) -> None:
+    loaded = load_engine("packed", tiny, settings_of(tiny.folder), EXTRACT, CPU)
+    assert (loaded.name, type(loaded.engine)) == ("packed", PackedEngine)
+
+
+def test_the_trial_computes_the_pack_as_later_ones_are(tiny: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a GPU that is one call for all segments; a kernel that cannot run there is found out before any row."""
+    monkeypatch.setattr(packing_check, "uses_varlen", lambda *_, **__: True)
+    monkeypatch.setattr(packed_attention, "varlen_attn", documented_varlen_attn)
+    PackedEngine(tiny, settings_of(tiny.folder), EXTRACT, CPU)
+
+    def unfit(*_: Any, **__: Any) -> Any:
+        raise RuntimeError("head size 512 is not supported")
+
+    monkeypatch.setattr(packed_attention, "varlen_attn", unfit)
+    with pytest.raises(CannotPackError, match="head size 512"):
+        PackedEngine(tiny, settings_of(tiny.folder), EXTRACT, CPU)
+
+
+@pytest.mark.parametrize("engine", [PaddedEngine, SequentialEngine])
+def test_a_model_whose_tokens_see_later_ones_is_refused(tmp_path: Path, tiny: Backbone, engine: type[Any]) -> None:
+    """EmbeddingGemma's kind: a decoder's class, made to look both ways."""
+    small = small_backbone(tmp_path, tiny, "gemma3_text", use_bidirectional_attention=True)
+    with pytest.raises(UserError, match=r"in gemma3_text the state of a prompt changes with the response after it"):
+        engine(small, settings_of(tmp_path), EXTRACT, CPU)
+
+
+def test_a_model_that_does_not_run_is_refused_by_one_sentence(tiny: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
+    from transformers.models.llama.modeling_llama import LlamaMLP
+
+    def failing(*_: Any) -> Any:
+        raise NotImplementedError("a kernel that is not there\nsee below")
+
+    monkeypatch.setattr(LlamaMLP, "forward", failing)
+    with pytest.raises(UserError, match=r"llama fails on 40 tokens \(NotImplementedError: a kernel ") as refusal:
+        load_engine("packed", tiny, settings_of(tiny.folder), EXTRACT, CPU)
+    assert "\n" not in str(refusal.value)

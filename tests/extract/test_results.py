@@ -19,6 +19,7 @@ RESULT = Extract(
     device="cpu",
     engine="packed",
     worker="1/1",
+    fingerprint="0123456789abcdef",
     store="features/0123456789abcdef",
     limit=None,
     missing={"capybara": "capybara: there is no folder data"},

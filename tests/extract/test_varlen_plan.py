@@ -57,7 +57,7 @@ def test_one_call_for_all_segments_equals_one_call_a_segment(
     generator = torch.Generator().manual_seed(0)
     query = torch.randn(1, 4, tokens, 16, generator=generator)
     key, value = (torch.randn(1, 2, tokens, 16, generator=generator) for _ in range(2))
-    varlen = packed_attention._varlen_plan(layout)
+    varlen = packed_attention.varlen_plan(layout.segments)
     assert isinstance(varlen, VarlenPlan)
     outputs = [
         packed_attention.packed_attention(

@@ -8,9 +8,10 @@ import pytest
 
 from cache import UserError
 from cache.progress import silent
+from pipelines.artefacts import GATING
 from pipelines.commands.ablate import ablate, draw
 from pipelines.recipe import read_recipe
-from pipelines.run import GATING, Run
+from pipelines.run import Run
 from tests.pipelines.conftest import Demo, armorm
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.cli_reference import commands, example_of
+from pipelines.reference import commands, example_of
 from tests.evaluation.scorers.tiny_reward_model import write_reward_model
 from tests.pipelines.conftest import ROOT, Demo, armorm, small_recipe
 

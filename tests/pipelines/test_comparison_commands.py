@@ -15,13 +15,14 @@ import pytest
 from cache import UserError
 from cache.progress import silent
 from evaluation.results import Scorer
+from pipelines.artefacts import analysis, suite
 from pipelines.commands.analyse import analyse
 from pipelines.commands.evaluate import evaluate
 from pipelines.commands.leaderboard import make_leaderboard
 from pipelines.commands.score_suite import score_suite
 from pipelines.recipe import read_recipe
 from pipelines.results import plain
-from pipelines.run import Run, analysis, suite
+from pipelines.run import Run
 from tests.evaluation.judged import judge
 from tests.evaluation.scorers.endpoint_server import Reply, Server, always, endpoint
 from tests.evaluation.scorers.tiny_reward_model import write_reward_model

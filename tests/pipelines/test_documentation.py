@@ -2,21 +2,20 @@
 
 import re
 
-from pipelines import cli_reference
-from pipelines.recipe_reference import reference
+from pipelines.reference import cli_page, recipe_page
 from tests.pipelines.conftest import ROOT
 
 
 def test_the_page_of_recipe_keys_is_the_codes_own() -> None:
-    assert (ROOT / "docs" / "recipe.md").read_text() == reference()
+    assert (ROOT / "docs" / "recipe.md").read_text() == recipe_page()
 
 
 def test_the_page_of_commands_is_the_codes_own() -> None:
-    assert (ROOT / "docs" / "cli.md").read_text() == cli_reference.reference()
+    assert (ROOT / "docs" / "cli.md").read_text() == cli_page()
 
 
 def test_every_key_is_explained() -> None:
-    unexplained = re.findall(r"^\| `(\w+)` \|.*\| *\|$", reference(), flags=re.MULTILINE)
+    unexplained = re.findall(r"^\| `(\w+)` \|.*\| *\|$", recipe_page(), flags=re.MULTILINE)
     assert unexplained == []
 
 

@@ -5,8 +5,9 @@ import pytest
 
 from cache.keys import unique_keys
 from heads.stored import feature_differences
+from pipelines.artefacts import PAIRS
 from pipelines.recipe import read_recipe
-from pipelines.run import PAIRS, Run
+from pipelines.run import Run
 from tests.pipelines.conftest import Demo
 
 

@@ -13,11 +13,12 @@ from cache import UserError
 from cache.keys import key_column
 from cache.progress import silent
 from heads.kinds.ordinal import level_probabilities
+from pipelines.artefacts import EXAMPLES, HEADS, OTHER_HEADS, PAIRS
 from pipelines.commands.extract import extract
 from pipelines.commands.fit_heads import fit_heads
 from pipelines.commands.fit_other_heads import fit_other_heads, show
 from pipelines.fitted import pairwise_heads
-from pipelines.run import EXAMPLES, HEADS, OTHER_HEADS, PAIRS, Run
+from pipelines.run import Run
 from tests.pipelines.conftest import Demo, armorm
 from tests.pipelines.test_own_recipe import run_of, text
 

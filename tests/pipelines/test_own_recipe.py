@@ -7,10 +7,11 @@ import pytest
 
 from cache import UserError
 from cache.progress import silent
+from pipelines.artefacts import EXTRACT
 from pipelines.commands import extract, fit_heads, train_gating
 from pipelines.commands.evaluate import evaluate
 from pipelines.recipe import read_recipe
-from pipelines.run import EXTRACT, Run
+from pipelines.run import Run
 from tests.conftest import TINY
 
 RECIPE = """

@@ -12,9 +12,10 @@ from markupsafe import escape
 from cache import UserError
 from evaluation.figures import available
 from evaluation.report.page import render
+from pipelines.artefacts import EXTRACT
 from pipelines.commands.report import gather, report
 from pipelines.recipe import read_recipe
-from pipelines.run import EXTRACT, Run
+from pipelines.run import Run
 from tests.pipelines.conftest import Demo, armorm
 
 

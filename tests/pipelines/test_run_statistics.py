@@ -15,11 +15,12 @@ from heads.ridge.files import FOLDER, INDEX, load_statistics
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.subset import FRACTIONS, LEARNED, Scope
 from heads.ridge.uncertainty import Uncertainty
+from pipelines.artefacts import STATISTICS, UNCERTAINTY
 from pipelines.commands.extract import extract
 from pipelines.commands.fit_heads import fit_heads
 from pipelines.fitted import linear_heads
 from pipelines.recipe import read_recipe
-from pipelines.run import STATISTICS, UNCERTAINTY, Run
+from pipelines.run import Run
 from tests.conftest import TINY
 
 BOTH = Scope(("train", "validation"))

@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from pipelines.recipe import Recipe, read_recipe
-from pipelines.run import (
+from pipelines.artefacts import (
     ABLATIONS,
     EXAMPLES,
     EXTRACT,
@@ -24,10 +23,11 @@ from pipelines.run import (
     SUITE_ROWS,
     SUITE_TEXTS,
     UNCERTAINTY,
-    Run,
     analysis,
     suite,
 )
+from pipelines.recipe import Recipe, read_recipe
+from pipelines.run import Run
 from tests.pipelines.conftest import Demo, armorm
 
 SUITE, ANALYSIS = suite("rewardbench"), analysis("rewardbench")
@@ -95,7 +95,7 @@ CHANGES: dict[str, tuple[Any, frozenset[str]]] = {
     "heads.familiar_quantile": (0.9, OF_HEADS),
     "heads.minimum_rows": (30, OF_HEADS),
     "heads.bradley_terry_C": ([1.0], OF_THE_GATE),
-    "other_heads.fit": (["slic"], OF_OTHER_HEADS),
+    "other_heads.fit": ([], OF_OTHER_HEADS),
     "other_heads.layers": ([-1], OF_OTHER_HEADS),
     "other_heads.slic.C": ([1.0], OF_OTHER_HEADS),
     "other_heads.mlp.hidden_size": (4, OF_OTHER_HEADS),
@@ -147,24 +147,15 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
             yield key
 
 
-def changed(recipe: Recipe, key: str, value: Any) -> Recipe:
-    """The recipe with another value of a key, which need not fit the rest."""
-    names = key.split(".")
-    values = recipe.model_dump(mode="json")
-    table = values
-    for name in names[:-1]:
-        table = table[name]
-    assert table[names[-1]] != value, "this is the value already"
-    table[names[-1]] = value
-
-    class Changed(Recipe):
-        def model_dump(self, **_arguments: Any) -> dict[str, Any]:
-            return values
-
-    other = Changed.model_validate(recipe.model_dump())
-    if key in ("name", "runs"):
-        return other
-    return other
+def changed(run: Run, key: str, value: Any) -> Run:
+    """The run under a recipe with another value of a key, which need not fit the rest."""
+    *tables, name = key.split(".")
+    table = run.settings
+    for part in tables:
+        table = table[part]
+    assert table[name] != value, "this is the value already"
+    table[name] = value
+    return run
 
 
 @pytest.fixture(scope="session")
@@ -196,10 +187,7 @@ def test_a_changed_setting_makes_exactly_these_results_stale(
 ) -> None:
     monkeypatch.chdir(whole)
     value, stale = CHANGES[key]
-    recipe = read_recipe(Path("demo.toml"))
-    if key == "other_heads.fit":
-        value = []
-    run = Run(changed(recipe, key, value))
+    run = changed(Run(read_recipe(Path("demo.toml"))), key, value)
     found = {artefact.file: run.problem(artefact) for artefact in ARTEFACTS}
     assert {file for file, problem in found.items() if problem is not None} == stale
     for problem in filter(None, found.values()):
@@ -312,3 +300,13 @@ def test_a_run_of_an_earlier_version_names_the_command_and_keeps_its_features(
     done = armorm("train-gating", "--recipe", "demo.toml", folder=copy)
     assert "heads.json was written by an earlier version: run `armorm fit-heads` again" in done.stderr
     run_all(copy, "fit-heads", "fit-other-heads", "train-gating", "eval")
+
+
+def test_a_result_is_stamped_with_what_it_read(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(copy)
+    recipe = read_recipe(Path("demo.toml"))
+    run, other = Run(recipe), Run(recipe)
+    gating, gate, heads = run.read(GATING), run.arrays(GATING), other.read(HEADS)
+    other.write(HEADS, heads, arrays={"weight": 2 * other.arrays(HEADS)["weight"]})  # while the gate is trained
+    run.write(GATING, gating, arrays=gate)
+    assert "gating.json is out of date (heads.json changed)" in str(Run(recipe).problem(GATING))

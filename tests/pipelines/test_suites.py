@@ -14,9 +14,10 @@ from evaluation.columns import SCORED_RESPONSE
 from evaluation.suites import SUITES
 from gating.rules import RULES
 from heads.objectives import PUBLISHED_OBJECTIVES
-from pipelines.cli_reference import commands
+from pipelines.artefacts import suite
 from pipelines.recipe import read_recipe
-from pipelines.run import Run, suite
+from pipelines.reference import commands
+from pipelines.run import Run
 from tests.pipelines.conftest import ROOT, Demo, armorm
 
 STYLED = [

@@ -159,3 +159,24 @@ def test_when_memory_runs_out_batches_become_smaller(
     monkeypatch.setattr(classifier, "_score", no_memory)
     with pytest.raises(UserError, match="does not fit the memory"):
         scored(classifier, 100_000)
+
+
+def test_a_template_with_the_date_gives_the_same_tokens_on_every_day(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_reward_model(tmp_path)
+    path = tmp_path / "chat_template.jinja"
+    path.write_text("{{ bos_token + strftime_now('%d %b %Y') }}" + path.read_text().replace("{{ bos_token }}", ""))
+    before = SequenceClassifier(tmp_path, CPU).encode(CONVERSATIONS[0])
+    monkeypatch.setattr("transformers.utils.chat_template_utils.datetime", None)  # nobody asks what time it is
+    assert SequenceClassifier(tmp_path, CPU).encode(CONVERSATIONS[0]) == before
+    assert before != SequenceClassifier(folder, CPU).encode(CONVERSATIONS[0])
+
+
+def test_any_exception_of_a_template_is_the_reason(tmp_path: Path) -> None:
+    write_reward_model(tmp_path)
+    path = tmp_path / "chat_template.jinja"
+    path.write_text("{% if '.' in messages[0]['content'] %}{{ 1 // 0 }}{% endif %}" + path.read_text())
+    reason = SequenceClassifier(tmp_path, CPU).encode(CONVERSATIONS[0])
+    assert isinstance(reason, str)
+    assert reason.startswith("the chat template refuses it: ")

@@ -15,6 +15,7 @@ from cache import FeatureStore, UserError
 from cache.lease import hold_as_worker, holder
 from extract.backbone import Backbone
 from extract.engines.engine import Engine
+from extract.engines.packed_attention import CannotPackError
 from extract.packing import PackLayout, Request
 from extract.plan import plan_shards
 from extract.ray.shard_rows import to_row
@@ -86,6 +87,8 @@ def test_what_a_user_can_mend_and_what_the_system_says_come_back_as_text(store: 
     (report,) = worker(store, FailingEngine(OSError("no room")))(rows[:1]).to_pylist()
     assert report["mistake"] is None
     assert report["failure"].startswith("no room (on ")
+    (report,) = worker(store, FailingEngine(CannotPackError("it has sinks")))(rows[:1]).to_pylist()
+    assert (report["cannot_pack"], report["mistake"], report["failure"]) == ("it has sinks", None, None)
     store.refresh()
     assert len(store) == 0
 

@@ -1,14 +1,18 @@
-"""Writes docs/recipe.md from the recipe's own types: `python -m pipelines.recipe_reference > docs/recipe.md`."""
+"""Pages made from the code: `python -m pipelines.reference recipe > docs/recipe.md`, and `cli` for docs/cli.md."""
 
 import json
+import re
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
 from typing import Any, get_args
 
+import typer
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
+from typer.core import TyperArgument, TyperGroup
 
 from cache import StoreSettings
 from extract.settings import (
@@ -24,12 +28,13 @@ from gating.settings import DebiasingSettings, GateSettings
 from heads.kinds.registry import NAMES, kind_of
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
 from heads.settings import HeadSettings, OtherHeadSettings
+from pipelines.cli import app
 from pipelines.recipe import Recipe, ScaledRatings
 
-HEAD = """# The recipe
+RECIPE_HEAD = """# The recipe
 
 One TOML file says everything a run depends on. An unknown key, a wrong type or an impossible value is refused with
-the key's name. This page is made from the code: `python -m pipelines.recipe_reference > docs/recipe.md`.
+the key's name. This page is made from the code: `python -m pipelines.reference recipe > docs/recipe.md`.
 """
 
 TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
@@ -50,9 +55,9 @@ TABLES: tuple[tuple[str, type[BaseModel]], ...] = (
 )
 
 
-def reference() -> str:
-    """The page."""
-    parts = [HEAD, _table("Top of the file", Recipe)]
+def recipe_page() -> str:
+    """docs/recipe.md: every key of the recipe, its type, default and meaning."""
+    parts = [RECIPE_HEAD, _table("Top of the file", Recipe)]
     parts += [_table(f"`{name}`", model) for name, model in TABLES]
     parts.append("## Sources\n\n| source | kind | repository | files |\n|---|---|---|---|")
     for source in SOURCES.values():
@@ -68,11 +73,11 @@ def reference() -> str:
 
 def _table(title: str, model: type[BaseModel]) -> str:
     about = " ".join((model.__doc__ or "").split())
-    rows = [_row(name, field) for name, field in model.model_fields.items() if not _is_table(name, field)]
+    rows = [_key_row(name, field) for name, field in model.model_fields.items() if not _is_table(name, field)]
     return f"## {title}\n\n{about}\n\n| key | type | default | meaning |\n|---|---|---|---|\n" + "\n".join(rows)
 
 
-def _row(name: str, field: FieldInfo) -> str:
+def _key_row(name: str, field: FieldInfo) -> str:
     meaning = " ".join((field.description or "").split()).replace("|", "\\|")
     return f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {meaning} |"
 
@@ -113,5 +118,57 @@ def _is_table(name: str, field: FieldInfo) -> bool:
     return name in NAMES or field.annotation in own or bool(own.intersection(get_args(field.annotation)))
 
 
+CLI_HEAD = """# Commands
+
+This page is made from the code: `python -m pipelines.reference cli > docs/cli.md`. Every command takes `--help`;
+those that print a result take `--json`, which prints the result object alone. Exit codes: 0, 1 (failed), 2 (bad input,
+with one sentence that names the file, row or key and the remedy).
+"""
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    """Every command with its full name; groups have none of their own."""
+    yield from _below("armorm", typer.main.get_command(app))
+
+
+def example_of(command: Any) -> str:
+    """The command line that ends a command's help."""
+    return str(command.epilog or "").removeprefix("Example: ")
+
+
+def cli_page() -> str:
+    """docs/cli.md: every command with its options and its example."""
+    return CLI_HEAD + "".join(_section(name, command) for name, command in commands())
+
+
+def _below(name: str, command: Any) -> Iterator[tuple[str, Any]]:
+    if isinstance(command, TyperGroup):
+        for part, found in command.commands.items():
+            yield from _below(f"{name} {part}", found)
+    else:
+        yield name, command
+
+
+def _section(name: str, command: Any) -> str:
+    arguments = "".join(f" {part.metavar or part.name.upper()}" for part in _arguments(command))
+    rows = [_option_row(part) for part in command.params if part not in _arguments(command)]
+    table = "| option | default | meaning |\n|---|---|---|\n" + "\n".join(rows)
+    return f"\n## {name}\n\n{command.help}\n\n    {name}{arguments} [OPTIONS]\n    {example_of(command)}\n\n{table}\n"
+
+
+def _arguments(command: Any) -> list[Any]:
+    return [part for part in command.params if isinstance(part, TyperArgument)]
+
+
+def _option_row(option: Any) -> str:
+    flags = ", ".join(f"`{flag}`" for flag in (*option.opts, *option.secondary_opts))
+    default = "required" if option.required else "" if option.default in (None, False, "") else f"`{option.default}`"
+    choices = f" One of {option.metavar[1:-1].replace('|', ', ')}." if (option.metavar or "").startswith("[") else ""
+    meaning = re.sub(r"\s+", " ", (option.help or "") + choices).replace("|", "\\|")
+    return f"| {flags} | {default} | {meaning} |"
+
+
+PAGES = {"recipe": recipe_page, "cli": cli_page}
+
 if __name__ == "__main__":
-    sys.stdout.write(reference())
+    sys.stdout.write(PAGES[sys.argv[1]]())

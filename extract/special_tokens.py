@@ -1,0 +1,30 @@
+"""Special tokens of a tokenizer that the backbone may not know."""
+
+from collections.abc import Collection
+from typing import Any
+
+
+def padding_token(tokenizer: Any, vocabulary: int, avoid: Collection[int] = ()) -> str | None:
+    """The token that pads a batch: the tokenizer's own where the backbone has an embedding for it, else another.
+
+    Padding is masked, so any token does that can be told from a conversation's last one. A tokenizer may have none, or
+    one that was added without an embedding.
+
+    Args:
+        tokenizer: the tokenizer.
+        vocabulary: number of embeddings.
+        avoid: ids that end a templated conversation, where padding could not be told from them.
+
+    Returns:
+        The text of the token; None if the tokenizer has no token at all.
+    """
+    own = (tokenizer.pad_token_id, tokenizer.eos_token_id)
+    special = sorted(number for number, token in tokenizer.added_tokens_decoder.items() if token.special)
+    begins = {tokenizer.bos_token_id}
+    candidates = (*own, *(number for number in special if number not in begins), *special, *range(vocabulary))
+    for number in candidates:
+        if number is not None and number < vocabulary and number not in avoid:
+            token: str | None = tokenizer.convert_ids_to_tokens(number)
+            if token is not None:
+                return token
+    return None

@@ -1,0 +1,1 @@
+"""Chat templates: what is written before them, rendering, the end of a message, and the probe."""

@@ -1,0 +1,90 @@
+"""The facts that the probe finds out about a chat template."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+PROMPT_MARK = "«prompt»"
+RESPONSE_MARK = "«response»"
+
+SystemTurn = Literal["kept", "folded", "lost", "refused"]
+EarlierTurns = Literal["kept", "changed", "refused"]
+
+
+@dataclass(frozen=True, slots=True)
+class TemplateFacts:
+    """What a chat template does with a conversation; found by trying it, before a row is read."""
+
+    date: str | None
+    """The fixed date that it is given in place of today's; None if it asks for none."""
+    content: Literal["text", "parts"]
+    """Whether it takes a message's content as text, or text is handed to it as a list of parts."""
+    system: SystemTurn
+    """kept: a turn of its own; folded: written into the user's turn; lost: its text is in no token; refused: a row
+    with a system turn is skipped."""
+    system_reason: str | None
+    """Reason for `refused`."""
+    before: str
+    """Text that it writes before the first turn, such as a default system prompt; empty for most."""
+    earlier_turns: EarlierTurns
+    """kept: earlier turns of the assistant are written whole; changed: they are not; refused: a row with them is
+    skipped."""
+    trims: bool
+    """Whether white space at the ends of a message is taken off."""
+    thought: str
+    """Text that it writes in front of a response beyond the header, such as an empty thinking block."""
+    thought_of_generation: str
+    """Text that it writes in front of a response to be generated, and not of one that is given."""
+    drops_thoughts: bool
+    """Whether text up to `</think>` in a response is left out."""
+    bos: Literal["template", "tokenizer", "none"]
+    """What writes the BOS token."""
+    prompt_surplus: str
+    """Text after the token that closes the prompt; it is cut off."""
+    response_surplus: str
+    """Text after the token that closes the response; it is cut off."""
+    example: str
+    """A templated conversation, with a mark after each token at which a feature is read."""
+
+    def lines(self) -> Iterator[str]:
+        """The facts in sentences, the usual ones left out; the example comes first."""
+        yield f"chat template: {shown(self.example)}"
+        if self.date is not None:
+            yield f"it asks for today's date, and is given {self.date} on every day"
+        if self.content == "parts":
+            yield "it takes content as a list of parts: text is handed to it as one part"
+        yield {
+            "kept": "a system turn is a turn of its own",
+            "folded": "a system turn is folded into the user's",
+            "lost": "the text of a system turn is lost: conversations that differ in it alone have the same features",
+            "refused": f"a row with a system turn is skipped: {self.system_reason}",
+        }[self.system]
+        if self.before:
+            yield f"it writes before the first turn: {shown(self.before)}"
+        if self.earlier_turns == "refused":
+            yield "a row with earlier turns of the assistant is skipped"
+        elif self.earlier_turns == "changed":
+            yield (
+                "earlier turns are changed or lost: conversations that differ in them alone may have the same features"
+            )
+        if self.trims:
+            yield "white space at the ends of a message is taken off"
+        if self.thought:
+            yield f"it writes in front of the response: {shown(self.thought)}"
+        if self.thought_of_generation:
+            yield (
+                "in front of a response to be generated, and not of one that is given, it writes:"
+                f" {shown(self.thought_of_generation)}"
+            )
+        if self.drops_thoughts:
+            yield "text up to </think> in a response is left out"
+        if self.bos == "tokenizer":
+            yield "it writes no BOS: the tokenizer's is put in front"
+        for turn, surplus in (("prompt", self.prompt_surplus), ("response", self.response_surplus)):
+            if surplus:
+                yield f"it writes after the {turn}'s closing token, which is cut off: {shown(surplus)}"
+
+
+def shown(text: str) -> str:
+    """Text on one line, white space visible."""
+    return text.replace("\\", "\\\\").replace("\n", "\\n").replace("\t", "\\t")

@@ -1,0 +1,52 @@
+"""The backbone's tokenizer, with the chat template in use."""
+
+from pathlib import Path
+from typing import Any
+
+from transformers import AutoTokenizer
+
+from cache import UserError
+from cache.errors import first_line
+from extract.settings import BackboneSettings
+from extract.template.fitting import fit_template
+
+
+def read_tokenizer(folder: Path, settings: BackboneSettings) -> Any:
+    """The tokenizer in a folder; its chat template is the settings', with lines in front where it needs them.
+
+    Raises:
+        UserError: it cannot be read, is not a fast one, or has no chat template.
+    """
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
+    except Exception as error:  # a damaged file shows as whatever its reader stumbles over
+        raise UserError(
+            f"backbone.model: the tokenizer in {folder} cannot be read ({type(error).__name__}: {first_line(error)}):"
+            " fetch tokenizer.json and tokenizer_config.json again"
+        ) from None
+    if not getattr(tokenizer, "is_fast", False):
+        raise UserError(f"backbone.model: {folder} has no fast tokenizer (tokenizer.json), which is needed here")
+    tokenizer.chat_template = _template(tokenizer.chat_template, folder, settings)
+    fit_template(tokenizer)
+    return tokenizer
+
+
+def _template(own: Any, folder: Path, settings: BackboneSettings) -> str:
+    template = own
+    if settings.chat_template is not None:
+        try:
+            template = settings.chat_template.read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            if not settings.chat_template.is_file():
+                raise UserError(f"backbone.chat_template: there is no file {settings.chat_template}") from None
+            raise UserError(
+                f"backbone.chat_template: {settings.chat_template} cannot be read ({first_line(error)}): name a Jinja"
+                " file in UTF-8"
+            ) from None
+    elif isinstance(own, dict):
+        template = own.get("default")  # the others are for tools or documents, which no row has
+    if not isinstance(template, str):
+        raise UserError(
+            f"the tokenizer in {folder} has no single chat template: name a Jinja file in backbone.chat_template"
+        )
+    return template

@@ -1,0 +1,123 @@
+"""The files of a run: names, the commands that write them, and what each depends on. Nothing is computed here."""
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import polars as pl
+
+from evaluation.suites import SUITES
+from pipelines import results
+
+Result = TypeVar("Result")
+
+TABLES = "tables"
+SKIPPED = "skipped.jsonl"
+SCORERS = "scorers"
+PLOTS = "plots"
+PAGE = "report.html"
+LEADERBOARD_PAGE = "leaderboard.md"
+FEATURES = "features"
+
+
+@dataclass(frozen=True, slots=True)
+class Artefact(Generic[Result]):
+    """A result of a command: names and dependencies alone, nothing is computed here."""
+
+    file: str
+    """Path in the run's folder: a JSON file, safetensors, or a table."""
+    command: str
+    """`armorm <command>` writes it, and is the remedy where it is missing or out of date."""
+    result: type[Result]
+    """Type of the JSON file's content, or of a table or arrays."""
+    settings: tuple[str, ...] = ()
+    """Keys of the recipe that it depends on; a key after '-' is left out of the table before it."""
+    made_of: tuple["Artefact[Any]", ...] = ()
+    optional: tuple["Artefact[Any]", ...] = ()
+    """Results that it takes in where they are current."""
+    files: str = ""
+    """Pattern of further files that it is made of, whoever wrote them."""
+    data: str | None = None
+    """File of arrays or rows beside the JSON file: what results that are made of this one depend on."""
+
+
+_ROWS = ("backbone", "store.dtype", "split")
+EXTRACT = Artefact("extract.json", "extract", results.Extract, ("backbone", "store.dtype"))
+EXAMPLES = Artefact(
+    f"{TABLES}/examples.parquet", "extract", pl.DataFrame, (*_ROWS, "objectives", "ratings"), (EXTRACT,)
+)
+PAIRS = Artefact(
+    f"{TABLES}/pairs.parquet", "extract", pl.DataFrame, (*_ROWS, "objectives", "ratings", "pairs"), (EXTRACT,)
+)
+SUITE_ROWS = Artefact(
+    f"{TABLES}/suites.parquet", "extract", pl.DataFrame, ("backbone", "store.dtype", "suites"), (EXTRACT,)
+)
+SUITE_TEXTS = Artefact(f"{TABLES}/suite_texts.parquet", "extract", pl.DataFrame, SUITE_ROWS.settings, (EXTRACT,))
+
+TABLE_OF = {"examples": EXAMPLES, "pairs": PAIRS, "suites": SUITE_ROWS}
+
+_RATED = ("objectives", "ratings")
+STATISTICS = Artefact("statistics.json", "fit-heads", object, (*_RATED, "heads.joint_layers"), (EXTRACT, EXAMPLES))
+HEADS = Artefact(
+    "heads.json",
+    "fit-heads",
+    results.Heads,
+    (*_RATED, "missing_datasets", "heads", "-heads.bradley_terry_C"),
+    (EXTRACT, EXAMPLES),
+    data="heads.safetensors",
+)
+UNCERTAINTY = Artefact("uncertainty.safetensors", "fit-heads", dict, (), (HEADS,))
+OTHER_HEADS = Artefact(
+    "other_heads.json",
+    "fit-other-heads",
+    results.OtherHeads,
+    (*_RATED, "other_heads"),
+    (EXTRACT, EXAMPLES, PAIRS, HEADS),
+    data="other_heads.safetensors",
+)
+GATING = Artefact(
+    "gating.json",
+    "train-gating",
+    results.Gating,
+    ("debiasing", "gate", "heads.bradley_terry_C"),
+    (EXTRACT, EXAMPLES, PAIRS, HEADS),
+    data="gating.safetensors",
+)
+
+
+def suite(name: str) -> Artefact[results.Suite]:
+    """Results of a suite; its data are the scored responses."""
+    return Artefact(
+        f"{name}.json",
+        f"eval --suite {name}",
+        results.Suite,
+        made_of=(GATING, SUITE_ROWS),
+        optional=(OTHER_HEADS,),
+        files=f"{SCORERS}/{name}/*.parquet",
+        data=f"scores/{name}.parquet",
+    )
+
+
+def analysis(name: str) -> Artefact[results.Analysis]:
+    """Analysis of a suite's scores: comparisons of rules, length bias, calibration, best of n."""
+    return Artefact(
+        f"{name}.analysis.json", "analyse", results.Analysis, made_of=(suite(name),), optional=(OTHER_HEADS,)
+    )
+
+
+RATINGS = Artefact("ratings.json", "analyse", results.Ratings, (), (HEADS, STATISTICS, EXAMPLES))
+ABLATIONS = Artefact(
+    "ablations.json",
+    "ablate",
+    results.Ablations,
+    made_of=(HEADS, STATISTICS),
+    optional=(GATING, OTHER_HEADS, suite("rewardbench")),
+)
+
+
+LEADERBOARD = Artefact("leaderboard.json", "leaderboard", results.Leaderboard, optional=tuple(map(suite, SUITES)))
+
+
+def scorer(suite_name: str, file: str) -> Artefact[results.Scorer]:
+    """Scores that another model gave a suite's responses; keys in its rows say which texts it scored."""
+    stem = f"{SCORERS}/{suite_name}/{file}"
+    return Artefact(f"{stem}.json", f"score-suite --suite {suite_name}", results.Scorer, data=f"{stem}.parquet")
