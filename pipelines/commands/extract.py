@@ -130,10 +130,10 @@ def extract(
     fingerprint = backbone.fingerprint(recipe.backbone, recipe.store.dtype, chosen)
     run.make_folder()
     _refuse_other_features(run, fingerprint.digest)
+    datasets, revisions, missing = find_datasets(run, data_root or recipe.data_root, limit)
     encoder = ConversationEncoder(backbone.tokenizer, recipe.backbone, backbone.vocabulary)
     for line in encoder.facts.lines():
         log.info("%s", line)
-    datasets, revisions, missing = find_datasets(run, data_root or recipe.data_root, limit)
     derived = [pairs for pairs in recipe.pairs if pairs.source == DERIVED and pairs.ratings not in missing]
     objectives = [objective.name for objective in recipe.objectives]
     collected = collect(datasets, derived, objectives, encoder, recipe.split, progress)

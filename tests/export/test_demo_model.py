@@ -181,7 +181,8 @@ def test_it_scores_a_suite_as_the_run_did(demo: Demo, exported: Path, tmp_path: 
     done = armorm(*command, folder=tmp_path / "demo")
     assert done.returncode == 0, done.stderr
     own = pl.read_parquet(demo.run / "scores" / "rewardbench.parquet")
-    told = pl.read_parquet(tmp_path / "demo" / json.loads(done.stdout)["file"])
+    assert json.loads(done.stdout)["skipped"] == 0
+    told = pl.read_parquet(next((tmp_path / "demo" / "runs" / "demo" / "scorers" / "rewardbench").glob("*.parquet")))
     both = own.join(told, on=["suite", "subset", "row", "chosen", "place"], how="inner")
     assert len(both) == len(own) == len(told)
     assert differences(both["score"].to_numpy(), both["score.gate"].to_numpy()).max() < 0.01

@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from heads.kinds.registry import NAMES, kind_of
+from heads.settings import OtherHeadSettings
 from pipelines.artefacts import (
     ABLATIONS,
     EXAMPLES,
@@ -141,7 +143,9 @@ def keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
     """Keys of a recipe; a list of tables is one key."""
     for name, field in model.model_fields.items():
         key = prefix + (field.alias or name)
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+        if model is OtherHeadSettings and name in NAMES:
+            yield from keys(kind_of(name).settings, f"{key}.")
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
             yield from keys(field.annotation, f"{key}.")
         else:
             yield key
@@ -152,6 +156,8 @@ def changed(run: Run, key: str, value: Any) -> Run:
     *tables, name = key.split(".")
     table = run.settings
     for part in tables:
+        if table[part] is None:  # the settings of a kind of head that the recipe does not name
+            table[part] = {name: None}
         table = table[part]
     assert table[name] != value, "this is the value already"
     table[name] = value
