@@ -10,6 +10,7 @@ those of the commands themselves. A field's name is its key in the file.
 | gating.json | Gating |
 | <suite>.json, <suite>.analysis.json, ratings.json, leaderboard.json | Suite, Analysis, Ratings, Leaderboard |
 | scorers/<suite>/<name>.json | Scorer |
+| `--json` of `explain`, `score`, `export`, `report` | Explanation, ResponseScore, FileScores, ExportResult, Report |
 """
 
 import json
@@ -20,25 +21,30 @@ from typing import Any
 import numpy as np
 from pydantic import TypeAdapter
 
-from evaluation.results import Analysis, Leaderboard, Ratings, Scorer, Suite
+from evaluation.results import Analysis, Leaderboard, Ratings, Report, Scorer, Suite
+from export.results import Explanation, ExportResult, FileScores, ResponseScore
 from extract.results import Extract
 from gating.results import Gating
 from heads.results import Ablations, Heads, OtherHeads
 
 __all__ = [
     "Ablations",
+    "Analyses",
     "Analysis",
     "CacheExport",
     "CacheStatus",
     "DatasetFeatures",
-    "Exported",
+    "Explanation",
+    "ExportResult",
     "Extract",
+    "FileScores",
     "Gating",
     "Heads",
     "Leaderboard",
     "OtherHeads",
     "Ratings",
     "Report",
+    "ResponseScore",
     "Scorer",
     "Suite",
 ]
@@ -50,38 +56,6 @@ class Analyses:
 
     suites: dict[str, Analysis]
     ratings: Ratings
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """`armorm report`: the page, and what it could not show."""
-
-    page: str
-    bytes: int
-    plots: list[str]
-    missing: dict[str, str]
-    """File -> one sentence that says why it is not on the page."""
-    seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """`armorm export`: the folder that was written."""
-
-    folder: str
-    bytes: int
-    """Size of the weights."""
-    weights: str
-    """'copy' or 'link'."""
-    objectives: list[str]
-    verbosity: str
-    suites: list[str]
-    """Suites in the model card."""
-    largest_difference: float | None
-    """From the pipeline's scores, relative to the largest term of a score; None where it was not checked."""
-    fingerprint: str
-    recipe: str
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
