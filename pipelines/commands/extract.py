@@ -130,8 +130,8 @@ def extract(
     fingerprint = backbone.fingerprint(recipe.backbone, recipe.store.dtype, chosen)
     run.make_folder()
     _refuse_other_features(run, fingerprint.digest)
-    datasets, revisions, missing = find_datasets(run, data_root or recipe.data_root, limit)
     encoder = ConversationEncoder(backbone.tokenizer, recipe.backbone, backbone.vocabulary)
+    datasets, revisions, missing = find_datasets(run, data_root or recipe.data_root, limit)
     for line in encoder.facts.lines():
         log.info("%s", line)
     derived = [pairs for pairs in recipe.pairs if pairs.source == DERIVED and pairs.ratings not in missing]
