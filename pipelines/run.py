@@ -80,7 +80,7 @@ class Run:
     # Currency
 
     def stamp(self, artefact: Artefact[Any]) -> Stamp:
-        """Digests of all that a result depends on, as they are now."""
+        """Digests of all that a result depends on: settings as they are, files as this run first saw them."""
         stamp = {key: digest_of(value)[:16] for key, value in self._settings_of(artefact)}
         stamp |= {part.file: self._content(part) for part in artefact.made_of}
         stamp |= {part.file: NONE if self.problem(part) else self._content(part) for part in artefact.optional}
