@@ -3,12 +3,13 @@
 import re
 import shlex
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.cli import app
+from pipelines.cli import app, main
 from pipelines.reference import commands, example_of
 from tests.evaluation.scorers.tiny_reward_model import write_reward_model
 from tests.pipelines.conftest import ROOT, Demo, armorm, small_recipe
@@ -39,7 +40,7 @@ def test_the_example_that_ends_each_help_runs(demo: Demo, tmp_path: Path, comman
     if command == "score-suite":
         write_reward_model(folder / "other-rm")
     if command == "score":
-        armorm(*shlex.split(example_of(COMMANDS["export"]))[1:], folder=folder)
+        armorm(*shlex.split(example_of(COMMANDS["export"]))[1:], "--no-check", folder=folder)
         (folder / "rows.jsonl").write_text('{"prompt": "What is 2 + 2?", "responses": ["4", "5"]}\n')
     done = armorm(*arguments, folder=folder)
     assert done.returncode == 0, done.stderr
@@ -61,7 +62,10 @@ WITH_A_RECIPE = [name for name, command in COMMANDS.items() if any(part.name == 
 
 
 @pytest.mark.parametrize("command", WITH_A_RECIPE)
-def test_a_recipe_typo_ends_with_code_2_and_one_sentence(tmp_path: Path, command: str) -> None:
+def test_a_recipe_typo_ends_with_code_2_and_one_sentence(
+    tmp_path: Path, command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
     recipe = (ROOT / "recipes" / "demo.toml").read_text().replace("shard_rows", "shard_row")
     (tmp_path / "typo.toml").write_text(recipe)
     needed = {
@@ -69,8 +73,11 @@ def test_a_recipe_typo_ends_with_code_2_and_one_sentence(tmp_path: Path, command
         "score-suite": ["--scorer", "hf:x"],
         "export": ["--out", "x"],
     }.get(command, [])
-    done = armorm(*command.split(), "--recipe", "typo.toml", *needed, folder=tmp_path)
-    assert_refused(done, r"^error: typo\.toml: unknown key store\.shard_row")
+    monkeypatch.setattr(sys, "argv", ["armorm", *command.split(), "--recipe", "typo.toml", *needed])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+    assert re.match(r"error: typo\.toml: unknown key store\.shard_row.*\n$", capsys.readouterr().err)
 
 
 @pytest.mark.parametrize(
