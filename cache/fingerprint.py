@@ -1,4 +1,4 @@
-"""What a stored feature depends on, as one digest that names the store."""
+"""The fingerprint: everything that a stored feature depends on, as one digest that names the store."""
 
 import hashlib
 import json

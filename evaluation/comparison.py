@@ -29,7 +29,7 @@ class Comparison:
     p: float
     """Two-sided, that better and worse are equally likely: exact McNemar."""
     p_corrected: float
-    """The same after Holm's correction for all rules compared."""
+    """p after Holm's correction for all compared rules."""
 
 
 def compare(

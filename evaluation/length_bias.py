@@ -30,7 +30,7 @@ class LengthBias:
     prefers_longer: Interval | None
     """Fraction of pairs whose longer response scores higher, over pairs of two lengths; None without such pairs."""
     chosen_longer: float | None
-    """The same fraction for a rule that is always right."""
+    """Value of `prefers_longer` for a rule that is always right."""
     correlation: Estimate
     """Spearman correlation of the score gap with the gap in tokens."""
 

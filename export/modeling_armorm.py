@@ -104,7 +104,7 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
     # Heads and gate are small, and every digit of a score counts: they stay float32 whatever the backbone's dtype.
     _keep_in_fp32_modules = FLOAT32
     _keep_in_fp32_modules_strict = FLOAT32
-    # The same file may hold the backbone's output layer.
+    # A backbone's weights often include its output layer, which is not used here.
     _keys_to_ignore_on_load_unexpected = [r"^lm_head\.", r"^score\.", r"^embed_out\."]  # noqa: RUF012
 
     def __init__(self, config: Any) -> None:

@@ -37,7 +37,7 @@ class Verbosity:
 
 @dataclass(frozen=True, slots=True)
 class GateWeights:
-    """How spread out the coefficients are."""
+    """Spread of the coefficients over objectives."""
 
     logit_scale: float
     """Sum of the coefficients."""

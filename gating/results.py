@@ -85,9 +85,9 @@ class Gating:
     correlation_before: dict[str, float | None]
     """Objective -> correlation with verbosity on the reference set, before debiasing."""
     correlation_after: dict[str, float | None]
-    """The same after debiasing; None for the verbosity objective itself."""
+    """Objective -> that correlation after debiasing; None for the verbosity objective itself."""
     correlation_before_held_out: dict[str, float | None]
-    """The same on the validation responses of the reference sets."""
+    """Objective -> correlation before debiasing on the validation responses of the reference sets."""
     correlation_after_held_out: dict[str, float | None]
     no_root: dict[str, str]
     """Objective -> why its correlation does not become zero."""

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 
 class Scale(BaseModel):
-    """How a raw rating becomes a regression target between 0 and 1.
+    """Map from a raw rating to a regression target between 0 and 1.
 
     `bin_centre`: (x - low + 0.5) / (high - low + 1), the centre of the rating's bin, for ratings in whole
     steps. It gives the published (x + 0.5) / 5 for HelpSteer's 0-4 and (x - 0.5) / 10 for UltraFeedback's
@@ -22,7 +22,7 @@ class Scale(BaseModel):
     high: float
     """Highest rating of the scale."""
     rule: Literal["bin_centre", "linear"] = "bin_centre"
-    """How a rating becomes a target between 0 and 1."""
+    """Map from a rating to a target between 0 and 1."""
 
     @model_validator(mode="after")
     def _ordered(self) -> "Scale":

@@ -18,8 +18,8 @@ class HeadSettings(BaseModel):
     )
     """Ridge penalties to choose from, for each objective."""
     choose: Literal["validation", "gcv"] = "validation"
-    """How alpha is chosen: by the error on validation rows, or by generalised cross-validation on the training rows,
-    for recipes with few validation rows. Errors in reports are those on validation rows either way."""
+    """Criterion that selects alpha: the error on the validation rows, or generalised cross-validation on the training
+    rows, for recipes with few validation rows. Errors in reports are those on validation rows either way."""
     continuous: bool = False
     """Whether to look for the best alpha between those of `alphas` too."""
     dataset_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)

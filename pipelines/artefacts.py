@@ -17,6 +17,8 @@ PLOTS = "plots"
 PAGE = "report.html"
 LEADERBOARD_PAGE = "leaderboard.md"
 FEATURES = "features"
+FEATURE_ROWS = "rows.parquet"
+"""Table beside exported features: which row uses which."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -43,7 +43,7 @@ class Browser:
 
     driver: "Chrome"
     console: list[str] = field(default_factory=list)
-    """What the page's scripts, policies and resources brought to the console since `open`."""
+    """Lines that the page's scripts, policies and resources brought to the console since `open`."""
     requests: list[str] = field(default_factory=list)
     """URLs asked for since `open`, the page's own first; what is inside the page (`data:`) is no request."""
 
@@ -81,7 +81,7 @@ class Browser:
         self.requests += [url for url in urls if not url.startswith(("data:", "about:"))]
 
     def run(self, script: str, *arguments: Any) -> Any:
-        """What a script's `return` gives, run in the page; the page's own policy does not bind it."""
+        """Value of a script's `return`, run in the page; the page's own policy does not bind it."""
         return self.driver.execute_script(script, *arguments)
 
     @property
@@ -92,7 +92,7 @@ class Browser:
         )
 
     def violations(self) -> list[str]:
-        """What axe-core finds wrong with the page's accessibility, one line an element; skips without axe-core."""
+        """Findings of axe-core about the page's accessibility, one line an element; skips without axe-core."""
         self.run(_axe())
         found = self.driver.execute_async_script(
             "const done = arguments[arguments.length - 1];"

@@ -1,4 +1,4 @@
-"""What tests share: the bundled backbone, encoded conversations, and the folder of real rows, if any."""
+"""Fixtures of all tests: the bundled backbone, encoded conversations, and the folder of real rows, if any."""
 
 import os
 from collections.abc import Callable

@@ -13,7 +13,7 @@ UNDEFINED = "–"
 
 
 def _typeset(write: Callable[Arguments, str]) -> Callable[Arguments, str]:
-    """The same number with a true minus, and a dash where there is none."""
+    """A filter that writes the number with a true minus, and a missing one as a dash."""
 
     @wraps(write)
     def typeset(*arguments: Arguments.args, **more: Arguments.kwargs) -> str:

@@ -11,8 +11,8 @@ from export.server.refusals import refusal
 from export.server.settings import ServerSettings
 
 LINGER_SECONDS = 1.0
-"""How long a refused body is still read and discarded. Closing a connection with unread bytes resets it, and the client
-may lose the answer that says why."""
+"""Seconds for which a refused body is still read and discarded. Closing a connection with unread bytes resets it, and
+the client may lose the answer that says why."""
 
 
 class _TooLongError(Exception):

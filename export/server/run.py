@@ -23,7 +23,7 @@ BACKLOG = 2048
 """Largest number of connections that wait to be accepted."""
 
 IDLE_SECONDS = 30
-"""How long a connection stays open between requests: longer than in most clients, so that the client closes it."""
+"""Seconds that a connection stays open between requests: longer than in most clients, so that the client closes it."""
 
 WARM_UP = [{"role": "user", "content": "What is two plus two?"}, {"role": "assistant", "content": "It is four."}]
 

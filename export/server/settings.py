@@ -24,7 +24,7 @@ class ServerSettings(BaseModel):
     pack_tokens: int = Field(default=8192, ge=8)
     """Largest number of tokens in one pass: waiting conversations are put together up to it."""
     wait_ms: float = Field(default=2.0, ge=0, le=1000)
-    """How long an idle model waits for further conversations after the first, in milliseconds."""
+    """Milliseconds that an idle model waits for further conversations after the first."""
 
     body_bytes: int = Field(default=16 * MIB, ge=1024)
     """A longer request body is refused (413), however it is sent."""

@@ -13,7 +13,7 @@ EarlierTurns = Literal["kept", "changed", "refused"]
 
 @dataclass(frozen=True, slots=True)
 class TemplateFacts:
-    """What a chat template does with a conversation; found by trying it, before a row is read."""
+    """Properties of a chat template, found by rendering a few conversations before a row is read."""
 
     date: str | None
     """The fixed date that it is given in place of today's; None if it asks for none."""
@@ -36,9 +36,9 @@ class TemplateFacts:
     thought_of_generation: str
     """Text that it writes in front of a response to be generated, and not of one that is given."""
     drops_thoughts: bool
-    """Whether text up to `</think>` in a response is left out."""
+    """Whether text up to `</think>` in a response is dropped."""
     bos: Literal["template", "tokenizer", "none"]
-    """What writes the BOS token."""
+    """The writer of the BOS token."""
     prompt_surplus: str
     """Text after the token that closes the prompt; it is cut off."""
     response_surplus: str

@@ -188,7 +188,7 @@ def _thoughts(tokenizer: Any, header: str, prompt: Ending) -> tuple[str, str]:
 
 
 def _system(tokenizer: Any, start: str, prompt: Ending, strip: bool) -> tuple[SystemTurn, str | None]:
-    """What becomes of a system turn, and why it is refused."""
+    """Fate of a system turn, and the reason if the template refuses it."""
     messages = (Message("system", SYSTEM), *CONVERSATION)
     try:
         text, prompt_text = render(tokenizer, messages), render(tokenizer, messages[:-1])

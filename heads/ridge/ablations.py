@@ -108,7 +108,7 @@ class RidgeAblations:
         return self.fit(replace(self.learned, layer=layer), objectives)
 
     def from_others(self, objective: str) -> FromOthers:
-        """How well the other objectives' heads, best combined, predict an objective's ratings.
+        """Metrics of predicting an objective's ratings from the other objectives' heads, best combined.
 
         The other heads do not depend on this objective, so this shows what a model without it would still know. Its
         ratings are regressed on the others' rewards, with a constant, over the training rows that rate it.

@@ -38,7 +38,7 @@ class FittedObjective:
     validation_mse: float
     """Error of the head fitted on the training rows alone."""
     pearson: float
-    """The same head's correlation with the validation ratings; NaN where either is constant."""
+    """Correlation of that head's predictions with the validation ratings; NaN where either is constant."""
     validation_path: tuple[float, ...]
     """Validation error for each alpha of the settings, in rising order."""
     at_edge: bool

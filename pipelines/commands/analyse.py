@@ -56,10 +56,10 @@ def analyse(run: "Run", reference: str, progress: "Progress") -> "Analyses":
         raise UserError(reasons[0])
     for reason in reasons:
         log.warning("not analysed: %s", reason)
+    divisors = temperatures(run) if current else {}
     suites = {}
     for name in current:
-        scored = run.table(suite(name))
-        suites[name] = analyse_suite(name, scored, temperatures(run), reference, run.recipe.note)
+        suites[name] = analyse_suite(name, run.table(suite(name)), divisors, reference, run.recipe.note)
         run.write(analysis(name), suites[name])
     return Analyses(suites, ratings)
 

@@ -59,7 +59,7 @@ def export(
     from cache.durable import write_frame
     from cache.export import EXPORTS
     from cache.keys import KeyIndex, key_column
-    from pipelines.artefacts import FEATURES, TABLES
+    from pipelines.artefacts import FEATURE_ROWS, FEATURES, TABLES
     from pipelines.results import CacheExport
 
     store = run.store
@@ -78,9 +78,10 @@ def export(
         tokens=pl.Series(store.n_tokens(used), dtype=pl.Int32),
         feature=pl.Series(KeyIndex(keys).find(used), dtype=pl.Int64),
     )
-    write_frame(folder / "rows.parquet", rows.select("dataset", "row", "role", "tokens", "key", "feature"))
+    table = folder / FEATURE_ROWS
+    write_frame(table, rows.select("dataset", "row", "role", "tokens", "key", "feature"))
     return CacheExport(
-        files=[str(path) for path in (*files, folder / "rows.parquet")],
+        files=[str(path) for path in (*files, table)],
         features=len(keys),
         shape=[len(keys), store.layers, store.hidden_size],
         rows=len(rows),

@@ -38,9 +38,9 @@ def make_leaderboard(run: "Run") -> "Leaderboard":
     from evaluation.published import PUBLISHED
     from evaluation.results import Leaderboard, SuiteLeaderboard
     from evaluation.rule_names import RULE_NAMES
-    from pipelines.artefacts import LEADERBOARD, LEADERBOARD_PAGE
+    from pipelines.artefacts import EXTRACT, LEADERBOARD, LEADERBOARD_PAGE
 
-    run.extracted  # noqa: B018  # names the command that is missing before all others
+    run.require(EXTRACT)  # so that the first missing command is named
     boards = {}
     for name, result in run.current_suites(log.warning).items():
         scorers = {one.about.name: one.about.method for one in run.scorers(name) if one.about.name in result.rules}

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from cache import FeatureStore, UserError
+from cache import UserError
 from pipelines.terminal import JsonOption, RecipeOption, console, finish, open_run
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _skipped(run: "Run") -> "tuple[SkippedRow, ...]":
 def _fingerprints(run: "Run") -> dict[str, str]:
     parts = {"recipe": run.recipe.digest, "features": run.fingerprint}
     try:
-        fingerprint = FeatureStore.open(run.recipe.store.root, run.fingerprint).fingerprint
+        fingerprint = run.store.fingerprint
     except UserError as error:  # the page needs no feature
         log.info("the store's description is left out: %s", error)
     else:

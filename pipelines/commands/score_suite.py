@@ -76,7 +76,7 @@ def score_suite(
 ) -> "Scorer":
     """Score a suite's responses with another scorer, and write `scorers/<suite>/<name>.parquet` and `.json`.
 
-    What was computed or answered before is not computed or asked again.
+    Scores and answers of an earlier command are used again.
 
     Args:
         run: holds the rows.

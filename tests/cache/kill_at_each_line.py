@@ -71,7 +71,7 @@ def prepare(root: Path, shard_format: Any) -> None:
 
 
 def check(root: Path, whole: Path, shard_format: Any, log: Path) -> None:
-    """What a kill left is the store before or after sealing, and can be completed to the same bytes."""
+    """A killed store is the one before or after sealing, and can be completed to the same bytes."""
     store = FeatureStore.open(root, next(root.iterdir()).name)
     assert len(store) in (4, 8), len(store)
     sealed = len(store) == 8

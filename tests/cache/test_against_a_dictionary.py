@@ -52,7 +52,7 @@ class StoreMachine(RuleBasedStateMachine):
         self.store = new_store(self.root, shard_format)
         self.digest = self.store.fingerprint.digest
         self.shards: dict[str, tuple[int, ...]] = {}
-        """What a dictionary would hold: shard -> the numbers of its rows."""
+        """Content of the dictionary: shard -> the numbers of its rows."""
         self.sealed = 0
 
     def _free(self, start: int, count: int) -> tuple[int, int]:

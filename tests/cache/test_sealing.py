@@ -51,7 +51,7 @@ def test_a_kill_before_any_line_of_the_package_leaves_the_shard_whole_or_unnamed
 def test_each_step_is_durable_before_the_next(
     tmp_path: Path, shard_format: FormatName, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What a kill cannot show, because the system keeps what was written: the order against a power cut."""
+    """The order that guards against a power cut, which a kill cannot show: the system keeps what was written."""
     store = new_store(tmp_path, shard_format)
     done: list[str] = []
     fsync, replace = os.fsync, Path.replace

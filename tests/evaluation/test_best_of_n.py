@@ -1,4 +1,4 @@
-"""How often a rule's pick out of k responses is a correct one."""
+"""Accuracy of the response that a rule picks out of k."""
 
 from itertools import combinations
 

@@ -24,7 +24,7 @@ def judged(lines: Sequence[Line], suite: str = "reward_bench") -> Outcomes:
 
 
 def verdict(chosen: Sequence[float], rejected: Sequence[float]) -> bool:
-    """Of one row."""
+    """Lines of one row."""
     lines = [("a", "0", True, score) for score in chosen] + [("a", "0", False, score) for score in rejected]
     (right,) = judged(lines).right
     return bool(right)

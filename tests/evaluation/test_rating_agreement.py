@@ -1,4 +1,4 @@
-"""How far predicted ratings agree with given ones."""
+"""Agreement of predicted ratings with given ones."""
 
 import numpy as np
 import pytest

@@ -106,6 +106,6 @@ SEVERAL = [
 
 
 def export_json(demo: Demo) -> dict[str, Any]:
-    """What `armorm export --json` printed."""
+    """The output of `armorm export --json`."""
     told: dict[str, Any] = json.loads((demo.folder.parent / "export.json").read_text())
     return told

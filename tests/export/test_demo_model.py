@@ -74,7 +74,7 @@ def rows_and_scores(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> tuple[list[T
 
 
 def differences(scores: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    """Of scores, beside their spread; the store keeps float16."""
+    """Differences of scores relative to their spread; the store keeps float16."""
     return np.abs(scores - expected) / np.std(expected)
 
 

@@ -1,4 +1,4 @@
-"""What docs/serving.md shows: its curl commands run, and its tables name what is there."""
+"""Commands and tables of docs/serving.md: each curl command runs, and the tables name what is there."""
 
 import json
 import re

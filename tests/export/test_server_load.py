@@ -59,7 +59,7 @@ def test_no_answer_is_lost_or_swapped_with_64_clients(served: Served, model: Rew
     assert len(flat) == len(expected)
     spread = np.std(expected)
     np.testing.assert_allclose(flat, expected, rtol=0, atol=1e-3 * spread)
-    # What tells a swapped answer from a right one: no two questions have scores as close as that.
+    # A swapped answer would be seen: no two questions have scores as close as that.
     assert np.diff(np.unique(np.round(np.asarray(expected) / (2e-3 * spread)))).size > 0.5 * len(expected)
 
     with served.client() as client:

@@ -1,4 +1,4 @@
-"""What the tests of sources share: one raw row through a source, and ways to write conversations."""
+"""Helpers of the tests of sources: one raw row through a source, and ways to write conversations."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from extract.sources.source import RawRow
 
 
 def records(source: str, values: dict[str, Any], objectives: dict[str, str] | None = None) -> list[Record | Skipped]:
-    """What the reader makes of one row."""
+    """Records that the reader makes of one row."""
     return list(parse_row(SOURCES[source], RawRow(values, "f#7", objectives or {})))
 
 

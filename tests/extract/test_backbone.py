@@ -166,7 +166,7 @@ def test_the_tokenizer_of_the_bundled_backbone_pads_with_its_own_token(tiny: Bac
 
 
 def test_fingerprints_of_earlier_versions_stay(tiny: Backbone, tiny_settings: BackboneSettings) -> None:
-    """Of a template without a date, the text alone is digested."""
+    """The digest of a template without a date is that of its text."""
     import hashlib
 
     template = (TINY / "chat_template.jinja").read_text()

@@ -26,7 +26,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 
 @pytest.fixture(autouse=True)
 def fresh_compiler() -> None:
-    """What another test compiled is neither counted nor used."""
+    """Compilations of other tests are neither counted nor used."""
     torch._dynamo.reset()
     counters.clear()
 

@@ -51,6 +51,6 @@ def test_peak_memory_is_flat_in_the_number_of_rows(tmp_path: Path) -> None:
     measured = [peak_and_payload(tmp_path / str(rows), rows) for rows in (200, 800, 3200)]
     (_, small), (middle_peak, middle), (peak, payload) = measured
     assert small < middle < payload
-    # Of the 35 MB of features that the largest run computes more, memory may see the keys, the token ids and the plan.
+    # The largest run computes 35 MB of features more; of those, memory may see the keys, the token ids and the plan.
     assert payload - middle > 30e6
     assert peak - middle_peak < 12e6, measured

@@ -40,7 +40,7 @@ def read_real(real_rows: Path) -> Read:
 
 
 def ratings(records: list[Record]) -> Counter[tuple[str, float]]:
-    """How often each objective has each value."""
+    """Count of each value of each objective."""
     assert all(isinstance(record, RatedResponse) for record in records)
     return Counter(item for record in records if isinstance(record, RatedResponse) for item in record.ratings.items())
 

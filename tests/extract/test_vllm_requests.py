@@ -1,4 +1,4 @@
-"""What vLLM is asked for covers a pack: each feature once, at the end of the very sequence that its key names."""
+"""Requests to vLLM cover a pack: each feature once, at the end of the very sequence that its key names."""
 
 from collections.abc import Callable
 

@@ -23,7 +23,7 @@ def no_scheduler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def array(task: int, first: int, last: int, count: int, step: int | None = None) -> dict[str, str]:
-    """What sbatch sets for one task of an array."""
+    """Variables that sbatch sets for one task of an array."""
     values = {"ID": task, "MIN": first, "MAX": last, "COUNT": count} | ({} if step is None else {"STEP": step})
     return {f"SLURM_ARRAY_TASK_{name}": str(value) for name, value in values.items()}
 

@@ -1,4 +1,4 @@
-"""What a difference of scores says about a preference, a tie, and a pair whose margin is known."""
+"""Losses of a score difference for a preference, a tie, and a pair whose margin is known."""
 
 import math
 

@@ -83,12 +83,12 @@ def uniform_accuracy(pairs: GatePairs) -> float:
 
 
 def oracle_accuracy(data: Planted) -> float:
-    """Of the objective that decides, which is wrong only where the choice is."""
+    """Accuracy of the deciding objective, which is wrong only where the choice is."""
     return float((data.pairs.difference[torch.arange(len(data.deciding)), data.deciding] > 0).double().mean())
 
 
 def fixed_accuracy(train: GatePairs, held_out: GatePairs, *, signed: bool) -> float:
-    """Of the one set of weights that suits the training pairs best."""
+    """Accuracy of the one set of weights that suits the training pairs best."""
     weights = logistic_weights(train.difference.numpy(), np.ones(len(train)), signed=signed)
     return float((held_out.difference.numpy() @ weights > 0).mean())
 

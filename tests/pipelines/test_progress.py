@@ -12,7 +12,7 @@ from tests.pipelines.conftest import Demo, armorm
 
 
 def on_a_terminal(*arguments: str, folder: Path) -> str:
-    """What the command line writes to a terminal, less its colours."""
+    """The command line's output to a terminal, less its colours."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "pipelines.cli", *arguments]
     environment = os.environ | {"TERM": "xterm", "COLUMNS": "120"}

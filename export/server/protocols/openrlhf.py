@@ -33,7 +33,7 @@ class GetRewardResponse(BaseModel):
     rewards: list[float]
     """The scores."""
     scores: list[float]
-    """The same; OpenRLHF can filter prompts by them."""
+    """The scores again, by which OpenRLHF can filter prompts."""
     extra_logs: dict[str, list[float]]
     """Objective -> its raw reward for each text."""
 

@@ -18,7 +18,7 @@ class ConversationRequest(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     prompt: Text | Many[Message] | None = None
-    """What the user says, or all turns before the response."""
+    """The user's message, or all turns before the response."""
     responses: Annotated[Many[Text], Field(min_length=1)] | None = None
     """Answers to the prompt; the prompt is computed once for all of them."""
     messages: Many[Message] | None = None

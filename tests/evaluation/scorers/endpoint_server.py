@@ -133,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def always(reply: Reply) -> Callable[[str, int], Reply]:
-    """The same reply to every question."""
+    """A server that gives one reply to every question."""
     return lambda _question, _attempt: reply
 
 

@@ -1,4 +1,4 @@
-"""What a judge is asked, and how its answer is read."""
+"""The question to a judge, and the reading of its answer."""
 
 import pytest
 

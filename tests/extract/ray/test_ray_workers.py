@@ -111,7 +111,7 @@ def wait_for_shards(process: subprocess.Popen[str], shards: int) -> None:
 
 
 def finish(process: subprocess.Popen[str]) -> tuple[list[str], str]:
-    """What a driver printed, the progress apart, and what it wrote to standard error."""
+    """A driver's standard output, the progress apart, and its standard error."""
     output, errors = process.communicate(timeout=300)
     return [line for line in output.splitlines() if not line.startswith("told")], errors
 

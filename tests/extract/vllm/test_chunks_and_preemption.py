@@ -21,7 +21,7 @@ LONGEST = 256
 
 
 def watch(engine: VllmEngine, monkeypatch: pytest.MonkeyPatch) -> tuple[list[dict[str, int]], set[str]]:
-    """What each step computes, request -> tokens, and the requests that are pre-empted, from now on."""
+    """Tokens of each request that a step computes, and the requests that are pre-empted, from now on."""
     scheduler: Any = engine._llm.llm_engine.engine_core.engine_core.scheduler
     schedule, preempt = scheduler.schedule, scheduler._preempt_request
     steps: list[dict[str, int]] = []

@@ -1,4 +1,4 @@
-"""What vLLM cannot do is refused with one sentence, before any row is computed."""
+"""One sentence refuses whatever vLLM cannot do, before any row is computed."""
 
 from pathlib import Path
 

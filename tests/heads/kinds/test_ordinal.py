@@ -30,7 +30,7 @@ def planted(
 
 
 def by_hand(features: NDArray[np.float64], level: NDArray[np.int64], levels: int, alpha: float) -> NDArray[np.float64]:
-    """The same likelihood written out and minimised without gradients of ours, in float64."""
+    """The ordinal likelihood written out, and minimised without gradients of ours, in float64."""
     d = features.shape[1]
 
     def loss(parameters: NDArray[np.float64]) -> float:

@@ -38,7 +38,7 @@ def statistics_of(features: NDArray[np.floating], targets: NDArray[np.float64], 
 
 
 def only_sums(statistics: GramStatistics) -> GramStatistics:
-    """The same statistics with all rows multiplied."""
+    """Statistics with all rows multiplied."""
     for group in statistics.groups.values():
         group.load()
         group.multiply(statistics._scratch)
