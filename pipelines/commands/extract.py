@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from cache import FeatureStore
     from cache.progress import Progress
     from extract.backbone import Backbone
-    from extract.collect import Dataset
     from extract.engines.engine import Engine
+    from extract.found_datasets import FoundDatasets
     from extract.results import Extract
     from extract.run import Outcome
-    from extract.settings import DatasetSettings, EngineName
+    from extract.settings import EngineName
     from pipelines.recipe import Recipe
     from pipelines.run import Run
 
@@ -131,12 +131,12 @@ def extract(
     run.make_folder()
     _refuse_other_features(run, fingerprint.digest)
     encoder = ConversationEncoder(backbone.tokenizer, recipe.backbone, backbone.vocabulary)
-    datasets, revisions, missing = find_datasets(run, data_root or recipe.data_root, limit)
+    found = find(run, data_root or recipe.data_root, limit)
     for line in encoder.facts.lines():
         log.info("%s", line)
-    derived = [pairs for pairs in recipe.pairs if pairs.source == DERIVED and pairs.ratings not in missing]
+    derived = [pairs for pairs in recipe.pairs if pairs.source == DERIVED and pairs.ratings not in found.missing]
     objectives = [objective.name for objective in recipe.objectives]
-    collected = collect(datasets, derived, objectives, encoder, recipe.split, progress)
+    collected = collect(found.datasets, derived, objectives, encoder, recipe.split, progress)
     log.info(
         "%s distinct sequences, %s unique tokens, %s rows skipped so far",
         f"{len(collected.request.keys()):,}",
@@ -184,8 +184,8 @@ def extract(
         fingerprint=fingerprint.digest,
         store=str(store.folder),
         limit=limit,
-        missing=missing,
-        revisions=revisions,
+        missing=found.missing,
+        revisions=found.revisions,
         datasets=counts,
         template=encoder.facts,
         packing_failed=packing_failed,
@@ -230,55 +230,24 @@ def _refuse_other_features(run: "Run", fingerprint: str) -> None:
         )
 
 
-def find_datasets(
-    run: "Run", data_root: Path | None, limit: int | None
-) -> "tuple[list[Dataset], dict[str, str], dict[str, str]]":
-    """Data sets that were found, commits of those from the hub, and name -> reason of those missing."""
-    from extract.sources.files import MissingDatasetError
+def find(run: "Run", data_root: Path | None, limit: int | None) -> "FoundDatasets":
+    """Find the data sets of a run's recipe.
+
+    Raises:
+        UserError: as `extract.found_datasets.find_datasets`.
+    """
+    from extract.found_datasets import find_datasets
     from pipelines.recipe import DERIVED
 
     recipe = run.recipe
-    found: list[Dataset] = []
-    revisions = dict(run.earlier_extract().get("revisions", {}))  # so that a rerun reads the same rows
-    missing: dict[str, str] = {}
-    for settings in (*recipe.ratings, *(pairs for pairs in recipe.pairs if pairs.source != DERIVED), *recipe.suites):
-        try:
-            found.append(_dataset(recipe, settings, data_root, limit, revisions))
-        except MissingDatasetError as error:
-            if recipe.missing_datasets == "refuse":
-                raise
-            missing[settings.name] = str(error)
-    if not any(dataset.source.kind == "ratings" for dataset in found):
-        raise UserError("none of the recipe's rating sets was found: check --data-root, or data_root in the recipe")
-    return found, revisions, missing
-
-
-def _dataset(
-    recipe: "Recipe",
-    settings: "DatasetSettings",
-    data_root: Path | None,
-    limit: int | None,
-    revisions: dict[str, str],
-) -> "Dataset":
-    from extract.collect import Dataset
-    from extract.sources import SOURCES
-    from extract.sources.files import locate
-    from pipelines.recipe import ScaledRatings
-
-    source = SOURCES[settings.source]
-    if settings.revision is None and settings.path is None and settings.name in revisions:
-        settings = settings.model_copy(update={"revision": revisions[settings.name]})
-    located = locate(settings, source, data_root)
-    if located.revision is not None:
-        revisions[settings.name] = located.revision
-    if limit is not None:
-        settings = settings.model_copy(update={"limit": min(limit, settings.limit or limit)})
-    ranges, columns = {}, {}
-    if isinstance(settings, ScaledRatings):
-        scales = {objective.name: recipe.scale_of(settings, objective) for objective in recipe.objectives}
-        ranges = {name: (scale.low, scale.high) for name, scale in scales.items()}
-        columns = {name: settings.columns.get(name, name) for name in scales}
-    return Dataset(settings, source, located.root, located.paths, ranges, columns)
+    return find_datasets(
+        (*recipe.ratings, *(pairs for pairs in recipe.pairs if pairs.source != DERIVED), *recipe.suites),
+        {name: {key: (one.low, one.high) for key, one in scales.items()} for name, scales in recipe.scales.items()},
+        data_root=data_root,
+        limit=limit,
+        revisions=run.earlier_extract().get("revisions", {}),
+        refuse_missing=recipe.missing_datasets == "refuse",
+    )
 
 
 def _name(device: "torch.device") -> str:

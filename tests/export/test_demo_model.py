@@ -23,7 +23,7 @@ from extract.templating import ConversationEncoder, Encoded, NotEncodableError
 from gating.reward import Scored
 from gating.rules import RULES
 from heads.objectives import PUBLISHED_OBJECTIVES
-from pipelines.commands.extract import find_datasets
+from pipelines.commands.extract import find
 from pipelines.fitted import fitted_rules
 from pipelines.recipe import read_recipe
 from pipelines.run import Run
@@ -62,8 +62,8 @@ def rows_and_scores(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> tuple[list[T
     backbone = find_backbone(recipe.backbone)
     encoder = RecordingEncoder(backbone.tokenizer, recipe.backbone, backbone.vocabulary)
     encoder.made = {}  # less what the encoder tried itself on
-    datasets, _, _ = find_datasets(run, recipe.data_root, None)
-    collect(datasets, [], [own.name for own in recipe.objectives], encoder, recipe.split)
+    found = find(run, recipe.data_root, None)
+    collect(found.datasets, [], [own.name for own in recipe.objectives], encoder, recipe.split)
     kept = {key: one for key, one in encoder.made.items() if not store.missing(as_keys([key])).any()}
     prompts = as_keys(token_key(encoded.prompt) for _, encoded, _ in kept.values())
     tokens = np.asarray([len(encoded.responses[place]) for _, encoded, place in kept.values()], dtype=np.int32)
