@@ -6,9 +6,10 @@ from pathlib import Path
 
 from cache import UserError
 from extract.collect import Dataset, Range
+from extract.files.locate import locate
+from extract.files.missing import MissingDatasetError
 from extract.settings import DatasetSettings, RatingSettings
 from extract.sources import SOURCES
-from extract.sources.files import MissingDatasetError, locate
 
 
 @dataclass(frozen=True, slots=True)

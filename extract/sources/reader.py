@@ -5,8 +5,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from extract.files.malformed import Malformed
+from extract.files.rows import read_rows
 from extract.records import Record, Skipped
-from extract.sources.files import Malformed, read_rows
 from extract.sources.source import BadRowError, RawRow, Source
 
 

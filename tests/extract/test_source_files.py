@@ -13,10 +13,13 @@ import pytest
 from huggingface_hub import errors
 
 from cache.errors import UserError
+from extract.files.locate import Located, locate
+from extract.files.malformed import Malformed
+from extract.files.missing import MissingDatasetError
+from extract.files.rows import read_rows
 from extract.records import Message, RatedResponse, Skipped
 from extract.settings import DatasetSettings
 from extract.sources import SOURCES
-from extract.sources.files import Located, Malformed, MissingDatasetError, locate, read_rows
 from extract.sources.reader import read
 from extract.sources.source import RawRow, Source
 

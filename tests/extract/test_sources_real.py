@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from extract.files.locate import locate
+from extract.files.missing import MissingDatasetError
+from extract.files.rows import read_rows
 from extract.records import PreferencePair, RatedResponse, Record, Skipped, SuiteItem
 from extract.settings import DatasetSettings
 from extract.sources import SOURCES
-from extract.sources.files import MissingDatasetError, locate, read_rows
 from extract.sources.reader import read
 
 Read = Callable[..., tuple[int, list[Record], list[Skipped]]]
