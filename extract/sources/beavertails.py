@@ -21,6 +21,7 @@ SOURCE = Source(
     repo="PKU-Alignment/BeaverTails",
     # The larger of the two releases; the smaller (round0/30k) overlaps it, and both would count rows twice.
     files=("round0/330k/train.jsonl*",),
+    columns=("prompt", "response", "is_safe"),
     parse=parse,
     objectives=("beavertails-is_safe",),
 )

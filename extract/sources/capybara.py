@@ -28,6 +28,7 @@ SOURCE = Source(
     kind="ratings",
     repo="argilla/distilabel-capybara-dpo-7k-binarized",
     files=("data/train-*.parquet",),
+    columns=("chosen", "rejected", "rating_chosen", "rating_rejected"),
     parse=parse,
     objectives=("argilla-overall_quality",),
 )

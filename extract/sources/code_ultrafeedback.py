@@ -59,6 +59,7 @@ SOURCE = Source(
     kind="ratings",
     repo="coseal/CodeUltraFeedback",
     files=("data/train-*.parquet",),
+    columns=("instruction", "preference", "responses", "annotations"),
     parse=parse,
     objectives=tuple(f"code-{preference}" for preference in PREFERENCES),
 )

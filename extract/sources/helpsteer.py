@@ -22,6 +22,7 @@ SOURCE = Source(
     kind="ratings",
     repo="nvidia/HelpSteer",
     files=("train.jsonl*", "validation.jsonl*"),
+    columns=("prompt", "response", *ATTRIBUTES),
     parse=parse,
     objectives=tuple(f"helpsteer-{attribute}" for attribute in ATTRIBUTES),
 )

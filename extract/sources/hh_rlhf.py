@@ -55,5 +55,6 @@ SOURCE = Source(
     repo="Anthropic/hh-rlhf",
     # harmless-base, helpful-base, helpful-online, helpful-rejection-sampled; the red-team file has no pairs.
     files=("*/train.jsonl*",),
+    columns=("chosen", "rejected"),
     parse=parse,
 )

@@ -35,5 +35,6 @@ SOURCE = Source(
     kind="suite",
     repo="ScalerLab/JudgeBench",
     files=("data/gpt-*.parquet", "data/claude-*.parquet", "data/dataset=judgebench,*.jsonl"),
+    columns=("pair_id", "source", "question", "response_model", "response_A", "response_B", "label"),
     parse=parse,
 )

@@ -47,5 +47,6 @@ SOURCE = Source(
     kind="suite",
     repo="CohereLabsCommunity/multilingual-reward-bench",
     files=("???_????/test-*.parquet",),
+    columns=("id", "language", "subset", "source", "prompt", "chosen", "rejected"),
     parse=parse,
 )

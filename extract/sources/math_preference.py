@@ -28,6 +28,7 @@ SOURCE = Source(
     kind="ratings",
     repo="argilla/distilabel-math-preference-dpo",
     files=("data/train-*.parquet",),
+    columns=("instruction", "chosen_response", "chosen_rating", "rejected_response", "rejected_rating"),
     parse=parse,
     objectives=("ultrafeedback-instruction_following",),
 )

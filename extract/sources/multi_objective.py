@@ -47,5 +47,6 @@ SOURCE = Source(
     kind="ratings",
     repo="RLHFlow/ArmoRM-Multi-Objective-Data-v0.1",
     files=("**/train*.parquet", "**/train*.json*"),
+    columns=("messages", "prompt", "response"),
     parse=parse,
 )

@@ -64,6 +64,7 @@ SOURCE = Source(
     kind="ratings",
     repo="argilla/distilabel-intel-orca-dpo-pairs",
     files=("data/train-*.parquet",),
+    columns=("system", "input", "chosen", "rejected", "rating", "generations"),
     parse=parse,
     objectives=("argilla-judge_lm",),
 )

@@ -33,5 +33,6 @@ SOURCE = Source(
     kind="pairs",
     repo="PKU-Alignment/PKU-SafeRLHF-30K",
     files=("**/train*.json*", "**/train*.parquet"),
+    columns=("prompt", "response_0", "response_1", "better_response_id", "safer_response_id"),
     parse=parse,
 )

@@ -37,5 +37,6 @@ SOURCE = Source(
     kind="pairs",
     repo=None,
     files=("**/train*.parquet", "**/train*.json*"),
+    columns=("prompt", "chosen", "rejected", "margin", *(column for columns in SCORES for column in columns)),
     parse=parse,
 )

@@ -29,5 +29,9 @@ SOURCE = Source(
     kind="pairs",
     repo="prometheus-eval/Preference-Collection",
     files=("data/train-*.parquet",),
+    columns=(
+        *("orig_instruction", "orig_preference"),
+        *("orig_response_A", "orig_response_B", "orig_score_A", "orig_score_B"),
+    ),
     parse=parse,
 )

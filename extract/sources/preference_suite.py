@@ -40,5 +40,6 @@ SOURCE = Source(
     kind="suite",
     repo=None,
     files=("**/*.parquet", "**/*.json*"),
+    columns=("id", "subset", "prompt", "chosen", "rejected"),
     parse=parse,
 )

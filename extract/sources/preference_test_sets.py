@@ -39,5 +39,6 @@ SOURCE = Source(
     kind="suite",
     repo="allenai/preference-test-sets",
     files=tuple(f"data/{subset}-*.parquet" for subset in SUBSETS),
+    columns=("prompt", "chosen", "rejected"),
     parse=parse,
 )

@@ -83,5 +83,6 @@ SOURCE = Source(
     kind="pairs",
     repo="tasksource/PRM800K",
     files=("phase2_train.jsonl*",),
+    columns=("question", "label"),
     parse=parse,
 )

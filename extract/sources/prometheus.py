@@ -23,6 +23,7 @@ SOURCE = Source(
     kind="ratings",
     repo="prometheus-eval/Feedback-Collection",
     files=("new_feedback_collection.json",),
+    columns=("orig_instruction", "orig_response", "orig_score"),
     parse=parse,
     objectives=("prometheus-score",),
 )

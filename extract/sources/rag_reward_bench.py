@@ -35,5 +35,6 @@ SOURCE = Source(
     kind="suite",
     repo="jinzhuoran/RAG-RewardBench",
     files=tuple(f"Dataset/{scenario}.jsonl" for scenario in SCENARIOS),
+    columns=("prompt", "question", "chosen", "rejected", "reject"),
     parse=parse,
 )

@@ -35,5 +35,6 @@ SOURCE = Source(
     kind="suite",
     repo="allenai/reward-bench",
     files=("data/filtered-*.parquet",),
+    columns=("prompt", "chosen", "rejected", "subset", "id"),
     parse=parse,
 )

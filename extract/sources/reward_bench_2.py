@@ -40,5 +40,6 @@ SOURCE = Source(
     kind="suite",
     repo="allenai/reward-bench-2",
     files=("data/test-*.parquet",),
+    columns=("id", "prompt", "chosen", "rejected", "subset"),
     parse=parse,
 )

@@ -33,5 +33,6 @@ SOURCE = Source(
     kind="suite",
     repo="THU-KEG/RM-Bench",
     files=("total_dataset.json",),
+    columns=("id", "prompt", "chosen", "rejected", "domain"),
     parse=parse,
 )

@@ -54,5 +54,9 @@ SOURCE = Source(
     kind="suite",
     repo="dd101bb/RMB_dataset",
     files=("data/pairwise-*.parquet", "data/bon-*.parquet", "RMB_dataset/**/*.json"),
+    columns=(
+        *("category_path", "conversation", "conversation_input", "uid", "responses", "preferred_index"),
+        *("bon_uid", "bon_best", "loser_list", "pair_uid", "chosen", "reject"),
+    ),
     parse=parse,
 )

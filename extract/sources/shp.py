@@ -31,5 +31,6 @@ SOURCE = Source(
     kind="pairs",
     repo="stanfordnlp/SHP",
     files=("*/train.json*",),
+    columns=("history", "labels", "human_ref_A", "human_ref_B", "score_ratio"),
     parse=parse,
 )

@@ -188,6 +188,9 @@ class Source:
     """`org/name` of the data set on the hub; None if the recipe must name it."""
     files: tuple[str, ...]
     """Glob patterns of the files inside the repository, relative to its root."""
+    columns: tuple[str, ...]
+    """Columns that `parse` reads, beside the rating columns that the recipe names; a file's other columns are not
+    read."""
     parse: Callable[[RawRow], Iterator[Record | Skipped]]
     objectives: tuple[str, ...] = ()
     """Names of the objectives that this source rates; empty if the recipe names them."""

@@ -56,6 +56,7 @@ SOURCE = Source(
     kind="ratings",
     repo="openbmb/UltraFeedback",
     files=("*.jsonl*",),
+    columns=("instruction", "completions"),
     parse=parse,
     objectives=("ultrafeedback-overall_score", *(f"ultrafeedback-{aspect}" for aspect in ASPECTS)),
 )

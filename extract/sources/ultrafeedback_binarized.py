@@ -24,5 +24,6 @@ SOURCE = Source(
     kind="pairs",
     repo="HuggingFaceH4/ultrafeedback_binarized",
     files=("data/train_prefs-*.parquet",),
+    columns=("prompt", "chosen", "rejected", "score_chosen", "score_rejected"),
     parse=parse,
 )

@@ -368,7 +368,7 @@ def test_a_shape_nobody_foresaw_is_refused_and_the_rows_behind_it_are_read(
 
     path = tmp_path / "a.jsonl"
     path.write_text("{}\n{}\n")
-    odd, good = read(Source("odd", "ratings", None, (), parse), (path,), tmp_path)
+    odd, good = read(Source("odd", "ratings", None, (), (), parse), (path,), tmp_path)
     assert isinstance(odd, Skipped)
     assert odd.row == "a.jsonl#0"
     assert odd.reason.startswith(f"the row does not have the shape of the source 'odd' ({kind.__name__}: ")
