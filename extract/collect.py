@@ -13,6 +13,7 @@ import polars as pl
 from cache.progress import Progress, silent
 from extract.derived_pairs import derive_pairs
 from extract.packing import Request
+from extract.pair_limits import PairLimits
 from extract.records import PreferencePair, Prompt, RatedResponse, Record, Skipped, SuiteItem
 from extract.settings import DatasetSettings, PairSettings, SplitSettings
 from extract.skipped import SkippedRows
@@ -125,6 +126,7 @@ class _Collector:
         self.kinds[name] = dataset.source.kind
 
     def _usable(self, dataset: Dataset, records: Iterable[Record | Skipped]) -> Iterator[Record]:
+        limits = PairLimits(dataset.settings) if isinstance(dataset.settings, PairSettings) else None
         for record in records:
             if isinstance(record, Skipped):
                 self._skip(dataset, record)
@@ -134,6 +136,8 @@ class _Collector:
                     yield rated
                 else:
                     self._skip(dataset, Skipped(record.row, "no rating of an objective of the recipe"))
+            elif limits and isinstance(record, PreferencePair) and (reason := limits.refusal(record)) is not None:
+                self._skip(dataset, Skipped(record.row, reason))
             else:
                 yield record
 

@@ -11,21 +11,33 @@ def derive_pairs(examples: pl.DataFrame, settings: PairSettings) -> pl.DataFrame
     """Pairs from one rating set, in the schema `PAIRS`.
 
     A response's rating is the weighted mean of its ratings on the objectives in `settings.by`; an objective with a
-    negative weight counts against it. A response that lacks one of these ratings is skipped. A pair's margin is the
-    difference of the two means. With 'best_worst' a prompt gives one pair, with 'all' every pair whose means differ
-    by more than `minimum_gap`.
+    negative weight counts against it. A response that lacks one of these ratings is not compared. With
+    `settings.by_each` each objective alone decides over the responses that have it, and the pairs of all of them make
+    the set. A pair's margin is the difference of the two ratings. With 'best_worst' a prompt gives one pair, with
+    'all' every pair whose margin is above `minimum_margin`.
 
     Raises:
         UserError: an objective is not in the table.
     """
-    unknown = sorted(set(settings.by) - set(examples.columns))
+    unknown = sorted({*settings.by, *settings.by_each} - set(examples.columns))
     if unknown:
-        raise UserError(f"[[pairs]] {settings.name}: by names {unknown[0]}, which is no objective of this recipe")
-    total = sum(map(abs, settings.by.values()))
-    mean = pl.sum_horizontal(pl.col(name) * weight for name, weight in settings.by.items()) / total
+        raise UserError(f"[[pairs]] {settings.name}: {unknown[0]} is no objective of this recipe")
+    if settings.by:
+        return _pairs_by(settings.by, examples, settings)
+    # The same two responses may be a pair by several objectives: its name says by which.
+    return pl.concat(
+        _pairs_by({objective: 1.0}, examples, settings).with_columns(pl.col("row") + f" by {objective}")
+        for objective in settings.by_each
+    )
+
+
+def _pairs_by(weights: dict[str, float], examples: pl.DataFrame, settings: PairSettings) -> pl.DataFrame:
+    """Pairs by the weighted mean of some objectives."""
+    total = sum(map(abs, weights.values()))
+    mean = pl.sum_horizontal(pl.col(name) * weight for name, weight in weights.items()) / total
     rated = (
         examples.filter(pl.col("dataset") == settings.ratings)
-        .filter(pl.all_horizontal(pl.col(name).is_not_null() for name in settings.by))
+        .filter(pl.all_horizontal(pl.col(name).is_not_null() for name in weights))
         .with_columns(mean=mean)
         .sort("prompt_key", "mean", "response_key", "row", descending=[False, True, False, False])
     )
@@ -41,7 +53,7 @@ def derive_pairs(examples: pl.DataFrame, settings: PairSettings) -> pl.DataFrame
     margin = pl.col("mean") - pl.col("mean_rejected")
     return (
         pairs.with_columns(margin=margin)
-        .filter((pl.col("margin") > settings.minimum_gap) & (pl.col("margin") > 0))
+        .filter(pl.col("margin") > (settings.minimum_margin or 0.0))
         .select(
             dataset=pl.lit(settings.name),
             row=pl.col("row") + " > " + pl.col("row_rejected"),

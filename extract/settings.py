@@ -119,7 +119,8 @@ class DatasetSettings(BaseModel):
     path: Path | None = None
     """A local file or folder, in place of a repository."""
     limit: int | None = Field(default=None, ge=1)
-    """Maximum number of raw rows to read."""
+    """Maximum number of raw rows, drawn over all of the set's files by a hash of each row's name: the same rows on
+    every machine, and a larger limit adds rows to those of a smaller one."""
 
     @model_validator(mode="after")
     def _one_place(self) -> "DatasetSettings":
@@ -139,33 +140,42 @@ class PairSettings(DatasetSettings):
     """`[[pairs]]`: a set of preferences, or preferences derived from a rating set of this recipe.
 
     Derived ones have `source = "derived"`: the responses to one prompt in the rating set `ratings` are
-    compared by the weighted mean of the objectives in `by`.
+    compared by the weighted mean of the objectives in `by`, or by each of the objectives in `by_each`.
     """
 
     ratings: str | None = None
     """For derived pairs: the name of a rating set of this recipe."""
     by: dict[str, float] = Field(default_factory=dict)
-    """For derived pairs: objective -> weight in the mean that decides; a negative one counts against."""
-    minimum_gap: float = Field(default=0.0, ge=0)
-    """Pairs whose means differ by this or less are skipped; on the scale of the ratings as written."""
+    """For derived pairs: objective -> weight in the mean that decides; a negative one counts against. A response
+    that lacks one of these ratings is not compared."""
+    by_each: tuple[str, ...] = ()
+    """For derived pairs, in place of `by`: objectives that decide one at a time, each over the responses that have
+    it. For sets whose rows are rated on one objective of several, such as CodeUltraFeedback."""
     pick: Literal["best_worst", "all"] = "best_worst"
-    """For derived pairs: one pair per prompt, or every pair of its responses."""
+    """For derived pairs: one pair per prompt (with by_each: and objective), or every pair of its responses."""
+    minimum_margin: float | None = Field(default=None, ge=0)
+    """Pairs with this margin or less are skipped. The margin is the set's own: the ratio of votes in SHP, the
+    difference of two means of ratings as written in derived pairs, of two scores in most others."""
+    per_prompt: int | None = Field(default=None, ge=1)
+    """Maximum number of pairs of one prompt: the first ones of those whose margin is large enough."""
 
     @model_validator(mode="after")
     def _derived_or_read(self) -> "PairSettings":
         if self.source == "derived":
-            if self.ratings is None or not self.by:
-                raise ValueError("a derived set needs ratings (the name of a rating set) and by (its objectives)")
+            if self.ratings is None or bool(self.by) == bool(self.by_each):
+                raise ValueError("a derived set needs ratings (the name of a rating set), and by or by_each")
             for objective, weight in self.by.items():
                 if weight == 0:
                     raise ValueError(f"by gives {objective!r} the weight 0: give it another, or take it out")
+            if len(set(self.by_each)) < len(self.by_each):
+                raise ValueError("by_each names an objective twice: take one of them out")
             for key in ("repo", "revision", "files", "path", "limit"):
                 if getattr(self, key) is not None:
                     raise ValueError(f"{key} has no meaning for a derived set: give it to the rating set")
-        elif self.ratings is not None or self.by:
-            raise ValueError("ratings and by belong to source = 'derived'")
-        elif self.model_fields_set & {"minimum_gap", "pick"}:
-            raise ValueError("minimum_gap and pick belong to source = 'derived'")
+            if self.per_prompt is not None:
+                raise ValueError("per_prompt has no meaning for a derived set: pick says how many pairs a prompt has")
+        elif self.ratings is not None or self.by or self.by_each or "pick" in self.model_fields_set:
+            raise ValueError("ratings, by, by_each and pick belong to source = 'derived'")
         return self
 
 

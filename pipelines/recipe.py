@@ -97,8 +97,8 @@ class Recipe(BaseModel):
             for objective in (*ratings.scales, *ratings.columns):
                 _check_known(objective, objectives, f"[[ratings]] {ratings.name}: scales or columns")
         for pairs in self.pairs:
-            for objective in pairs.by:
-                _check_known(objective, objectives, f"[[pairs]] {pairs.name}: by")
+            for objective in (*pairs.by, *pairs.by_each):
+                _check_known(objective, objectives, f"[[pairs]] {pairs.name}: by or by_each")
             if pairs.ratings is not None and pairs.ratings not in sets:
                 raise ValueError(f"[[pairs]] {pairs.name}: there is no rating set {pairs.ratings!r}")
         for name in self.heads.dataset_weights:

@@ -74,25 +74,32 @@ class RewardBenchScore(Generic[Value]):
     """Subsets without a figure; sections and score are over the others."""
 
 
-def score(subset_accuracy: Mapping[str, Value]) -> RewardBenchScore[Value]:
+def score(
+    subset_accuracy: Mapping[str, Value], weights: Mapping[str, Mapping[str, int]] = SECTIONS
+) -> RewardBenchScore[Value]:
     """Section scores and the overall score from subset accuracies: numbers, or arrays of one shape.
 
     A section is over its subsets that have an accuracy, the score over sections that have one.
 
+    Args:
+        subset_accuracy: subset -> accuracy.
+        weights: section -> subset -> weight inside the section.
+
     Raises:
         ValueError: a subset is unknown, or there is none.
     """
-    unknown = sorted(set(subset_accuracy) - set(SECTION_OF))
+    counted = [subset for subsets in weights.values() for subset in subsets]
+    unknown = sorted(set(subset_accuracy) - set(counted))
     if unknown:
         raise ValueError(f"RewardBench has no subset {unknown[0]}")
     if not subset_accuracy:
         raise ValueError("there is no subset to score")
     sections = {}
-    for section, weights in SECTIONS.items():
-        known = {subset: weight for subset, weight in weights.items() if subset in subset_accuracy}
+    for section, subsets in weights.items():
+        known = {subset: weight for subset, weight in subsets.items() if subset in subset_accuracy}
         if known:
             sections[section] = _weighted_mean(subset_accuracy, known)
-    missing = tuple(subset for subset in SECTION_OF if subset not in subset_accuracy)
+    missing = tuple(subset for subset in counted if subset not in subset_accuracy)
     return RewardBenchScore(overall(sections), sections, missing)
 
 

@@ -36,31 +36,34 @@ def locate(settings: DatasetSettings, source: Source, data_root: Path | None = N
         UserError: neither a repository nor a path is given, or the download fails for another reason.
     """
     name, path = settings.name, settings.path
-    repo, files = settings.repo or source.repo, settings.files or source.files
+    repo = settings.repo or source.repo
+    layouts = (settings.files,) if settings.files else (source.files, *source.other_files)
     if path is not None:
         if path.is_file():
             return Located(path.parent, (path,))
         if not path.exists():
             raise MissingDatasetError(f"{name}: there is no file or folder {path}: check `path` in the recipe")
-        return Located(path, _matching(name, path, files, "check `path` and `files` in the recipe"))
+        return Located(path, _matching(name, path, layouts, "check `path` and `files` in the recipe"))
     if repo is None:
         raise UserError(f"{name}: the recipe says neither `repo` nor `path`: give one of the two")
     if data_root is not None:
         folder = data_root.joinpath(*repo.split("/"))
-        return Located(folder, _matching(name, folder, files, "put the files there, or leave out --data-root"))
-    folder = download(name, repo, files, settings.revision)
+        return Located(folder, _matching(name, folder, layouts, "put the files there, or leave out --data-root"))
+    folder = download(name, repo, [pattern for patterns in layouts for pattern in patterns], settings.revision)
     # The hub's cache keeps each commit in a folder of that name.
-    return Located(folder, _matching(name, folder, files, f"check `files` against {repo} on the hub"), folder.name)
+    return Located(folder, _matching(name, folder, layouts, f"check `files` against {repo} on the hub"), folder.name)
 
 
-def _matching(name: str, folder: Path, files: Sequence[str], remedy: str) -> tuple[Path, ...]:
-    wanted = " or ".join(files)
+def _matching(name: str, folder: Path, layouts: Sequence[Sequence[str]], remedy: str) -> tuple[Path, ...]:
+    """The files that match the first of the layouts that any file matches."""
+    wanted = " or ".join(layouts[0])
     if not folder.is_dir():
         raise MissingDatasetError(f"{name}: there is no folder {folder} to look for {wanted} in: {remedy}")
-    try:
-        paths = {path for pattern in files for path in folder.glob(pattern) if path.is_file()}
-    except (NotImplementedError, ValueError) as error:
-        raise UserError(f"{name}: `files` holds a pattern that cannot be used ({error}): check it") from None
-    if not paths:
-        raise MissingDatasetError(f"{name}: no file in {folder} matches {wanted}: {remedy}")
-    return tuple(sorted(paths))
+    for patterns in layouts:
+        try:
+            paths = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
+        except (NotImplementedError, ValueError) as error:
+            raise UserError(f"{name}: `files` holds a pattern that cannot be used ({error}): check it") from None
+        if paths:
+            return tuple(sorted(paths))
+    raise MissingDatasetError(f"{name}: no file in {folder} matches {wanted}: {remedy}")

@@ -46,3 +46,12 @@ def read_rows(path: Path) -> Iterator[dict[str, Any] | Malformed]:
 def _begins_as_pointer(path: Path) -> bool:
     with path.open("rb") as file:
         return file.read(len(POINTER)) == POINTER
+
+
+def count_rows(path: Path) -> int:
+    """Number of rows that `read_rows` yields.
+
+    Raises:
+        UserError: as `read_rows`.
+    """
+    return sum(1 for _ in read_rows(path))

@@ -1,8 +1,8 @@
 """JudgeBench: a question and two responses of one model, and which of the two is right.
 
-Schema (ScalerLab/JudgeBench, splits gpt with 350 pairs and claude with 270; the files in the benchmark's repository
-hold the same rows): pair_id, original_id, source, question, response_model, response_A, response_B, label 'A>B' or
-'B>A'. A subset is `response_model/source`.
+Schema (ScalerLab/JudgeBench, JSON lines of the splits gpt with 350 pairs and claude with 270; the files in the
+benchmark's repository on GitHub hold the same rows): pair_id, original_id, source, question, response_model,
+response_A, response_B, label 'A>B' or 'B>A'. A subset is `response_model/source`.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,8 @@ SOURCE = Source(
     name="judge_bench",
     kind="suite",
     repo="ScalerLab/JudgeBench",
-    files=("data/gpt-*.parquet", "data/claude-*.parquet", "data/dataset=judgebench,*.jsonl"),
+    files=("data/gpt-*", "data/claude-*"),
+    other_files=(("data/dataset=judgebench,*.jsonl",),),
     columns=("pair_id", "source", "question", "response_model", "response_A", "response_B", "label"),
     parse=parse,
 )

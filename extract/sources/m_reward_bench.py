@@ -1,9 +1,9 @@
 """M-RewardBench: RewardBench's rows in 23 languages, one folder per language.
 
 Schema (CohereLabsCommunity/multilingual-reward-bench, one config per language, split test): RewardBench's prompt,
-chosen, rejected and id, and language; the column with RewardBench's subset is called `source` by the benchmark's own
-loader and `subset` in other copies, and either is read. The language is the folder's name if the column does not have
-one of the 23. The config `translation` has other pairs and is not read. A subset is `language/subset`.
+chosen, rejected and id, language, and `source`, RewardBench's subset, which other copies call `subset`. The language is
+the folder's name if the column does not have one of the 23. The config `translation` has other pairs and is not read. A
+subset is `language/subset`.
 """
 
 from collections.abc import Iterator

@@ -2,8 +2,9 @@
 
 Schema (PKU-Alignment/PKU-SafeRLHF and PKU-SafeRLHF-30K): prompt, response_0, response_1, is_response_0_safe,
 is_response_1_safe, better_response_id, safer_response_id (0 or 1). The pair follows `better_response_id`; for
-`safer_response_id` there is the source pku_safe_rlhf_safer. The published data used the 30K release; how its
-files are named is not stated on the card, hence the wide patterns.
+`safer_response_id` there is the source pku_safe_rlhf_safer. The published data used the 30K release. Its viewer shows a
+split train; the name of its file was not seen (round0/train.jsonl.xz in the repository it was moved from), hence the
+wide patterns.
 """
 
 from collections.abc import Iterator
@@ -33,6 +34,7 @@ SOURCE = Source(
     kind="pairs",
     repo="PKU-Alignment/PKU-SafeRLHF-30K",
     files=("**/train*.json*", "**/train*.parquet"),
+    other_files=(("**/*train*.json*", "**/*train*.parquet"),),
     columns=("prompt", "response_0", "response_1", "better_response_id", "safer_response_id"),
     parse=parse,
 )

@@ -2,7 +2,8 @@
 
 Schema (openai/prm800k on GitHub, data/phase2_train.jsonl; the same files are in tasksource/PRM800K on the
 hub): question {problem, ...}, label {steps[] {completions[] {text, rating -1, 0, 1 or null, flagged},
-human_completion {text, ...} or null, chosen_completion (index or null)}, finish_reason}.
+human_completion {text, ...} or null, chosen_completion (index or null)}, finish_reason}, and the two flags of
+screening and quality control.
 
 The set rates steps, not solutions. A pair is derived where one step has a good completion (written by
 a person, else the first rated 1) and a bad one (the first rated -1): both responses are the solution up to
@@ -18,9 +19,15 @@ from extract.records import PreferencePair, Skipped
 from extract.sources.pairing import preference_pair
 from extract.sources.source import BadRowError, RawRow, Source, mapping, nonempty_text, user_prompt
 
+SERVED_TO_ALL = ("is_initial_screening_question", "is_quality_control_question")
+"""Flags of rows that check a labeler: the same problem is there once for each of them."""
+
 
 def parse(row: RawRow) -> Iterator[PreferencePair | Skipped]:
     """A pair for each step with a good and a bad completion."""
+    for flag in SERVED_TO_ALL:
+        if row.values.get(flag) is True:
+            raise BadRowError(f"column '{flag}' is true: such questions were served to every labeler, and repeat")
     question = mapping(row.value("question"), "column 'question'")
     prompt = user_prompt(nonempty_text(question.get("problem"), "the problem"))
     steps = mapping(row.value("label"), "column 'label'").get("steps")
@@ -83,6 +90,7 @@ SOURCE = Source(
     kind="pairs",
     repo="tasksource/PRM800K",
     files=("phase2_train.jsonl*",),
-    columns=("question", "label"),
+    other_files=(("**/phase2_train.jsonl*",),),
+    columns=("question", "label", *SERVED_TO_ALL),
     parse=parse,
 )

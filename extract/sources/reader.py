@@ -1,13 +1,13 @@
 """A data set from files to records: every raw row becomes at least one record or a skipped row."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from extract.files.malformed import Malformed
-from extract.files.rows import read_rows
+from extract.files.rows import count_rows, read_rows
 from extract.records import Record, Skipped
+from extract.sources.draw import draw, row_name
 from extract.sources.source import BadRowError, RawRow, Source
 
 
@@ -25,23 +25,38 @@ def read(
         paths: the files of the data set.
         root: folder that file names in the names of rows are relative to.
         objectives: objective -> column, for sources whose rating columns the recipe names.
-        limit: maximum number of raw rows to read, over all files.
+        limit: maximum number of raw rows, drawn over all files (`extract.sources.draw`).
 
     Raises:
         UserError: a file cannot be read.
     """
-    for where, values in islice(_rows(paths, root), limit):
+    for where, values in _rows(paths, root, limit):
         if isinstance(values, Malformed):
             yield Skipped(where, values.reason)
         else:
             yield from parse_row(source, RawRow(values, where, objectives or {}))
 
 
-def _rows(paths: Iterable[Path], root: Path) -> Iterator[tuple[str, dict[str, Any] | Malformed]]:
-    for path in paths:
-        file = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
-        for number, values in enumerate(read_rows(path)):
-            yield f"{file.as_posix()}#{number}", values
+def _rows(paths: Iterable[Path], root: Path, limit: int | None) -> Iterator[tuple[str, dict[str, Any] | Malformed]]:
+    files = {path: _file_name(path, root) for path in paths}
+    if limit is None:
+        for path, name in files.items():
+            for number, values in enumerate(read_rows(path)):
+                yield row_name(name, number), values
+        return
+    drawn = draw([(name, count_rows(path)) for path, name in files.items()], limit)
+    for (path, name), numbers in zip(files.items(), drawn, strict=True):
+        waiting = len(numbers)
+        rows = enumerate(read_rows(path))
+        while waiting:
+            number, values = next(rows)
+            if number in numbers:
+                waiting -= 1
+                yield row_name(name, number), values
+
+
+def _file_name(path: Path, root: Path) -> str:
+    return (path.relative_to(root) if path.is_relative_to(root) else Path(path.name)).as_posix()
 
 
 def parse_row(source: Source, row: RawRow) -> Iterator[Record | Skipped]:

@@ -83,8 +83,14 @@ def nonempty_text(value: Any, what: str) -> str:
     return value
 
 
+def only(value: Any) -> Any:
+    """The element of a list of one, which some releases of a set have where others have the element; else `value`."""
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
+
+
 def mapping(value: Any, what: str) -> Mapping[str, Any]:
-    """`value`, which must be a JSON object; `what` names it in the error."""
+    """`value`, which must be a JSON object, or a list of one; `what` names it in the error."""
+    value = only(value)
     if not isinstance(value, Mapping):
         raise BadRowError(f"{what} is {type(value).__name__}, expected an object")
     return value
@@ -194,3 +200,6 @@ class Source:
     parse: Callable[[RawRow], Iterator[Record | Skipped]]
     objectives: tuple[str, ...] = ()
     """Names of the objectives that this source rates; empty if the recipe names them."""
+    other_files: tuple[tuple[str, ...], ...] = ()
+    """Patterns of other layouts of the same rows, such as the authors' repository on GitHub; each is tried where the
+    ones before match nothing."""

@@ -9,7 +9,7 @@ custom_system_prompt, principle, critique}.
 scale. `custom_system_prompt` is not read either: the judge saw instruction and response without it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from extract.records import Prompt, RatedResponse, Skipped
@@ -19,6 +19,7 @@ from extract.sources.source import (
     Source,
     mapping,
     nonempty_text,
+    only,
     rated_response,
     user_prompt,
 )
@@ -40,15 +41,21 @@ def parse(row: RawRow) -> Iterator[RatedResponse | Skipped]:
 def _completion(where: str, prompt: Prompt, completion: Any) -> Iterator[RatedResponse | Skipped]:
     values = mapping(completion, "the completion")
     response = nonempty_text(values.get("response"), "the completion's response")
-    annotations = values.get("annotations") or {}
     ratings = {"ultrafeedback-overall_score": values.get("overall_score")}
-    if isinstance(annotations, dict):
-        for aspect in ASPECTS:
-            found = annotations.get(aspect)
-            ratings[f"ultrafeedback-{aspect}"] = found.get("Rating") if isinstance(found, dict) else found
-    else:
-        yield Skipped(where, f"the completion's annotations are {type(annotations).__name__}, expected an object")
+    try:
+        annotations = mapping(values.get("annotations") or {}, "the completion's annotations")
+    except BadRowError as reason:
+        yield Skipped(where, str(reason), rating_only=True)
+        annotations = {}
+    for aspect in ASPECTS:
+        ratings[f"ultrafeedback-{aspect}"] = _aspect(annotations.get(aspect))
     yield from rated_response(where, prompt, response, ratings)
+
+
+def _aspect(found: Any) -> Any:
+    """The rating of one aspect: a draft of the set's card shows a list of one object in place of the object."""
+    found = only(found)
+    return found.get("Rating") if isinstance(found, Mapping) else found
 
 
 SOURCE = Source(

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from evaluation.outcomes import Rows
-from evaluation.suites.m_reward_bench import SUITE
+from evaluation.suites.m_reward_bench import SECTIONS, SUITE
 from evaluation.units import resampled, totals
+from extract.sources.reward_bench import SUBSETS
 from tests.evaluation.lines import Row, lines_of, scored
 
 RIGHT, WRONG = ([1.0], [0.0]), ([0.0], [1.0])
@@ -26,7 +27,7 @@ def rows_and_metadata(
 
 
 def test_a_language_is_the_mean_of_its_sections_and_the_score_the_mean_of_languages() -> None:
-    # By hand. French: Chat 1, Reasoning (984 × 0 + 164 × 1) / 1148. German: Chat 0.5, no Reasoning.
+    # By hand. French: Chat 1, Reasoning (983 × 0 + 164 × 1) / 1147. German: Chat 0.5, no Reasoning.
     rows, metadata = rows_and_metadata(
         {
             "fra_Latn": [("alpacaeval-easy", True), ("math-prm", False), ("hep-go", True)],
@@ -34,13 +35,26 @@ def test_a_language_is_the_mean_of_its_sections_and_the_score_the_mean_of_langua
         }
     )
     result = scored("m_rewardbench", rows, metadata)
-    reasoning = 164 / (984 + 164)
+    reasoning = 164 / (983 + 164)
     languages = {name: figure.value for name, figure in result.extra["languages"].items()}
     assert languages == pytest.approx({"fra_Latn": (1 + reasoning) / 2, "deu_Latn": 0.5})
     assert result.score == pytest.approx(((1 + reasoning) / 2 + 0.5) / 2)
     assert result.sections == pytest.approx({"Chat": 0.75, "Reasoning": reasoning})
-    over_rows = {name: figure.value for name, figure in result.extra["languages, over all rows"].items()}
-    assert over_rows == pytest.approx({"fra_Latn": 2 / 3, "deu_Latn": 0.5, "mean": (2 / 3 + 0.5) / 2})
+
+
+def test_the_languages_by_the_weights_of_reward_bench_are_a_table_of_their_own() -> None:
+    # LLMBar natural has 76 rows in a language and 100 in RewardBench, GPTOut 42 and 47.
+    judged = [("llmbar-natural", True), ("llmbar-adver-GPTOut", False)]
+    result = scored("m_rewardbench", *rows_and_metadata({"fra_Latn": judged}))
+    other = {name: figure.value for name, figure in result.extra["languages, by RewardBench's weights"].items()}
+    assert result.score == pytest.approx(76 / (76 + 42))
+    assert other == pytest.approx(dict.fromkeys(("fra_Latn", "mean"), 100 / (100 + 47)))
+
+
+def test_the_weights_are_the_rows_of_a_language_and_cover_the_subsets_of_reward_bench() -> None:
+    rows = {subset: weight for subsets in SECTIONS.values() for subset, weight in subsets.items()} | {"math-prm": 447}
+    assert sum(rows.values()) == 2869
+    assert set(rows) == set(SUBSETS)
 
 
 def test_translations_of_a_row_are_drawn_together() -> None:

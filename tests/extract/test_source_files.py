@@ -338,18 +338,6 @@ def test_reading_names_rows_by_file_and_place_and_loses_none(tmp_path: Path) -> 
     assert rest == [rated("a/train.jsonl#3", 3), rated("b/train.jsonl#0", 4)]
 
 
-@pytest.mark.parametrize("limit", [0, 1, 3, 4, 5, 9])
-def test_the_limit_counts_raw_rows_over_all_files(tmp_path: Path, limit: int) -> None:
-    first, second = touch(tmp_path, "a.jsonl", "b.jsonl")
-    first.write_text("\n".join([json.dumps(beaver(0)), "{", json.dumps(beaver(2))]))
-    second.write_text("\n".join(json.dumps(beaver(number)) for number in (3, 4)))
-    found = list(read(SOURCES["beavertails"], (first, second), tmp_path, limit=limit))
-    assert len(found) == min(limit, 5)
-    assert [record.row for record in found] == [f"a.jsonl#{n}" for n in range(3)][:limit] + [
-        f"b.jsonl#{n}" for n in range(2)
-    ][: max(0, limit - 3)]
-
-
 def test_the_columns_of_the_recipe_reach_the_source(tmp_path: Path) -> None:
     path = tmp_path / "a.jsonl"
     path.write_text('{"prompt": "Q0", "response": "A", "Safe": 1}')

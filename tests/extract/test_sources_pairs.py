@@ -189,6 +189,15 @@ def test_prm800k_refuses(row: dict[str, Any], expected: str) -> None:
     assert reason(records("prm800k", row)[0]).startswith(expected)
 
 
+@pytest.mark.parametrize("flag", ["is_initial_screening_question", "is_quality_control_question"])
+def test_prm800k_leaves_out_questions_that_every_labeler_was_asked(flag: str) -> None:
+    row = solution(step(("good", 1), ("bad", -1)))
+    assert reason(records("prm800k", row | {flag: True})[0]) == (
+        f"column '{flag}' is true: such questions were served to every labeler, and repeat"
+    )
+    assert records("prm800k", row | {flag: False}) == records("prm800k", row)
+
+
 def test_prm800k_refuses_one_step_by_itself() -> None:
     row = solution(step(("same", 1), ("same", -1)), step(("good", 1), ("bad", -1)))
     assert records("prm800k", row) == [

@@ -107,9 +107,17 @@ def test_one_bad_rating_does_not_lose_the_others() -> None:
 def test_annotations_of_another_shape_leave_the_overall_score() -> None:
     values = completion("A", 3) | {"annotations": ["4"]}
     assert records("ultrafeedback", {"instruction": "Q", "completions": [values]}) == [
-        Skipped("f#7/0", "the completion's annotations are list, expected an object"),
+        Skipped("f#7/0", "the completion's annotations is str, expected an object", rating_only=True),
         RatedResponse("f#7/0", user("Q"), "A", {"ultrafeedback-overall_score": 3.0}),
     ]
+
+
+def test_annotations_in_lists_of_one_object_are_read_as_the_object() -> None:
+    values = completion("A", 3)
+    listed = {aspect: [found] for aspect, found in values["annotations"].items()}
+    for annotations in (listed, [values["annotations"]]):
+        row = {"instruction": "Q", "completions": [values | {"annotations": annotations}]}
+        assert records("ultrafeedback", row) == records("ultrafeedback", {"instruction": "Q", "completions": [values]})
 
 
 @pytest.mark.parametrize("completions", [[], None, "text", {"0": {}}])
