@@ -127,7 +127,7 @@ def test_the_digest_follows_every_setting(tmp_path: Path) -> None:
             ),
             "limit has no meaning for a derived set",
         ),
-        (("[[suites]]", '[[pairs]]\nsource = "shp"\nminimum_gap = 2.0\n[[suites]]'), "minimum_gap and pick belong to"),
+        (("[[suites]]", '[[pairs]]\nsource = "shp"\npick = "all"\n[[suites]]'), "by, by_each and pick belong to"),
         (("[backbone]", "[[objectives]]\nname='row'\nlow=0\nhigh=1\n[backbone]"), "'row' has a meaning of its own"),
         (("[backbone]", "[[objectives]]\nname='none'\nlow=0\nhigh=1\n[backbone]"), "'none' has a meaning of its own"),
         (("[backbone]", '[[objectives]]\nname="a\\nb"\nlow=0\nhigh=1\n[backbone]'), "a line of printable text"),
