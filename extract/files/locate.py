@@ -1,11 +1,11 @@
 """Where the files of a data set lie on the disk."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from cache.errors import UserError
 from extract.files.hub import download
+from extract.files.matching import matching
 from extract.files.missing import MissingDatasetError
 from extract.settings import DatasetSettings
 from extract.sources.source import Source
@@ -42,25 +42,12 @@ def locate(settings: DatasetSettings, source: Source, data_root: Path | None = N
             return Located(path.parent, (path,))
         if not path.exists():
             raise MissingDatasetError(f"{name}: there is no file or folder {path}: check `path` in the recipe")
-        return Located(path, _matching(name, path, files, "check `path` and `files` in the recipe"))
+        return Located(path, matching(name, path, files, "check `path` and `files` in the recipe"))
     if repo is None:
         raise UserError(f"{name}: the recipe says neither `repo` nor `path`: give one of the two")
     if data_root is not None:
         folder = data_root.joinpath(*repo.split("/"))
-        return Located(folder, _matching(name, folder, files, "put the files there, or leave out --data-root"))
+        return Located(folder, matching(name, folder, files, "put the files there, or leave out --data-root"))
     folder = download(name, repo, files, settings.revision)
     # The hub's cache keeps each commit in a folder of that name.
-    return Located(folder, _matching(name, folder, files, f"check `files` against {repo} on the hub"), folder.name)
-
-
-def _matching(name: str, folder: Path, files: Sequence[str], remedy: str) -> tuple[Path, ...]:
-    wanted = " or ".join(files)
-    if not folder.is_dir():
-        raise MissingDatasetError(f"{name}: there is no folder {folder} to look for {wanted} in: {remedy}")
-    try:
-        paths = {path for pattern in files for path in folder.glob(pattern) if path.is_file()}
-    except (NotImplementedError, ValueError) as error:
-        raise UserError(f"{name}: `files` holds a pattern that cannot be used ({error}): check it") from None
-    if not paths:
-        raise MissingDatasetError(f"{name}: no file in {folder} matches {wanted}: {remedy}")
-    return tuple(sorted(paths))
+    return Located(folder, matching(name, folder, files, f"check `files` against {repo} on the hub"), folder.name)

@@ -8,6 +8,7 @@ files are named is not stated on the card, hence the wide patterns.
 
 from collections.abc import Iterator
 
+from extract.files.kinds import TRAINING_FILES
 from extract.records import PreferencePair, Skipped
 from extract.sources.pairing import preference_pair
 from extract.sources.source import BadRowError, RawRow, Source, user_prompt
@@ -32,7 +33,7 @@ SOURCE = Source(
     name="pku_safe_rlhf",
     kind="pairs",
     repo="PKU-Alignment/PKU-SafeRLHF-30K",
-    files=("**/train*.json*", "**/train*.parquet"),
+    files=TRAINING_FILES,
     columns=("prompt", "response_0", "response_1", "better_response_id", "safer_response_id"),
     parse=parse,
 )

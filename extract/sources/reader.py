@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
+from extract.files.file_row import FileRow
 from extract.files.malformed import Malformed
 from extract.files.rows import read_rows
 from extract.records import Record, Skipped
@@ -30,18 +30,19 @@ def read(
     Raises:
         UserError: a file cannot be read.
     """
-    for where, values in islice(_rows(paths, root), limit):
-        if isinstance(values, Malformed):
-            yield Skipped(where, values.reason)
+    named = objectives or {}
+    for where, row in islice(_rows(paths, root, {*source.columns, *named.values()}), limit):
+        if isinstance(row, Malformed):
+            yield Skipped(where, row.reason)
         else:
-            yield from parse_row(source, RawRow(values, where, objectives or {}))
+            yield from parse_row(source, RawRow(row.values, where, named, row.columns))
 
 
-def _rows(paths: Iterable[Path], root: Path) -> Iterator[tuple[str, dict[str, Any] | Malformed]]:
+def _rows(paths: Iterable[Path], root: Path, columns: set[str]) -> Iterator[tuple[str, FileRow | Malformed]]:
     for path in paths:
         file = path.relative_to(root) if path.is_relative_to(root) else Path(path.name)
-        for number, values in enumerate(read_rows(path)):
-            yield f"{file.as_posix()}#{number}", values
+        for number, row in enumerate(read_rows(path, columns)):
+            yield f"{file.as_posix()}#{number}", row
 
 
 def parse_row(source: Source, row: RawRow) -> Iterator[Record | Skipped]:

@@ -1,0 +1,74 @@
+"""The files of a folder that hold rows."""
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from itertools import islice
+from pathlib import Path, PurePath
+
+from cache.errors import UserError
+from extract.files.kinds import kind_of
+from extract.files.missing import MissingDatasetError
+
+NO_ROWS = (
+    *("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"),  # `datasets` describes a set
+    "cache-*.arrow",  # and keeps its intermediate results beside it
+    "*.run.json",  # `armorm score` describes its output
+)
+"""Names of files that end like data and hold no rows."""
+
+NAMED = 5
+"""Most files that an error names."""
+
+SEEN = 1000
+"""Most files that are looked at for the sake of an error."""
+
+
+def matching(name: str, folder: Path, files: Sequence[str], remedy: str) -> tuple[Path, ...]:
+    """The files below a folder that match one of the patterns and hold rows, sorted.
+
+    Files that are hidden, do not end like data or are known to describe data are passed over, whatever the patterns.
+
+    Args:
+        name: the data set, for errors.
+        folder: where the patterns start.
+        files: glob patterns.
+        remedy: the end of the error.
+
+    Raises:
+        MissingDatasetError: there is no such folder, or no such file in it; the message names what is there.
+        UserError: a pattern cannot be used.
+    """
+    wanted = " or ".join(files)
+    if not folder.is_dir():
+        raise MissingDatasetError(f"{name}: there is no folder {folder} to look for {wanted} in: {remedy}")
+    try:
+        matched = {path for pattern in files for path in folder.glob(pattern) if path.is_file()}
+    except (NotImplementedError, ValueError) as error:
+        raise UserError(f"{name}: `files` holds a pattern that cannot be used ({error}): check it") from None
+    paths = tuple(sorted(path for path in matched if holds_rows(path.relative_to(folder))))
+    if paths:
+        return paths
+    if matched:
+        passed = _listed([path.relative_to(folder) for path in sorted(matched)])
+        problem = f"no file in {folder} that matches {wanted} holds rows; passed over: {passed}"
+    else:
+        seen = sorted(path.relative_to(folder) for path in islice(folder.rglob("*"), SEEN) if path.is_file())
+        holds = f"it holds {_listed(seen)}" if seen else "it is empty"
+        problem = f"no file in {folder} matches {wanted}; {holds}"
+    raise MissingDatasetError(f"{name}: {problem}: {remedy}")
+
+
+def holds_rows(path: PurePath) -> bool:
+    """Whether a file of a data set, by its path inside the set, is one with rows.
+
+    A part of the path that begins with '.' or '__' hides it: `.cache`, where the hub's client keeps notes on
+    downloads, `.git`, `__MACOSX`.
+    """
+    if any(part.startswith((".", "__")) for part in path.parts):
+        return False
+    return kind_of(path) is not None and not any(fnmatchcase(path.name, pattern) for pattern in NO_ROWS)
+
+
+def _listed(paths: Sequence[PurePath]) -> str:
+    names = ", ".join(path.as_posix() for path in paths[:NAMED])
+    return f"{names} and {len(paths) - NAMED} more" if len(paths) > NAMED else names
