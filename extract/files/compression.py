@@ -9,6 +9,28 @@ from pathlib import Path
 
 import pyarrow
 
+from extract.files.faults import FileFaultError
+
+BEGINNINGS = {".gz": b"\x1f\x8b", ".xz": b"\xfd7zXZ\0", ".bz2": b"BZh", ".parquet": b"PAR1"}
+"""Suffix -> the first bytes of such a file. One in zstd can begin with a frame to be skipped, so it is not here."""
+
+
+def refuse_other_suffix(path: Path, start: bytes) -> None:
+    """Refuse a file whose first bytes do not fit its suffix; clients of HTTP decompress, and keep the name.
+
+    Raises:
+        FileFaultError: as said above.
+    """
+    expected = BEGINNINGS.get(path.suffix)
+    if expected is None:
+        for suffix, first in BEGINNINGS.items():
+            if start.startswith(first) and path.suffix != ".arrow":
+                raise FileFaultError(f"begins as a {suffix} file does: add {suffix} to its name")
+    elif not start.startswith(expected):
+        raise FileFaultError(
+            f"does not begin as a {path.suffix} file does: name it after what it holds, or fetch it again"
+        )
+
 
 def opened(path: Path) -> BufferedIOBase:
     """The file's uncompressed bytes; its suffix says how it is compressed."""

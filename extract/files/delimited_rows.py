@@ -72,7 +72,8 @@ def _records(path: Path, delimiter: str) -> Iterator[list[str] | Malformed]:
                         f"opens a quote in the row on line {line} that is never closed: close it there, or double it"
                         " if it is part of the text"
                     ) from None
-                yield Malformed(f"the row on line {line} is not CSV: {error}")
+                lines = f"line {line}" if line == reader.line_num else f"lines {line} to {reader.line_num}"
+                yield Malformed(f"the row on {lines} is not CSV: {error}")
                 continue
             if cells is None:
                 return

@@ -35,6 +35,9 @@ def faults_of(path: Path) -> Iterator[None]:
         yield
     except FileFaultError as fault:
         raise UserError(f"{path} {fault}") from None
+    except UnicodeDecodeError:
+        # Values are looked at one by one, which leaves the names of columns.
+        raise UserError(f"{path} has a column whose name is not UTF-8: write it again with another name") from None
     except pyarrow.ArrowNotImplementedError as error:
         remedy = "write it again without that, or install a newer pyarrow"
         raise UserError(f"{path} holds what pyarrow cannot read ({first_line(error)}): {remedy}") from error
@@ -52,7 +55,7 @@ def refuse_other_content(start: bytes) -> None:
         start: the first bytes of the file, or of what it holds compressed.
 
     Raises:
-        FileFaultError: it is a pointer of Git LFS, a page of a website, or text in UTF-16.
+        FileFaultError: it is a pointer of Git LFS, a page of a website, text in UTF-16, or encrypted.
     """
     if start.startswith(POINTER):
         raise FileFaultError("is a Git LFS pointer without its content: run `git lfs pull` in its repository")
@@ -63,3 +66,5 @@ def refuse_other_content(start: bytes) -> None:
         )
     if start.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise FileFaultError("is text in UTF-16: save it as UTF-8")
+    if start.startswith(b"PARE"):
+        raise FileFaultError("is encrypted Parquet: decrypt it first")

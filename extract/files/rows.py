@@ -5,6 +5,7 @@ from pathlib import Path
 
 from cache.errors import UserError
 from extract.files.arrow_rows import arrow_rows, count_arrow_rows
+from extract.files.compression import refuse_other_suffix
 from extract.files.delimited_rows import count_delimited_rows, delimited_rows
 from extract.files.faults import faults_of, refuse_other_content
 from extract.files.file_row import FileRow
@@ -64,5 +65,7 @@ def _kind(path: Path) -> Kind:
     if kind is None:
         raise UserError(f"{path} is of an unknown kind: files may end in {KNOWN}")
     with path.open("rb") as file:
-        refuse_other_content(file.read(64))
+        start = file.read(64)
+    refuse_other_content(start)
+    refuse_other_suffix(path, start)
     return kind
