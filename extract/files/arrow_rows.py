@@ -52,7 +52,8 @@ def _batches(file: Any, fields: list[int]) -> Iterator[Any]:
 def _check(batch: Any) -> None:
     """Refuse a batch whose offsets point outside its buffers, which nothing has looked at so far.
 
-    Text is looked at as bytes: one that is not UTF-8 is its row's fault, not the batch's.
+    A value that its type does not allow, such as text that is not UTF-8, is its row's fault and not the batch's: values
+    are looked at as bytes.
 
     Raises:
         pyarrow.ArrowInvalid: the batch is damaged.
@@ -71,8 +72,13 @@ def _as_bytes(column: Any) -> Any:
 
 
 def _bytes(kind: Any) -> Any:
+    """A type of the same layout whose values cannot be wrong."""
     if types.is_string(kind):
         return pyarrow.binary()
     if types.is_large_string(kind):
         return pyarrow.large_binary()
-    return pyarrow.binary_view() if types.is_string_view(kind) else kind
+    if types.is_string_view(kind):
+        return pyarrow.binary_view()
+    # Times of the day, whole days in milliseconds, and decimals of so many digits.
+    bounded = types.is_time(kind) or types.is_date64(kind) or types.is_decimal(kind)
+    return pyarrow.binary(kind.bit_width // 8) if bounded else kind

@@ -49,6 +49,8 @@ def batch_rows(batch: Any, wanted: Sequence[str], names: Sequence[str]) -> Itera
 
 def _python_values(column: Any, name: str) -> list[Any]:
     """A column's values as Python objects, a `Malformed` for each that Python cannot hold."""
+    if types.is_dictionary(column.type):
+        column = column.dictionary_decode()
     plain = with_leaves(column.type, _plain)
     try:
         # Not by `to_pylist` alone: it needs pandas for nanoseconds, and a database of time zones for instants.
@@ -71,9 +73,9 @@ def _python_value(scalar: Any, name: str) -> Any:
 
 
 def _plain(kind: Any) -> Any:
-    """A type of times in microseconds of UTC, which Python holds; no source uses a time."""
+    """A type of times without their zone, and no finer than the microseconds of Python; no source uses a time."""
     if types.is_timestamp(kind):
-        return pyarrow.timestamp("us")
-    if types.is_duration(kind):
+        return pyarrow.timestamp("us" if kind.unit == "ns" else kind.unit)
+    if types.is_duration(kind) and kind.unit == "ns":
         return pyarrow.duration("us")
     return pyarrow.time64("us") if types.is_time64(kind) else kind

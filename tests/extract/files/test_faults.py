@@ -5,6 +5,7 @@ import gzip
 import json
 import lzma
 import math
+import sys
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -161,6 +162,15 @@ def test_what_python_cannot_hold_costs_its_row(tmp_path: Path, kind: str) -> Non
         {"at": datetime(1970, 1, 1)},
         Malformed("column 'at' cannot be read: date value out of range"),
     ]
+    for odd in (
+        pa.array([2**62], pa.timestamp("s")),
+        pa.array([2**62], pa.duration("s")),
+        pa.array([86 * 10**15], pa.date64()),
+    ):
+        if kind != "parquet" or odd.type != pa.timestamp("s"):  # Parquet has no seconds: they would overflow
+            (bad,) = values(written(tmp_path, kind, pa.table({"at": odd})))
+            assert isinstance(bad, Malformed)
+            assert bad.reason.startswith("column 'at' cannot be read: ")
     twice = pa.array([[("a", 1)], [("a", 1), ("a", 2)]], pa.map_(pa.string(), pa.int8()))
     good, bad = values(written(tmp_path, kind, pa.table({"m": twice})))
     assert good == {"m": {"a": 1}}
@@ -168,21 +178,29 @@ def test_what_python_cannot_hold_costs_its_row(tmp_path: Path, kind: str) -> Non
 
 
 @COLUMNAR
-@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize("nested", ["", "struct", "dictionary"])
 def test_times_need_neither_pandas_nor_a_database_of_zones(
-    tmp_path: Path, kind: str, nested: bool, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, kind: str, nested: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "pandas", None)
+    monkeypatch.setitem(sys.modules, "pandas", None)
     at = pa.array([1_700_000_000_123_456_789], pa.timestamp("ns", "US/Nowhere"))
-    column = pa.StructArray.from_arrays([at], ["at"]) if nested else at
+    column = {"": at, "struct": pa.StructArray.from_arrays([at], ["at"]), "dictionary": at.dictionary_encode()}[nested]
     expected = datetime(2023, 11, 14, 22, 13, 20, 123456)
-    assert values(written(tmp_path, kind, pa.table({"x": column}))) == [{"x": {"at": expected} if nested else expected}]
+    held = {"at": expected} if nested == "struct" else expected
+    assert values(written(tmp_path, kind, pa.table({"x": column}))) == [{"x": held}]
 
 
 @COLUMNAR
 def test_decimals_and_bytes(tmp_path: Path, kind: str) -> None:
     table = pa.table({"d": pa.array([Decimal("4.50")], pa.decimal128(5, 2)), "b": pa.array([b"\xff"])})
     assert values(written(tmp_path, kind, table)) == [{"d": Decimal("4.50"), "b": b"\xff"}]
+
+
+@pytest.mark.parametrize("kind", ["arrow stream", "arrow file"])
+def test_a_decimal_of_more_digits_than_its_type_says_is_no_damage(tmp_path: Path, kind: str) -> None:
+    digits = pa.array([12345678], pa.decimal128(38, 2)).buffers()
+    column = pa.Array.from_buffers(pa.decimal128(5, 2), 1, digits)
+    assert values(written(tmp_path, kind, pa.table({"d": column}))) == [{"d": Decimal("12345678.00")}]
 
 
 @pytest.mark.parametrize(
