@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from cache.errors import UserError
 from extract.files.kinds import kind_of
 from extract.files.missing import MissingDatasetError
+from extract.listing import listed
 
 NO_ROWS = (
     *("dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"),  # `datasets` describes a set
@@ -15,9 +16,6 @@ NO_ROWS = (
     "*.run.json",  # `armorm score` describes its output
 )
 """Names of files that end like data and hold no rows."""
-
-NAMED = 5
-"""Most files that an error names."""
 
 SEEN = 1000
 """Most files that are looked at for the sake of an error."""
@@ -49,11 +47,11 @@ def matching(name: str, folder: Path, files: Sequence[str], remedy: str) -> tupl
     if paths:
         return paths
     if matched:
-        passed = _listed([path.relative_to(folder) for path in sorted(matched)])
+        passed = listed(path.relative_to(folder).as_posix() for path in sorted(matched))
         problem = f"no file in {folder} that matches {wanted} holds rows; passed over: {passed}"
     else:
-        seen = sorted(path.relative_to(folder) for path in islice(folder.rglob("*"), SEEN) if path.is_file())
-        holds = f"it holds {_listed(seen)}" if seen else "it is empty"
+        seen = [path.relative_to(folder).as_posix() for path in islice(folder.rglob("*"), SEEN) if path.is_file()]
+        holds = f"it holds {listed(sorted(seen))}" if seen else "it is empty"
         problem = f"no file in {folder} matches {wanted}; {holds}"
     raise MissingDatasetError(f"{name}: {problem}: {remedy}")
 
@@ -67,8 +65,3 @@ def holds_rows(path: PurePath) -> bool:
     if any(part.startswith((".", "__")) for part in path.parts):
         return False
     return kind_of(path) is not None and not any(fnmatchcase(path.name, pattern) for pattern in NO_ROWS)
-
-
-def _listed(paths: Sequence[PurePath]) -> str:
-    names = ", ".join(path.as_posix() for path in paths[:NAMED])
-    return f"{names} and {len(paths) - NAMED} more" if len(paths) > NAMED else names

@@ -1,21 +1,20 @@
 """The description of a source: its files in their repository, and how one raw row becomes records."""
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+from extract.listing import listed
 from extract.records import Message, Prompt, RatedResponse, Record, Role, Skipped
 
 MISSING_RATINGS = frozenset({"", "n/a", "na", "none", "null", "nan"})
 """Values of the public rating sets for a missing rating, in lower case."""
 
-MOST_NAMES = 5
-"""Most columns that a reason names."""
-
-MOST_CHARACTERS_OF_A_NAME = 40
+MOST_CHARACTERS = 40
+"""Most characters of a column's name in a reason."""
 
 Kind = Literal["ratings", "pairs", "suite"]
 
@@ -51,13 +50,7 @@ class RawRow:
 
     def seen(self) -> str:
         """The row's columns in words, for a reason why it cannot be used."""
-        names = list(self.columns or self.values)
-        if not names:
-            return "the row has no column"
-        quoted = [repr(name[:MOST_CHARACTERS_OF_A_NAME]) for name in names[:MOST_NAMES]]
-        if len(names) > MOST_NAMES:
-            quoted.append(f"{len(names) - MOST_NAMES} more")
-        return f"the row has {' and '.join([', '.join(quoted[:-1]), quoted[-1]] if quoted[1:] else quoted)}"
+        return f"the row has {quoted(self.columns or self.values) or 'no column'}"
 
     def text(self, column: str) -> str:
         """A column that must hold a non-empty string."""
@@ -85,6 +78,11 @@ class RawRow:
     def part(self, name: str | int) -> str:
         """The name of a part of the row, for a source that makes several records of one row."""
         return f"{self.where}/{name}"
+
+
+def quoted(names: Iterable[str]) -> str:
+    """Names of columns or keys for a reason, whatever characters they have; empty where there is none."""
+    return listed(repr(name[:MOST_CHARACTERS]) for name in names)
 
 
 def nonempty_text(value: Any, what: str) -> str:
@@ -180,7 +178,7 @@ def turns(value: Any, what: str) -> Prompt:
         if not isinstance(turn, Mapping):
             raise BadRowError(f"{what}[{number}] is not a message")
         if turn.get("role") is None:
-            raise BadRowError(f"{what}[{number}] has no role; its keys are {', '.join(map(repr, turn)) or 'none'}")
+            raise BadRowError(f"{what}[{number}] has no role; it has {quoted(turn) or 'nothing'}")
         role = roles.get(str(turn["role"]))
         if role is None:
             known = "expected system, user or assistant"

@@ -312,5 +312,5 @@ def unused(result: "Extract") -> list[str]:
     for kind, command_name in NEEDED_BY.items():
         counts = [count.used for count in result.datasets.values() if count.kind == kind]
         if counts and not any(counts):
-            lines.append(f"no usable row of any of the {kind} is left, which `{command_name}` needs")
+            lines.append(f"no set of {kind} has a usable row, and `{command_name}` needs one")
     return lines

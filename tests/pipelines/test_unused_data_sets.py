@@ -43,7 +43,7 @@ def test_a_set_without_a_usable_row_is_named_with_an_example_and_what_needs_it(
     assert result.datasets["alpaca"].reasons == {reason: 2}
     shown = capsys.readouterr().out.replace("\n", " ")
     assert f"warning: not one row of alpaca is used ({reason})" in shown.replace("  ", " ")
-    assert "warning: no usable row of any of the pairs is left, which `armorm train-gating` needs" in shown
+    assert "warning: no set of pairs has a usable row, and `armorm train-gating` needs one" in shown
     assert "of multi_objective" not in shown
     written = json.loads((tmp_path / "runs" / "own" / "extract.json").read_text())
     assert written["datasets"]["alpaca"]["reasons"] == {reason: 2}

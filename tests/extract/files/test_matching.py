@@ -124,7 +124,7 @@ def test_files_that_were_passed_over_are_named(tmp_path: Path) -> None:
     touch(tmp_path, "dataset_info.json", ".hidden.jsonl", "notes.json.lock")
     assert missing(settings("preference_suite", path=tmp_path, files=("*.json*",))) == (
         f"preference_suite: no file in {tmp_path} that matches *.json* holds rows; passed over: .hidden.jsonl, "
-        "dataset_info.json, notes.json.lock: check `path` and `files` in the recipe"
+        "dataset_info.json and notes.json.lock: check `path` and `files` in the recipe"
     )
 
 
