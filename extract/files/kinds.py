@@ -25,9 +25,15 @@ KNOWN = (
 """The suffixes in words."""
 
 
+def suffix_of(path: PurePath) -> str | None:
+    """The key of `KINDS` that a file's name ends with; None if it does not end like data."""
+    return next((suffix for suffix in KINDS if path.name.endswith(suffix)), None)
+
+
 def kind_of(path: PurePath) -> Kind | None:
     """The kind of a file by the end of its name; None if it does not end like data."""
-    return next((kind for suffix, kind in KINDS.items() if path.name.endswith(suffix)), None)
+    suffix = suffix_of(path)
+    return None if suffix is None else KINDS[suffix]
 
 
 def patterns(start: str) -> tuple[str, ...]:

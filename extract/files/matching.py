@@ -6,7 +6,7 @@ from itertools import islice
 from pathlib import Path, PurePath
 
 from cache.errors import UserError
-from extract.files.kinds import kind_of
+from extract.files.kinds import kind_of, suffix_of
 from extract.files.missing import MissingDatasetError
 from extract.listing import listed
 
@@ -34,7 +34,7 @@ def matching(name: str, folder: Path, files: Sequence[str], remedy: str) -> tupl
 
     Raises:
         MissingDatasetError: there is no such folder, or no such file in it; the message names what is there.
-        UserError: a pattern cannot be used.
+        UserError: a pattern cannot be used, or two files have one name in two formats.
     """
     wanted = " or ".join(files)
     if not folder.is_dir():
@@ -45,6 +45,7 @@ def matching(name: str, folder: Path, files: Sequence[str], remedy: str) -> tupl
         raise UserError(f"{name}: `files` holds a pattern that cannot be used ({error}): check it") from None
     paths = tuple(sorted(path for path in matched if holds_rows(path.relative_to(folder))))
     if paths:
+        _refuse_twins(name, folder, paths)
         return paths
     if matched:
         passed = listed(path.relative_to(folder).as_posix() for path in sorted(matched))
@@ -65,3 +66,15 @@ def holds_rows(path: PurePath) -> bool:
     if any(part.startswith((".", "__")) for part in path.parts):
         return False
     return kind_of(path) is not None and not any(fnmatchcase(path.name, pattern) for pattern in NO_ROWS)
+
+
+def _refuse_twins(name: str, folder: Path, paths: Sequence[Path]) -> None:
+    """Refuse `train.csv` beside `train.parquet`: the same rows in two formats would count twice."""
+    seen: dict[Path, Path] = {}
+    for path in paths:
+        suffix = suffix_of(path)
+        stem = path.with_name(path.name.removesuffix(suffix or ""))
+        twin = seen.setdefault(stem, path)
+        if twin != path:
+            both = listed(each.relative_to(folder).as_posix() for each in (twin, path))
+            raise UserError(f"{name}: {both} in {folder} are one name in two formats: name one of the two in `files`")

@@ -13,6 +13,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from cache.errors import UserError
+from extract.files.rows import read_rows
 from tests.extract.files.written import values
 
 ROWS: list[dict[str, Any]] = [
@@ -153,3 +155,17 @@ def test_columns_of_every_type(tmp_path: Path, kind: str, of: str) -> None:
 def test_arrow_rows_across_batches(tmp_path: Path, kind: str) -> None:
     rows = [{"n": number, "text": "x" * number} for number in range(700)]
     assert values(written(tmp_path, kind, pa.Table.from_pylist(rows))) == rows
+
+
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv"])
+def test_the_first_row_needs_the_first_bytes_alone(tmp_path: Path, name: str) -> None:
+    """The end of the compressed file is missing, and the first row comes all the same."""
+    texts = [f"{number} " * 50_000 for number in range(40)]
+    lines = [json.dumps({"a": text}) for text in texts]
+    content = {"a.jsonl": "\n".join(lines), "a.json": f"[{','.join(lines)}]", "a.csv": "\n".join(["a", *texts])}[name]
+    path = tmp_path / f"{name}.gz"
+    path.write_bytes(gzip.compress(content.encode(), 1)[:-1000])
+    found = read_rows(path)
+    assert next(found).values == {"a": texts[0]}  # type: ignore[union-attr]
+    with pytest.raises(UserError, match="is damaged or cut off"):
+        list(found)

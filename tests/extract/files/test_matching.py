@@ -95,9 +95,15 @@ BESIDE = (
 @pytest.mark.parametrize("source", ["preference", "multi_objective", "preference_suite", "pku_safe_rlhf"])
 def test_files_beside_the_data_are_passed_over(tmp_path: Path, source: str) -> None:
     touch(tmp_path, *BESIDE)
-    rows = touch(
-        tmp_path, "a/train.tsv", "train-0.ndjson.zst", "train.arrow", "train.csv.gz", "train.jsonl.bz2", "train.parquet"
+    names = (
+        "a/train.tsv",
+        "b/train.arrow",
+        "c/train.csv.gz",
+        "train-0.ndjson.zst",
+        "train-1.parquet",
+        "train.jsonl.bz2",
     )
+    rows = touch(tmp_path, *names)
     assert locate(settings(source, path=tmp_path), SOURCES[source]).paths == tuple(rows)
 
 
@@ -131,3 +137,14 @@ def test_files_that_were_passed_over_are_named(tmp_path: Path) -> None:
 def test_a_few_of_many_files_are_named(tmp_path: Path) -> None:
     touch(tmp_path, *(f"{number}.txt" for number in range(9)))
     assert "it holds 0.txt, 1.txt, 2.txt, 3.txt, 4.txt and 4 more: " in missing(settings("preference", path=tmp_path))
+
+
+@pytest.mark.parametrize("twin", ["train.csv", "train.jsonl.gz"])
+def test_one_name_in_two_formats_is_refused(tmp_path: Path, twin: str) -> None:
+    """Rows in two formats would count twice; files of one name in two folders are two files."""
+    touch(tmp_path, "train.jsonl", "a/train.jsonl", twin)
+    with pytest.raises(UserError, match="are one name in two formats: name one of the two in `files`") as caught:
+        locate(settings("preference", path=tmp_path), SOURCES["preference"])
+    assert twin in str(caught.value)
+    (tmp_path / twin).unlink()
+    assert len(locate(settings("preference", path=tmp_path), SOURCES["preference"]).paths) == 2
