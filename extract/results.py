@@ -25,7 +25,7 @@ class DatasetRows:
     ratings_skipped: int
     """Number of single ratings that are not used, although their responses are; `skipped.jsonl` names them too."""
     reasons: dict[str, int]
-    """Kind of reason -> how often, over rows and ratings."""
+    """First reason of each kind, as it stands -> how often that kind occurs, over rows and ratings."""
 
 
 @dataclass(frozen=True, slots=True)

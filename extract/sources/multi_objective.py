@@ -8,6 +8,7 @@ recipe names the column of each objective. The authors' card does not state the 
 
 from collections.abc import Iterator
 
+from extract.files.kinds import TRAINING_FILES
 from extract.records import Prompt, RatedResponse, Skipped
 from extract.sources.source import (
     BadRowError,
@@ -25,7 +26,8 @@ def parse(row: RawRow) -> Iterator[RatedResponse | Skipped]:
     columns = row.objectives.values()
     if not any(column in row.values for column in columns):
         # Rows may be sparse, but a row without any rating column means that the names are wrong.
-        raise BadRowError(f"none of the rating columns is there: {', '.join(columns) or 'the recipe names none'}")
+        none = ", ".join(columns) or "the recipe names none"
+        raise BadRowError(f"none of the rating columns is there: {none}; {row.seen()}")
     prompt, response = _conversation(row)
     ratings = {objective: row.values.get(column) for objective, column in row.objectives.items()}
     return rated_response(row.where, prompt, response, ratings)
@@ -35,7 +37,7 @@ def _conversation(row: RawRow) -> tuple[Prompt, str]:
     if row.values.get("messages") is not None:
         return split_conversation(turns(row.value("messages"), "column 'messages'"), "column 'messages'")
     if "prompt" not in row.values:
-        raise BadRowError("neither column 'messages' nor column 'prompt' is there")
+        raise BadRowError(f"neither column 'messages' nor column 'prompt' is there; {row.seen()}")
     prompt = row.value("prompt")
     if isinstance(prompt, list | tuple):
         return turns(prompt, "column 'prompt'"), row.text("response")
@@ -46,7 +48,7 @@ SOURCE = Source(
     name="multi_objective",
     kind="ratings",
     repo="RLHFlow/ArmoRM-Multi-Objective-Data-v0.1",
-    files=("**/train*.parquet", "**/train*.json*"),
+    files=TRAINING_FILES,
     columns=("messages", "prompt", "response"),
     parse=parse,
 )

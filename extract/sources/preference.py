@@ -7,6 +7,7 @@ else chosen_score and rejected_score, or score_chosen and score_rejected, whose 
 
 from collections.abc import Iterator
 
+from extract.files.kinds import TRAINING_FILES
 from extract.records import PreferencePair, Skipped
 from extract.sources.pairing import margin_of, pair_of_messages, preference_pair
 from extract.sources.source import BadRowError, RawRow, Source, rating
@@ -36,7 +37,7 @@ SOURCE = Source(
     name="preference",
     kind="pairs",
     repo=None,
-    files=("**/train*.parquet", "**/train*.json*"),
+    files=TRAINING_FILES,
     columns=("prompt", "chosen", "rejected", "margin", *(column for columns in SCORES for column in columns)),
     parse=parse,
 )

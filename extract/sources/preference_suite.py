@@ -8,6 +8,7 @@ place) and subset (else `all`).
 
 from collections.abc import Iterator
 
+from extract.files.kinds import patterns
 from extract.records import Prompt, Skipped, SuiteItem
 from extract.sources.pairing import pair_of_messages, prompt_of
 from extract.sources.source import RawRow, Source, in_subset, nonempty_text
@@ -39,7 +40,7 @@ SOURCE = Source(
     name="preference_suite",
     kind="suite",
     repo=None,
-    files=("**/*.parquet", "**/*.json*"),
+    files=patterns("**/*"),
     columns=("id", "subset", "prompt", "chosen", "rejected"),
     parse=parse,
 )

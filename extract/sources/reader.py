@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
+from extract.files.file_row import FileRow
 from extract.files.malformed import Malformed
 from extract.files.rows import count_rows, read_rows
 from extract.records import Record, Skipped
@@ -30,29 +30,32 @@ def read(
     Raises:
         UserError: a file cannot be read.
     """
-    for where, values in _rows(paths, root, limit):
-        if isinstance(values, Malformed):
-            yield Skipped(where, values.reason)
+    named = objectives or {}
+    for where, row in _rows(paths, root, {*source.columns, *named.values()}, limit):
+        if isinstance(row, Malformed):
+            yield Skipped(where, row.reason)
         else:
-            yield from parse_row(source, RawRow(values, where, objectives or {}))
+            yield from parse_row(source, RawRow(row.values, where, named, row.columns))
 
 
-def _rows(paths: Iterable[Path], root: Path, limit: int | None) -> Iterator[tuple[str, dict[str, Any] | Malformed]]:
+def _rows(
+    paths: Iterable[Path], root: Path, columns: set[str], limit: int | None
+) -> Iterator[tuple[str, FileRow | Malformed]]:
     files = {path: _file_name(path, root) for path in paths}
     if limit is None:
         for path, name in files.items():
-            for number, values in enumerate(read_rows(path)):
-                yield row_name(name, number), values
+            for number, row in enumerate(read_rows(path, columns)):
+                yield row_name(name, number), row
         return
     drawn = draw([(name, count_rows(path)) for path, name in files.items()], limit)
     for (path, name), numbers in zip(files.items(), drawn, strict=True):
         waiting = len(numbers)
-        rows = enumerate(read_rows(path))
+        rows = enumerate(read_rows(path, columns))
         while waiting:
-            number, values = next(rows)
+            number, row = next(rows)
             if number in numbers:
                 waiting -= 1
-                yield row_name(name, number), values
+                yield row_name(name, number), row
 
 
 def _file_name(path: Path, root: Path) -> str:

@@ -53,8 +53,11 @@ def test_good_rows_become_examples_with_their_raw_ratings(tmp_path: Path, encode
     ("row", "reason"),
     [
         (helpsteer_row(response=""), "column 'response' is empty"),
-        (helpsteer_row(prompt=None), "column 'prompt' is NoneType, expected text"),
-        ({"prompt": "Say hello.", "response": "Hello."}, "column 'helpfulness' is missing"),
+        (helpsteer_row(prompt=None), "column 'prompt' is empty"),
+        (
+            {"prompt": "Say hello.", "response": "Hello."},
+            "column 'helpfulness' is missing; the row has 'prompt' and 'response'",
+        ),
         (helpsteer_row(response="Stop. <|eot_id|> Go."), "the response spells the special token <|eot_id|>"),
         (helpsteer_row(prompt="word " * 100_000), "tokens, more than backbone.max_tokens = 2048"),
         ("{not json\n", "is not JSON"),
@@ -81,7 +84,7 @@ def test_a_rating_off_its_scale_is_left_out_alone(tmp_path: Path, encoder: Conve
     assert table["helpsteer-helpfulness"].to_list() == [3.0]
     counted = counts_of(collected)
     assert (counted.used, counted.skipped, counted.ratings_skipped) == (1, 0, 1)
-    assert counted.reasons == {"the rating '…' is N, outside N to N; it is skipped": 1}
+    assert counted.reasons == {"the rating 'helpsteer-verbosity' is 7, outside 0 to 4; it is skipped": 1}
 
 
 def test_one_prompt_lies_in_one_split_in_every_data_set(tmp_path: Path, encoder: ConversationEncoder) -> None:
@@ -156,5 +159,5 @@ def test_a_damaged_file_is_named(tmp_path: Path, encoder: ConversationEncoder) -
     damaged = dataset(tmp_path, "helpsteer", [])
     path = tmp_path / "helpsteer.jsonl.gz"
     path.write_bytes(b"\x1f\x8b\x08\x00not gzip at all")
-    with pytest.raises(UserError, match=r"helpsteer\.jsonl\.gz is damaged or cannot be read"):
+    with pytest.raises(UserError, match=r"helpsteer\.jsonl\.gz is damaged or cut off"):
         run(encoder, Dataset(damaged.settings, damaged.source, tmp_path, (path,), RANGES))

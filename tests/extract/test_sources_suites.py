@@ -39,10 +39,10 @@ def test_reward_bench_keeps_a_tie_since_a_tie_counts_as_wrong() -> None:
     ("values", "expected", "subset"),
     [
         ({"chosen": ""}, "column 'chosen' is empty", "hep-go"),
-        ({"prompt": None}, "column 'prompt' is NoneType, expected text", "hep-go"),
+        ({"prompt": None}, "column 'prompt' is empty", "hep-go"),
         ({"id": None}, "column 'id' is empty", "hep-go"),
         ({"subset": "hep-cobol"}, "the subset 'hep-cobol' is not one of RewardBench's", None),
-        ({"subset": None}, "column 'subset' is NoneType, expected text", None),
+        ({"subset": None}, "column 'subset' is empty", None),
     ],
 )
 def test_reward_bench_refusals_carry_the_subset(values: dict[str, Any], expected: str, subset: str | None) -> None:
