@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from extract.records import Skipped, SuiteItem
-from extract.sources.pairing import pair_of_messages
+from extract.sources.pairing import written_pair
 from extract.sources.source import BadRowError, RawRow, Source, in_subset
 
 SUBSETS = ("anthropic_helpful", "anthropic_hhh", "shp", "summarize")
@@ -22,8 +22,8 @@ def parse(row: RawRow) -> Iterator[SuiteItem | Skipped]:
     """One item per row. A row with equal responses is used: a tie counts as wrong, it is not skipped."""
     subset = _subset(row.where)
     with in_subset(subset):
-        prompt, chosen, rejected = pair_of_messages(row)
-        yield SuiteItem(row.where, subset, prompt, (chosen,), (rejected,))
+        pair = written_pair(row)
+        yield SuiteItem(row.where, subset, pair.prompt, (pair.chosen,), (pair.rejected,))
 
 
 def _subset(where: str) -> str:

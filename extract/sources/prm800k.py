@@ -16,7 +16,8 @@ from typing import Any
 
 from extract.records import PreferencePair, Skipped
 from extract.sources.pairing import preference_pair
-from extract.sources.source import BadRowError, RawRow, Source, mapping, nonempty_text, user_prompt
+from extract.sources.prompts import user_prompt
+from extract.sources.source import BadRowError, RawRow, Source, mapping, nonempty_text
 
 
 def parse(row: RawRow) -> Iterator[PreferencePair | Skipped]:

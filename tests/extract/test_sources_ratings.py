@@ -157,7 +157,7 @@ def test_capybara_keeps_one_side_where_the_other_does_not_end_with_the_assistant
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"role": "tool", "content": "x"}, "column 'chosen'[0] has the role 'tool'"),
+        ({"role": "narrator", "content": "x"}, "column 'chosen'[0] has the role 'narrator'"),
         ({"role": "user", "content": ""}, "column 'chosen'[0].content is empty"),
         ({"role": "user", "content": None}, "column 'chosen'[0].content is NoneType, expected text"),
         ("text", "column 'chosen'[0] is not a message"),
@@ -285,14 +285,14 @@ def test_multi_objective_takes_an_absent_column_for_a_missing_rating_but_not_all
     row = {"prompt": "Q", "response": "A"}
     assert records("multi_objective", row | {"wit": 3}, COLUMNS) == [RatedResponse("f#7", user("Q"), "A", {"wit": 3.0})]
     assert records("multi_objective", row, COLUMNS) == [
-        Skipped("f#7", "none of the rating columns is there: kind, wit")
+        Skipped("f#7", "none of the rating columns is there: kind, wit; the row has prompt, response")
     ]
     assert reason(records("multi_objective", row)[0]).endswith("the recipe names none")
 
 
 def test_multi_objective_refuses_a_row_without_a_conversation() -> None:
     assert records("multi_objective", {"kind": 1}, COLUMNS) == [
-        Skipped("f#7", "neither column 'messages' nor column 'prompt' is there")
+        Skipped("f#7", "neither column 'messages' nor column 'prompt' is there; the row has kind")
     ]
 
 
