@@ -7,6 +7,9 @@ from typing import Literal
 Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
 """Roles of turns. `extract.template.roles` says which of them a chat template knows."""
 
+ASKING: tuple[Role, ...] = ("user", "tool", "function")
+"""Roles of the turn that a response follows: a question, or the result of a tool."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:

@@ -15,7 +15,7 @@ import re
 import warnings
 from typing import Any, Literal
 
-from extract.records import Message, Prompt, Role
+from extract.records import ASKING, Message, Prompt, Role
 from extract.sources.dialogue import asking_dialogue, dialogue
 from extract.sources.source import BadRowError
 from extract.sources.turns import ROLES, spells_turns, turns
@@ -90,7 +90,7 @@ def _read(text: str, what: str, *, whole: bool) -> Prompt | None:
         last = messages[-1].role if messages else None
         if whole and last != "assistant":
             raise BadRowError(f"{what} does not end with an assistant turn")
-        if not whole and last not in ("user", "tool", "function"):
+        if not whole and last not in ASKING:
             raise BadRowError(f"{what} does not end with a turn that asks for a response")
     except BadRowError as reason:
         raise BadRowError(f"it spells a conversation ({spelling}), which cannot be read: {reason}") from None

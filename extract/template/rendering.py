@@ -1,9 +1,10 @@
 """One conversation as the text that the chat template makes of it."""
 
+import json
 from typing import Any
 
 from cache.errors import first_line
-from extract.records import Prompt
+from extract.records import Message, Prompt
 
 
 class NotEncodableError(Exception):
@@ -24,7 +25,7 @@ def render(tokenizer: Any, messages: Prompt, *, generation: bool = False, **argu
     """
     try:
         text = tokenizer.apply_chat_template(
-            [{"role": message.role, "content": message.content} for message in messages],
+            [_as_dictionary(message) for message in messages],
             tokenize=False,
             add_generation_prompt=generation,
             **arguments,
@@ -33,3 +34,8 @@ def render(tokenizer: Any, messages: Prompt, *, generation: bool = False, **argu
         raise NotEncodableError(f"the chat template refuses it: {first_line(error)}") from None
     assert isinstance(text, str)
     return text
+
+
+def _as_dictionary(message: Message) -> dict[str, Any]:
+    calls = {"tool_calls": json.loads(message.tool_calls)} if message.tool_calls else {}
+    return {"role": message.role, "content": message.content, **calls}
