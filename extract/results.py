@@ -90,13 +90,8 @@ def count_rows(
     counts = {}
     for name, kind in kinds.items():
         used, unused = int((columns[kind] == name).sum()), skipped.rows(name)
+        written = dict(forms.get(name, Counter()).most_common())
         counts[name] = DatasetRows(
-            kind,
-            used + unused,
-            used,
-            unused,
-            skipped.ratings(name),
-            skipped.reasons(name),
-            dict(forms.get(name, Counter()).most_common()),
+            kind, used + unused, used, unused, skipped.ratings(name), skipped.reasons(name), written
         )
     return counts

@@ -35,7 +35,7 @@ def run(encoder: ConversationEncoder, *datasets: Dataset) -> Collected:
 
 
 def counts_of(collected: Collected, name: str = "helpsteer") -> DatasetRows:
-    return count_rows(collected.kinds, collected.tables, collected.skipped)[name]
+    return count_rows(collected.kinds, collected.tables, collected.skipped, collected.forms)[name]
 
 
 def test_good_rows_become_examples_with_their_raw_ratings(tmp_path: Path, encoder: ConversationEncoder) -> None:
@@ -144,7 +144,7 @@ def test_rows_whose_feature_was_refused_leave_the_tables_and_are_counted(
     assert tables.examples["row"].to_list() == ["helpsteer.jsonl#0"]
     assert tables.pairs.is_empty()
     assert tables.suites.select("row", "response_key", "missing").rows() == [("7", None, "not finite")]
-    counts = count_rows(collected.kinds, tables, collected.skipped)
+    counts = count_rows(collected.kinds, tables, collected.skipped, collected.forms)
     assert {name: (counted.used, counted.skipped) for name, counted in counts.items()} == {
         "helpsteer": (1, 1),
         "preference": (0, 1),
