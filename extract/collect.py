@@ -39,7 +39,7 @@ class Dataset:
     ranges: Mapping[str, Range] = field(default_factory=dict)
     """Objective -> (lowest, highest) rating, for rating sets."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Objective -> column, for sources whose rating columns are named by the recipe."""
+    """Names that the recipe gives: objective -> column for rating sets, else the source's column -> the file's."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -142,6 +142,8 @@ class PairSettings(DatasetSettings):
     compared by the weighted mean of the objectives in `by`.
     """
 
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Column that the source reads -> its name in the files, where that is another: { prompt = "query" }."""
     ratings: str | None = None
     """For derived pairs: the name of a rating set of this recipe."""
     by: dict[str, float] = Field(default_factory=dict)
@@ -162,6 +164,8 @@ class PairSettings(DatasetSettings):
             for key in ("repo", "revision", "files", "path", "limit"):
                 if getattr(self, key) is not None:
                     raise ValueError(f"{key} has no meaning for a derived set: give it to the rating set")
+            if self.columns:
+                raise ValueError("columns has no meaning for a derived set: give it to the rating set")
         elif self.ratings is not None or self.by:
             raise ValueError("ratings and by belong to source = 'derived'")
         elif self.model_fields_set & {"minimum_gap", "pick"}:
@@ -171,3 +175,6 @@ class PairSettings(DatasetSettings):
 
 class SuiteSettings(DatasetSettings):
     """`[[suites]]`: rows to be judged, never used for training."""
+
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Column that the source reads -> its name in the files, where that is another: { prompt = "query" }."""

@@ -15,7 +15,7 @@ def read(
     source: Source,
     paths: Iterable[Path],
     root: Path,
-    objectives: Mapping[str, str] | None = None,
+    columns: Mapping[str, str] | None = None,
     limit: int | None = None,
 ) -> Iterator[Record | Skipped]:
     """Yield the records and skipped rows of a data set, in the order of its files and rows.
@@ -24,7 +24,8 @@ def read(
         source: the schema.
         paths: the files of the data set.
         root: folder that file names in the names of rows are relative to.
-        objectives: objective -> column, for sources whose rating columns the recipe names.
+        columns: names that the recipe gives: for rating sets objective -> column; for pairs and suites the column that
+            the source reads -> the file's column.
         limit: maximum number of raw rows to read, over all files.
 
     Raises:
@@ -34,7 +35,15 @@ def read(
         if isinstance(values, Malformed):
             yield Skipped(where, values.reason)
         else:
-            yield from parse_row(source, RawRow(values, where, objectives or {}))
+            yield from parse_row(source, _raw_row(source, values, where, columns or {}))
+
+
+def _raw_row(source: Source, values: dict[str, Any], where: str, columns: Mapping[str, str]) -> RawRow:
+    if source.kind == "ratings":
+        return RawRow(values, where, columns)
+    renamed = {name: values[column] for name, column in columns.items() if column in values}
+    kept = {name: value for name, value in values.items() if name not in columns}
+    return RawRow(kept | renamed, where)
 
 
 def _rows(paths: Iterable[Path], root: Path) -> Iterator[tuple[str, dict[str, Any] | Malformed]]:

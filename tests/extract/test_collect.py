@@ -158,3 +158,15 @@ def test_a_damaged_file_is_named(tmp_path: Path, encoder: ConversationEncoder) -
     path.write_bytes(b"\x1f\x8b\x08\x00not gzip at all")
     with pytest.raises(UserError, match=r"helpsteer\.jsonl\.gz is damaged or cannot be read"):
         run(encoder, Dataset(damaged.settings, damaged.source, tmp_path, (path,), RANGES))
+
+
+def test_the_forms_of_rows_are_counted(tmp_path: Path, encoder: ConversationEncoder) -> None:
+    plain = {"prompt": "Say hello.", "chosen": "Hello.", "rejected": "No."}
+    turns = [{"from": "human", "value": "Say hello."}]
+    whole = {side: [*turns, {"from": "gpt", "value": plain[side]}] for side in ("chosen", "rejected")}
+    collected = run(encoder, dataset(tmp_path, "preference", [plain, whole, plain, {"prompt": "Say hello."}]))
+    assert counts_of(collected, "preference").forms == {
+        "prompt, chosen, rejected: texts": 2,
+        "chosen, rejected: ShareGPT turns": 1,
+    }
+    assert collected.tables.pairs["prompt_key"].n_unique() == 1

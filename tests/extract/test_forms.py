@@ -1,12 +1,14 @@
 """The forms in which people write pairs and ratings: each is read and named, and other shapes are refused by name."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from extract.records import Message, PreferencePair, Prompt, RatedResponse, Skipped, SuiteItem
 from extract.sources import SOURCES
+from extract.sources.reader import read
 from extract.sources.shapes import KNOWN
 from tests.extract.rows import reason, records, talk, user
 
@@ -303,3 +305,13 @@ def test_unpaired_labels_are_sent_to_ratings_and_derived_pairs() -> None:
         "column 'chosen' is missing; the row has prompt, completion, label: use source = 'multi_objective' in"
         " [[ratings]], and the objective's column = 'label'; pairs follow from it with source = 'derived'"
     )
+
+
+def test_columns_of_other_names_are_read_by_the_names_that_the_recipe_gives(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    row = {"query": "Q", "prompt": "a title", "accepted": "good", "other": "bad"}
+    path.write_text(json.dumps(row) + "\n" + json.dumps({"query": "Q", "accepted": "good"}) + "\n")
+    names = {"prompt": "query", "chosen": "accepted", "rejected": "other"}
+    good, short = read(SOURCES["preference"], [path], tmp_path, names)
+    assert good == PreferencePair("rows.jsonl#0", user("Q"), "good", "bad")
+    assert "column 'rejected' is missing" in reason(short)
