@@ -15,10 +15,10 @@ from dataclasses import replace
 
 from extract.records import Prompt, RatedResponse, Skipped
 from extract.sources.pairing import MESSAGES, SHAREGPT, TEXTS
-from extract.sources.prompts import CONVERSATIONS, PROMPT_COLUMNS, PROMPTS, asked_in
+from extract.sources.prompts import CONVERSATIONS, PROMPT_COLUMNS, PROMPTS, asked_in, behind_system
 from extract.sources.shapes import SHAPE_COLUMNS, other_shape
 from extract.sources.source import BadRowError, RawRow, Source, nonempty_text, rated_response
-from extract.sources.spelt_turns import answered, spelling_of
+from extract.sources.spelt_turns import JSON, answered, spelling_of, spelt_response
 from extract.sources.turns import is_sharegpt, response_text, split_conversation, turns
 
 NAME = "multi_objective"
@@ -47,7 +47,9 @@ def _conversation(row: RawRow) -> tuple[str, Prompt, str]:
     if whole is not None:
         spelling, messages = _turns(row, whole)
         if column is None or messages[-1].role == "assistant":
-            return f"{whole}: {spelling}", *split_conversation(messages, f"column '{whole}'")
+            prompt, response = split_conversation(messages, f"column '{whole}'")
+            columns, prompt = behind_system(row, prompt)
+            return f"{', '.join((whole, *columns))}: {spelling}", prompt, response
     if column is None:
         lacking = "neither column 'messages' nor column 'response' is there"
         if all(row.values.get(name) is None for name in PROMPTS):
@@ -76,7 +78,9 @@ def _response(row: RawRow, column: str) -> tuple[str, str]:
     """How a response is written, and the response: a text, or a list of one turn of the assistant."""
     value, what = row.value(column), f"column '{column}'"
     if not isinstance(value, list | tuple):
-        return TEXTS, nonempty_text(value, what)
+        text = nonempty_text(value, what)
+        alone = spelt_response(text)
+        return (TEXTS, text) if alone is None else (JSON, alone)
     messages = turns(value, what)
     if len(messages) != 1 or messages[0].role != "assistant":
         raise BadRowError(f"{what} is not one turn of the assistant")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from extract.records import PreferencePair, Prompt
-from extract.sources.prompts import asked_in
+from extract.sources.prompts import asked_in, behind_system
 from extract.sources.shapes import other_shape
 from extract.sources.source import BadRowError, RawRow, nonempty_text, rating
 from extract.sources.spelt_turns import answered, spelling_of
@@ -121,6 +121,8 @@ def _pair_of_turns(row: RawRow, good: Prompt, bad: Prompt, spelling: str) -> Wri
     (prompt, chosen), (other, rejected) = talks
     if prompt != other:
         raise BadRowError("chosen and rejected differ before their last turn")
+    if not columns:
+        columns, prompt = behind_system(row, prompt)
     return WrittenPair(_form(columns, spelling), prompt, chosen, rejected)
 
 

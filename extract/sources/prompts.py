@@ -11,10 +11,10 @@ from extract.sources.turns import turns
 CONVERSATIONS = ("messages", "conversations", "conversation")
 """Columns that hold a list of turns, in the order in which they are looked for."""
 
-PROMPTS = ("prompt", "question", "instruction")
+PROMPTS = ("prompt", "question", "instruction", "input")
 """Columns that hold what is asked, in the order in which they are looked for."""
 
-PROMPT_COLUMNS = (*PROMPTS, "input", "system", "history")
+PROMPT_COLUMNS = (*PROMPTS, "system", "history")
 """Every column that `asked_in` reads beside `CONVERSATIONS`."""
 
 
@@ -49,12 +49,23 @@ def asked_in(row: RawRow) -> tuple[tuple[str, ...], Prompt] | None:
     if found is None:
         return None
     columns, prompt = found
-    system = row.values.get("system")
-    if not isinstance(system, str) or not system.strip():
-        system = None
+    system = _system(row)
     earlier = _history(row.values.get("history"))
     columns += [name for name, there in (("system", system), ("history", earlier)) if there]
     return tuple(columns), _behind(system, earlier, prompt)
+
+
+def behind_system(row: RawRow, prompt: Prompt) -> tuple[tuple[str, ...], Prompt]:
+    """The turns of a whole conversation behind those of column `system`, and that column's name if it is used."""
+    system = _system(row)
+    if system is None or prompt[0] == Message("system", system):
+        return (), prompt
+    return ("system",), _behind(system, (), prompt)
+
+
+def _system(row: RawRow) -> str | None:
+    system = row.values.get("system")
+    return nonempty_text(system, "column 'system'") if isinstance(system, str) and system.strip() else None
 
 
 def _question(row: RawRow) -> tuple[list[str], Prompt] | None:

@@ -6,7 +6,8 @@ leaves the first marker out. Exports to CSV hold a list of messages as JSON, or 
 
 A text holds a conversation if it is one from its first character to its last. A marker inside a sentence, a question
 about such a text, or a list with text after it is what a person wrote. Where the spelling is plain and the turns are
-not (two of a speaker in a row, a list that is cut off), the row is skipped: its text is nobody's message.
+not (two of a speaker in a row, a list that is cut off), the row is skipped: its text is nobody's message. So is a row
+whose text begins with the marks of a chat template (ChatML's, Llama's, Gemma's, Mistral's): it is of another model.
 """
 
 import ast
@@ -18,13 +19,16 @@ from typing import Any, Literal
 from extract.records import ASKING, Message, Prompt, Role
 from extract.sources.dialogue import asking_dialogue, dialogue
 from extract.sources.source import BadRowError
-from extract.sources.turns import ROLES, spells_turns, turns
+from extract.sources.turns import ROLES, response_text, spells_turns, turn, turns
 
-Spelling = Literal["'\\n\\nHuman:' in a text", "'<extra_id_1>' in a text", "JSON in a text"]
+Spelling = Literal[
+    "'\\n\\nHuman:' in a text", "'<extra_id_1>' in a text", "JSON in a text", "a chat template's marks in a text"
+]
 
 HUMAN: Spelling = "'\\n\\nHuman:' in a text"
 EXTRA_ID: Spelling = "'<extra_id_1>' in a text"
 JSON: Spelling = "JSON in a text"
+TEMPLATED: Spelling = "a chat template's marks in a text"
 
 FIRST_SPEAKER = re.compile(r"\A(\s*)(Human|Assistant):")
 SPEAKER_LINE = re.compile(r"^(Human|Assistant):", re.MULTILINE)
@@ -36,6 +40,9 @@ MARKED_ROLES: dict[tuple[str, str], Role] = {
     ("1", "User"): "user",
     ("1", "Assistant"): "assistant",
 }
+TEMPLATE_START = re.compile(
+    r"\A\s*(?:<s>\s*|<bos>\s*)?(?:<\|im_start\|>|<\|begin_of_text\|>|<\|start_header_id\|>|<start_of_turn>|\[INST\])"
+)
 MESSAGE_START = re.compile(r"""\A\s*\[?\s*\{\s*(['"])(?:role|from|content|value|tool_calls)\1\s*:""")
 SPEAKER_KEY = re.compile(rf"""(['"])(?:role|from)\1\s*:\s*(['"])(?:{"|".join(ROLES)})\2""")
 
@@ -46,6 +53,8 @@ def spelling_of(text: str) -> Spelling | None:
         return HUMAN
     if "<extra_id_" in text and MARKER.search(text):
         return EXTRA_ID
+    if TEMPLATE_START.match(text):
+        return TEMPLATED
     if MESSAGE_START.match(text) and _messages(text) is not None:
         return JSON
     return None
@@ -73,6 +82,15 @@ def answered(text: str, what: str) -> Prompt | None:
     return _read(text, what, whole=True)
 
 
+def spelt_response(text: str) -> str | None:
+    """The response of a text that is a list of one turn of the assistant, as JSON; None for any other text."""
+    found = _messages(text) if MESSAGE_START.match(text) else None
+    if not found or len(found) != 1:
+        return None
+    message = turn(found[0], "the response")
+    return response_text(message, "the response") if message.role == "assistant" else None
+
+
 def _read(text: str, what: str, *, whole: bool) -> Prompt | None:
     spelling = spelling_of(text)
     if spelling is None:
@@ -82,6 +100,8 @@ def _read(text: str, what: str, *, whole: bool) -> Prompt | None:
             messages = _dialogue(text, what, whole=whole)
         elif spelling == EXTRA_ID:
             messages = _marked(text, what)
+        elif spelling == TEMPLATED:
+            raise BadRowError(f"{what} is templated for another model, and the turns before that are wanted")
         else:
             found = _messages(text)
             if not found:

@@ -121,6 +121,16 @@ PAIRS: dict[str, tuple[dict[str, Any], str, Prompt]] = {
         "prompt, chosen, rejected: JSON in a text",
         MULTI,
     ),
+    "Orca, Argilla's": (
+        {"system": "Be brief.", "input": "Q", **TEXTS},
+        "input, system, chosen, rejected: texts",
+        (SYSTEM, *user("Q")),
+    ),
+    "whole conversations and a system column": (
+        {"system": "Be brief.", "chosen": talk("Q", "good"), "rejected": talk("Q", "bad")},
+        "system, chosen, rejected: messages",
+        (SYSTEM, *user("Q")),
+    ),
     "parts of text": (
         {"prompt": [{"role": "user", "content": [{"type": "text", "text": "Q"}]}], **TEXTS},
         "prompt, chosen, rejected: texts",
@@ -256,6 +266,21 @@ RATINGS: dict[str, tuple[dict[str, Any], str, Prompt]] = {
         "prompt, completion: messages",
         MULTI,
     ),
+    "KTO, CSV of messages": (
+        {"prompt": json.dumps(talk("Q1", "A1", "Q2")), "completion": repr(said("R"))},
+        "prompt, completion: JSON in a text",
+        MULTI,
+    ),
+    "ShareGPT and a system column": (
+        {"conversations": share("Q", "R"), "system": "Be brief."},
+        "conversations, system: ShareGPT turns",
+        (SYSTEM, *user("Q")),
+    ),
+    "a response that is a list of turns": (
+        {"prompt": "Q", "response": json.dumps(talk("Q", "R"))},
+        "prompt, response: texts",
+        user("Q"),
+    ),
     "turns and a response": ({"messages": talk("Q"), "response": "R"}, "messages, response: texts", user("Q")),
 }
 
@@ -265,7 +290,8 @@ RATINGS: dict[str, tuple[dict[str, Any], str, Prompt]] = {
 def test_multi_objective_reads_and_names_each_form(name: str, label: Any, value: float) -> None:
     row, form, prompt = RATINGS[name]
     (rated,) = records("multi_objective", row | {"label": label}, {"desirable": "label"})
-    assert rated == RatedResponse("f#7", prompt, "R", {"desirable": value})
+    response = row["response"] if form == "prompt, response: texts" else "R"
+    assert rated == RatedResponse("f#7", prompt, response, {"desirable": value})
     assert not isinstance(rated, Skipped)
     assert rated.form == form
 

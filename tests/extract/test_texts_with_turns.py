@@ -76,6 +76,7 @@ def test_a_text_without_a_marker_is_what_a_person_wrote(text: str) -> None:
         "In T5, what are <extra_id_0> and <extra_id_1> for?",
         "The format is <extra_id_1>User, then a line break.",
         "Explain `<extra_id_1>Assistant`.",
+        "What is <|im_start|> for, and what [INST]?",
         '[{"role": "user", "content": "Hi"}]\nWhat does this JSON mean?',
         'Fix my code:\n[{"role": "user", "content": "Hi"}]',
         '{"name": "Ann", "role": "admin"}',
@@ -97,6 +98,7 @@ def test_texts_about_conversations_are_read_as_they_stand(text: str) -> None:
 
 
 HUMAN, EXTRA, JSON = "'\\n\\nHuman:' in a text", "'<extra_id_1>' in a text", "JSON in a text"
+MARKS = "a chat template's marks in a text"
 
 
 @pytest.mark.parametrize(
@@ -122,6 +124,10 @@ HUMAN, EXTRA, JSON = "'\\n\\nHuman:' in a text", "'<extra_id_1>' in a text", "JS
         ('[{"role": "wizard", "content": "a"}]', JSON, "has the role 'wizard'"),
         ('[{"role": "user", "content": [{"type": "image"}]}]', JSON, "a part of the type 'image'"),
         ('[{"role": "user", "content": "' + "[" * 100_000, JSON, "is cut off, or no JSON"),
+        ("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n", MARKS, "is templated for another model"),
+        ("<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nHi<|eot_id|>", MARKS, "is templated"),
+        ("<bos><start_of_turn>user\nHi<end_of_turn>\n", MARKS, "is templated for another model"),
+        ("<s> [INST] Hi [/INST]", MARKS, "is templated for another model"),
     ],
 )
 def test_a_spelling_that_cannot_be_read_is_named_and_never_a_users_words(text: str, spelling: str, why: str) -> None:
