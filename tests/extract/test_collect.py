@@ -9,7 +9,7 @@ import pytest
 from cache import UserError
 from extract.collect import Collected, Dataset, collect
 from extract.results import DatasetRows, count_rows
-from extract.settings import DatasetSettings, SplitSettings
+from extract.settings import DatasetSettings, PairSettings, SplitSettings
 from extract.sources import SOURCES
 from extract.tables import Tables, read_table
 from extract.templating import ConversationEncoder
@@ -170,3 +170,25 @@ def test_the_forms_of_rows_are_counted(tmp_path: Path, encoder: ConversationEnco
         "chosen, rejected: ShareGPT turns": 1,
     }
     assert collected.tables.pairs["prompt_key"].n_unique() == 1
+
+
+def test_unpaired_labels_become_pairs_where_a_prompt_has_both(tmp_path: Path, encoder: ConversationEncoder) -> None:
+    rows = [
+        {"prompt": prompt, "completion": completion, "label": label}
+        for prompt, completion, label in (
+            ("Say hello.", "Hello.", True),
+            ("Say hello.", "No.", False),
+            ("Say bye.", "Bye.", True),
+            ("Say bye.", "So long.", True),
+        )
+    ]
+    path = tmp_path / "kto.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ratings = DatasetSettings(source="multi_objective", name="labels", path=path)
+    labels = Dataset(
+        ratings, SOURCES["multi_objective"], tmp_path, (path,), {"desirable": (0, 1)}, {"desirable": "label"}
+    )
+    derived = PairSettings(source="derived", name="d", ratings="labels", by={"desirable": 1.0})
+    tables = collect([labels], [derived], ["desirable"], encoder, SplitSettings()).tables
+    assert tables.examples["desirable"].to_list() == [1.0, 0.0, 1.0, 1.0]
+    assert tables.pairs["row"].to_list() == ["kto.jsonl#0 > kto.jsonl#1"]
