@@ -17,7 +17,7 @@ import warnings
 from typing import Any, Literal
 
 from extract.records import ASKING, Message, Prompt, Role
-from extract.sources.dialogue import asking_dialogue, dialogue
+from extract.sources.dialogue import SPEAKER, asking_dialogue, dialogue
 from extract.sources.source import BadRowError
 from extract.sources.turns import ROLES, response_text, spells_turns, turn, turns
 
@@ -130,7 +130,7 @@ def _is_dialogue(text: str) -> bool:
 
 def _dialogue(text: str, what: str, *, whole: bool) -> Prompt:
     messages = dialogue(text, what) if whole else asking_dialogue(text, what)
-    if any(SPEAKER_LINE.search(message.content) for message in messages):
+    if len(SPEAKER_LINE.findall(text)) != len(SPEAKER.findall(text)):
         raise BadRowError(f"{what} has a speaker on a line that no blank line precedes")
     return messages
 

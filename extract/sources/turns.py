@@ -61,14 +61,16 @@ def turn(value: Any, what: str) -> Message:
         # A null function_call beside the content is what many exports write.
         called = _first(value, ("tool_calls", FUNCTION_CALL))
         calls = _calls(called, what) if called else ""
-    if calls and (content is None or content == ""):
+    if calls and not content:
         return Message(role, "", calls)
     return Message(role, _text(content, f"{what}.content"), calls)
 
 
 def spells_turns(value: Any) -> bool:
-    """Whether a value is a non-empty list of objects that each have a speaker and something said."""
-    return isinstance(value, list | tuple) and bool(value) and all(_looks_like_turn(each) for each in value)
+    """Whether a value is a list of objects that each have a speaker, one of them a known one, and something said."""
+    if not isinstance(value, list | tuple) or not all(_looks_like_turn(each) for each in value):
+        return False
+    return any(str(_first(each, ("role", "from"))).strip().lower() in (*ROLES, FUNCTION_CALL) for each in value)
 
 
 def is_sharegpt(value: Any) -> bool:

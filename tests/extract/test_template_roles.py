@@ -48,6 +48,17 @@ OTHERS_AS_USER = (
     + "{% else %}{{ '<|im_start|>user\n' + m['content'] + '<|im_end|>\n' }}{% endif %}{% endfor %}"
 )
 
+NUMBERED = (
+    FOR
+    + "{% if m['role'] == 'tool' %}{% if m.tool_call_id | length != 9 %}{{ raise_exception('no id') }}{% endif %}"
+    + "{{ '[RESULT]' + m.name + ' ' + m.tool_call_id + ' ' + m['content'] + '<end>' }}"
+    + "{% elif m.tool_calls %}{% for c in m.tool_calls %}{% if c.id | length != 9 %}{{ raise_exception('no id') }}"
+    + "{% endif %}{{ '[CALL]' + c.id + ' ' + c.function.name + (c.function.arguments | tojson) }}{% endfor %}"
+    + "{{ '<end>' }}{% elif m['role'] in ('user', 'assistant') %}{{ '[' + m['role'] + ']' + m['content'] + '<end>' }}"
+    + "{% else %}{{ raise_exception('no role ' + m['role']) }}{% endif %}{% endfor %}"
+)
+"""As Mistral's: calls and results need an id of nine characters, so a result needs a call."""
+
 CALL = '[{"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}]'
 ASKED: Prompt = (Message("user", "Add 1."), Message("assistant", "", CALL), Message("tool", "It is 2."))
 
@@ -77,6 +88,7 @@ def skipped(encoder: ConversationEncoder, prompt: Prompt) -> str:
         (OTHERS_AS_USER, (), False),
         (TOOLS, ("tool",), True),
         (DEVELOPER, ("developer",), False),
+        (NUMBERED, ("tool",), True),
     ],
 )
 def test_writing_the_name_of_any_role_is_no_knowledge(template: str, roles: tuple[str, ...], calls: bool) -> None:
@@ -120,3 +132,12 @@ def test_a_call_that_spells_a_special_token_is_skipped() -> None:
 
 def test_a_prompt_that_ends_with_a_call_asks_for_nothing() -> None:
     assert skipped(encoder_of(TOOLS), ASKED[:2]) == "the prompt does not end with a user turn"
+
+
+def test_results_belong_to_the_calls_in_order() -> None:
+    two = CALL.replace("}}}]", "}}}, " + CALL[1:].replace("add", "halve"))
+    prompt = (ASKED[0], Message("assistant", "", two), Message("tool", "It is 2."), Message("tool", "It is 1."))
+    written = text(encoder_of(NUMBERED), prompt)
+    assert "[RESULT]add call00001 It is 2.<end>[RESULT]halve call00002 It is 1.<end>" in written
+    orphan = (*prompt, Message("tool", "It is 0."))
+    assert "the chat template refuses it" in skipped(encoder_of(NUMBERED), orphan)

@@ -82,6 +82,8 @@ def test_a_text_without_a_marker_is_what_a_person_wrote(text: str) -> None:
         '{"name": "Ann", "role": "admin"}',
         '[{"role": "admin", "name": "Ann"}, {"role": "guest", "name": "Bo"}]',
         '[{"content": "a"}, {"content": "b"}]',
+        '{"role": "admin", "content": "Welcome."}',
+        '[{"from": "ann@example.org", "value": "Hi"}, {"from": "bo@example.org", "value": "Hi"}]',
         '[{"value": 1}, {"value": 2}]',
         "[{'role': open('x')}]",
         "[1, 2, 3]",
@@ -121,7 +123,7 @@ MARKS = "a chat template's marks in a text"
         ('[{"role": "user", "content": "Hi"}, {"role": "assi', JSON, "is cut off, or no JSON"),
         ("[{'role': 'user', 'content': 'a'}\n {'role': 'user', 'content': 'b'}]", JSON, "is cut off, or no JSON"),
         ('[{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]', JSON, "does not end with a turn"),
-        ('[{"role": "wizard", "content": "a"}]', JSON, "has the role 'wizard'"),
+        ('[{"role": "wizard", "content": "a"}, {"role": "user", "content": "b"}]', JSON, "has the role 'wizard'"),
         ('[{"role": "user", "content": [{"type": "image"}]}]', JSON, "a part of the type 'image'"),
         ('[{"role": "user", "content": "' + "[" * 100_000, JSON, "is cut off, or no JSON"),
         ("<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n", MARKS, "is templated for another model"),
@@ -171,3 +173,8 @@ def test_a_system_column_beside_a_system_turn_is_refused() -> None:
     assert user_prompt("Q", SYSTEM) == (Message("system", SYSTEM), Message("user", "Q"))
     row = {"question": spelt, "system": "Be kind.", "chosen": "a", "rejected": "b"}
     assert "a system turn of its own" in reason(records("preference", row)[0])
+
+
+def test_a_turn_that_begins_with_a_speakers_name_is_that_turn() -> None:
+    """HH-RLHF has such rows: the assistant answers 'Human: ...'."""
+    assert asking("\n\nHuman: a\n\nAssistant: Human: b\n\nHuman: c", "t") == conversation(["a", "Human: b", "c"])

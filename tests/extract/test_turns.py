@@ -98,6 +98,7 @@ CALL = [{"type": "function", "function": {"name": "add", "arguments": {"a": 1}}}
     [
         {"role": "assistant", "content": None, "tool_calls": CALL},
         {"role": "assistant", "content": "", "tool_calls": [{"id": "7", **CALL[0]}]},
+        {"role": "assistant", "content": [], "tool_calls": CALL},
         {
             "role": "assistant",
             "content": None,
@@ -145,6 +146,17 @@ def test_a_call_is_no_response() -> None:
         split_conversation(talk, "t")
 
 
-@pytest.mark.parametrize("value", [[], "text", [{"role": "user"}], [{"content": "x"}], [{"name": "a"}, "b"], None])
+@pytest.mark.parametrize(
+    "value",
+    [
+        [],
+        "text",
+        [{"role": "user"}],
+        [{"content": "x"}],
+        [{"name": "a"}, "b"],
+        None,
+        [{"role": "admin", "content": "x"}],
+    ],
+)
 def test_lists_of_other_things_spell_no_turns(value: Any) -> None:
     assert not spells_turns(value)
