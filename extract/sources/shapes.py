@@ -17,7 +17,7 @@ class KnownShape:
     """What else the recipe needs."""
 
 
-DERIVE = "and the objective's column = 'label'; pairs follow from it with source = 'derived'"
+DERIVE = "with 'label' as the column of an objective; its pairs follow with source = 'derived'"
 
 KNOWN = (
     KnownShape(("prompt", "completion", "label"), "ratings", "multi_objective", DERIVE),
@@ -53,5 +53,5 @@ def other_shape(row: RawRow, source: str, fault: str) -> BadRowError:
     for shape in KNOWN:
         if shape.source != source and set(shape.columns) <= set(seen):
             use = f"use source = '{shape.source}' in {TABLES[shape.kind]}"
-            return BadRowError(f"{fault}: {use}{', ' if shape.more else ''}{shape.more}")
+            return BadRowError(f"{fault}: {use}{' ' if shape.more else ''}{shape.more}")
     return BadRowError(fault)

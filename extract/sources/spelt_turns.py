@@ -22,13 +22,13 @@ from extract.sources.source import BadRowError
 from extract.sources.turns import ROLES, response_text, spells_turns, turn, turns
 
 Spelling = Literal[
-    "'\\n\\nHuman:' in a text", "'<extra_id_1>' in a text", "JSON in a text", "a chat template's marks in a text"
+    "'\\n\\nHuman:' in a text", "'<extra_id_1>' in a text", "JSON in a text", "marks of a chat template in a text"
 ]
 
 HUMAN: Spelling = "'\\n\\nHuman:' in a text"
 EXTRA_ID: Spelling = "'<extra_id_1>' in a text"
 JSON: Spelling = "JSON in a text"
-TEMPLATED: Spelling = "a chat template's marks in a text"
+TEMPLATED: Spelling = "marks of a chat template in a text"
 
 FIRST_SPEAKER = re.compile(r"\A(\s*)(Human|Assistant):")
 SPEAKER_LINE = re.compile(r"^(Human|Assistant):", re.MULTILINE)
@@ -149,7 +149,7 @@ def _marked(text: str, what: str) -> Prompt:
         del messages[-1]  # the header of the response that is asked for
     spoken = [message.role for message in messages if message.role != "system"]
     if spoken != ["user", "assistant"] * (len(spoken) // 2) + ["user"] * (len(spoken) % 2):
-        raise BadRowError(f"the turns of {what} are not the user's and the assistant's in turn")
+        raise BadRowError(f"the turns of {what} are not of user and assistant in turn")
     if any(message.role == "system" for message in messages[1:]):
         raise BadRowError(f"{what} has a system turn after another turn")
     for place, message in enumerate(messages):

@@ -274,7 +274,7 @@ def show(result: "Extract", run: "Run") -> None:
     out.print(table)
     for name, count in result.datasets.items():
         for form, number in count.forms.items():
-            out.print(f"{name}: {number:,} rows in the form {form}", highlight=False)
+            out.print(f"{name}: {number:,} × {form}", highlight=False)
     for name, reason in result.missing.items():
         out.print(f"missing: {name} ({reason})", highlight=False)
     if result.features_new == 0:

@@ -329,7 +329,7 @@ def test_unpaired_labels_are_sent_to_ratings_and_derived_pairs() -> None:
     (refused,) = records("preference", {"prompt": "Q", "completion": "R", "label": True})
     assert reason(refused) == (
         "column 'chosen' is missing; the row has prompt, completion, label: use source = 'multi_objective' in"
-        " [[ratings]], and the objective's column = 'label'; pairs follow from it with source = 'derived'"
+        " [[ratings]] with 'label' as the column of an objective; its pairs follow with source = 'derived'"
     )
 
 

@@ -100,7 +100,7 @@ def test_texts_about_conversations_are_read_as_they_stand(text: str) -> None:
 
 
 HUMAN, EXTRA, JSON = "'\\n\\nHuman:' in a text", "'<extra_id_1>' in a text", "JSON in a text"
-MARKS = "a chat template's marks in a text"
+MARKS = "marks of a chat template in a text"
 
 
 @pytest.mark.parametrize(
@@ -113,9 +113,9 @@ MARKS = "a chat template's marks in a text"
         ("Human: a\nAssistant: b\nHuman: c", HUMAN, "a speaker on a line that no blank line precedes"),
         ("Human: a\nAssistant:", HUMAN, "a speaker on a line that no blank line precedes"),
         ("You are kind.\n\nHuman: a\n\nAssistant:", HUMAN, "does not start with 'Human:'"),
-        ("a\n<extra_id_1>User\nb", EXTRA, "not the user's and the assistant's in turn"),
+        ("a\n<extra_id_1>User\nb", EXTRA, "not of user and assistant in turn"),
         ("a\n<extra_id_1>Assistant\nb", EXTRA, "does not end with a turn that asks"),
-        ("<extra_id_1>Assistant\nb\n<extra_id_1>User\nc", EXTRA, "not the user's and the assistant's in turn"),
+        ("<extra_id_1>Assistant\nb\n<extra_id_1>User\nc", EXTRA, "not of user and assistant in turn"),
         ("a\n<extra_id_1>Assistant\n\n<extra_id_1>User\nc", EXTRA, "turn 1 of the prompt is empty"),
         ("a\n<extra_id_1>Assistant\n<extra_id_2>quality:4\n<extra_id_1>User\nc", EXTRA, "holds another marker"),
         ("<extra_id_1>System\na\n<extra_id_1>User\nb", EXTRA, "has the marker '<extra_id_1>System'"),
