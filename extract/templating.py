@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from cache import UserError
-from extract.records import Message, Prompt
+from extract.records import ASKING, Message, Prompt
 from extract.settings import BackboneSettings
 from extract.template.facts import TemplateFacts
 from extract.template.probe import CONVERSATION, EXAMPLE, REMEDY, probe
 from extract.template.rendering import NotEncodableError, render
+from extract.template.roles import in_known_roles
 
 __all__ = ["ConversationEncoder", "Encoded", "NotEncodableError", "TokenIds", "added_bos", "with_bos"]
 
@@ -107,11 +108,12 @@ class ConversationEncoder:
 
     def _render_all(self, prompt: Prompt, responses: tuple[str, ...]) -> list[str]:
         for message in prompt:
-            self._check_text(message.content, f"the {message.role} turn")
+            self._check_text(f"{message.content}{message.tool_calls}", f"the {message.role} turn")
         for response in responses:
             self._check_text(response, "the response")
-        if not prompt or prompt[-1].role != "user":
+        if not prompt or prompt[-1].role not in ASKING:
             raise NotEncodableError("the prompt does not end with a user turn")
+        prompt = in_known_roles(prompt, self.facts.roles, self.facts.tool_calls)
         rendered = [self._prompt_end.cut(render(self._tokenizer, prompt), self._strip)]
         for response in responses:
             whole = render(self._tokenizer, (*prompt, Message("assistant", response)))

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from extract.files.kinds import TRAINING_FILES, patterns
 from extract.records import PreferencePair, Skipped
 from extract.sources.pairing import preference_pair
-from extract.sources.source import BadRowError, RawRow, Source, user_prompt
+from extract.sources.prompts import user_prompt
+from extract.sources.source import BadRowError, RawRow, Source
 
 
 def parse(row: RawRow) -> Iterator[PreferencePair | Skipped]:

@@ -15,7 +15,7 @@ def read(
     source: Source,
     paths: Iterable[Path],
     root: Path,
-    objectives: Mapping[str, str] | None = None,
+    columns: Mapping[str, str] | None = None,
     limit: int | None = None,
 ) -> Iterator[Record | Skipped]:
     """Yield the records and skipped rows of a data set, in the order of its files and rows.
@@ -24,18 +24,27 @@ def read(
         source: the schema.
         paths: the files of the data set.
         root: folder that file names in the names of rows are relative to.
-        objectives: objective -> column, for sources whose rating columns the recipe names.
+        columns: names that the recipe gives: for rating sets objective -> column; for pairs and suites the column that
+            the source reads -> the file's column.
         limit: maximum number of raw rows, drawn over all files (`extract.sources.draw`).
 
     Raises:
         UserError: a file cannot be read.
     """
-    named = objectives or {}
-    for where, row in _rows(paths, root, {*source.columns, *named.values()}, limit):
+    given = columns or {}
+    for where, row in _rows(paths, root, {*source.columns, *given.values()}, limit):
         if isinstance(row, Malformed):
             yield Skipped(where, row.reason)
         else:
-            yield from parse_row(source, RawRow(row.values, where, named, row.columns))
+            yield from parse_row(source, _raw_row(source, row, where, given))
+
+
+def _raw_row(source: Source, row: FileRow, where: str, given: Mapping[str, str]) -> RawRow:
+    if source.kind == "ratings":
+        return RawRow(row.values, where, given, row.columns)
+    renamed = {name: row.values[column] for name, column in given.items() if column in row.values}
+    kept = {name: value for name, value in row.values.items() if name not in given}
+    return RawRow(kept | renamed, where, columns=row.columns)
 
 
 def _rows(

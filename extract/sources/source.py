@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from extract.listing import listed
-from extract.records import Message, Prompt, RatedResponse, Record, Role, Skipped
+from extract.records import Prompt, RatedResponse, Record, Skipped
 
 MISSING_RATINGS = frozenset({"", "n/a", "na", "none", "null", "nan"})
 """Values of the public rating sets for a missing rating, in lower case."""
@@ -166,38 +166,6 @@ def rated_response(
         if number is not None:
             ratings[objective] = number
     yield RatedResponse(row, prompt, response, ratings)
-
-
-def user_prompt(text: str, system: str | None = None) -> Prompt:
-    """A prompt of one user turn, after a system turn if one is given."""
-    turns = (Message("system", system),) if system and system.strip() else ()
-    return (*turns, Message("user", text))
-
-
-def turns(value: Any, what: str) -> Prompt:
-    """A list of {role, content} mappings as messages; `BadRowError` for any other role than the three known."""
-    if not isinstance(value, list | tuple) or not value:
-        raise BadRowError(f"{what} is not a non-empty list of messages")
-    roles: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
-    messages = []
-    for number, turn in enumerate(value):
-        if not isinstance(turn, Mapping):
-            raise BadRowError(f"{what}[{number}] is not a message")
-        if turn.get("role") is None:
-            raise BadRowError(f"{what}[{number}] has no role; it has {quoted(turn) or 'nothing'}")
-        role = roles.get(str(turn["role"]))
-        if role is None:
-            known = "expected system, user or assistant"
-            raise BadRowError(f"{what}[{number}] has the role {str(turn['role'])[:40]!r}, {known}")
-        messages.append(Message(role, nonempty_text(turn.get("content"), f"{what}[{number}].content")))
-    return tuple(messages)
-
-
-def split_conversation(messages: Prompt, what: str) -> tuple[Prompt, str]:
-    """A conversation as (prompt, response); `BadRowError` if it does not end with the assistant."""
-    if len(messages) < 2 or messages[-1].role != "assistant":
-        raise BadRowError(f"{what} does not end with an assistant turn after a prompt")
-    return messages[:-1], messages[-1].content
 
 
 @dataclass(frozen=True, slots=True)

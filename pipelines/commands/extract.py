@@ -171,7 +171,7 @@ def extract(
     assert not isinstance(done, str), "only packs can fail to pack"
     store, outcome = done
     tables = without_skipped(collected.tables, store.skipped, collected.skipped)
-    counts = count_rows(collected.kinds, tables, collected.skipped)
+    counts = count_rows(collected.kinds, tables, collected.skipped, collected.forms)
     result = Extract(
         rows=sum(count.rows for count in counts.values()),
         unique_tokens=collected.request.tokens(),
@@ -281,6 +281,9 @@ def show(result: "Extract", run: "Run") -> None:
         figures = (f"{number:,}" for number in (count.rows, count.used, count.skipped, count.ratings_skipped))
         table.add_row(name, count.kind, *figures, why)
     out.print(table)
+    for name, count in result.datasets.items():
+        for form, number in count.forms.items():
+            out.print(f"{name}: {number:,} × {form}", highlight=False)
     for line in unused(result):
         out.print(f"warning: {line}", style="bold red", highlight=False)
     for name, reason in result.missing.items():

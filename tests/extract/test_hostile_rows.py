@@ -58,8 +58,8 @@ def test_a_decimal_is_a_number() -> None:
 
 
 def test_a_turn_without_a_role_is_named_by_its_keys() -> None:
-    (refused,) = parsed("preference", {"chosen": [{"from": "human", "value": "Hi"}], "rejected": [{}]})
-    assert refused == Skipped("f#0", "column 'chosen'[0] has no role; it has 'from' and 'value'")
+    (refused,) = parsed("preference", {"chosen": [{"speaker": "human", "value": "Hi"}], "rejected": [{}]})
+    assert refused == Skipped("f#0", "column 'chosen'[0] has neither 'role' nor 'from'; it has 'speaker' and 'value'")
 
 
 def test_an_id_that_is_no_text_is_refused_in_its_subset() -> None:

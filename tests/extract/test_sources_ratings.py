@@ -167,7 +167,7 @@ def test_capybara_keeps_one_side_where_the_other_does_not_end_with_the_assistant
 @pytest.mark.parametrize(
     ("message", "expected"),
     [
-        ({"role": "tool", "content": "x"}, "column 'chosen'[0] has the role 'tool'"),
+        ({"role": "narrator", "content": "x"}, "column 'chosen'[0] has the role 'narrator'"),
         ({"role": "user", "content": ""}, "column 'chosen'[0].content is empty"),
         ({"role": "user", "content": None}, "column 'chosen'[0].content is empty"),
         ("text", "column 'chosen'[0] is not a message"),

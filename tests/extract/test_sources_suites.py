@@ -280,5 +280,5 @@ def test_ones_own_rows_may_hold_one_response_a_side_or_several() -> None:
     whole = {"chosen": talk("Q", "a"), "rejected": talk("Q", "b")}
     assert records("preference_suite", whole) == [SuiteItem("f#7", "all", user("Q"), ("a",), ("b",))]
     assert records("preference_suite", row | {"rejected": ["b"]})[0] == Skipped(
-        "f#7", "column 'chosen' is not a non-empty list of messages", "all"
+        "f#7", "column 'rejected'[0] is not a message", "all"
     )

@@ -106,8 +106,8 @@ def test_columns_of_ratings_are_read(tmp_path: Path) -> None:
         ),
         (
             "multi_objective",
-            {"Nice": 1, "question": "a"},
-            "neither column 'messages' nor column 'prompt' is there; the row has 'Nice' and 'question'",
+            {"Nice": 1, "reply": "a"},
+            "neither column 'messages' nor column 'prompt' is there; the row has 'Nice' and 'reply'",
         ),
     ],
 )
