@@ -145,6 +145,7 @@ def extract(
     )
 
     sizes = {"pack_tokens": recipe.extract.pack_tokens, "shard_rows": recipe.store.shard_rows}
+    shard_seconds = recipe.store.shard_seconds
 
     def filled() -> "tuple[FeatureStore, Outcome] | str":
         """The store with every feature, and the figures of the pass; or why the backbone cannot be packed."""
@@ -152,9 +153,25 @@ def extract(
         try:
             if several is None:
                 load = partial(_load, chosen, backbone, recipe)
-                return store, fill(store, collected.request, load, **sizes, worker=worker, progress=progress)
+                return store, fill(
+                    store,
+                    collected.request,
+                    load,
+                    **sizes,
+                    shard_seconds=shard_seconds,
+                    worker=worker,
+                    progress=progress,
+                )
             load_remote = EngineLoader.of(chosen, backbone, recipe.backbone, recipe.extract).on
-            return store, fill_with_workers(store, collected.request, load_remote, several, **sizes, progress=progress)
+            return store, fill_with_workers(
+                store,
+                collected.request,
+                load_remote,
+                several,
+                **sizes,
+                shard_seconds=shard_seconds,
+                progress=progress,
+            )
         except CannotPackError as error:
             return error.reason
 

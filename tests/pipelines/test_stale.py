@@ -78,6 +78,7 @@ CHANGES: dict[str, tuple[Any, frozenset[str]]] = {
     "store.dtype": ("float32", EVERYTHING),
     "store.format": ("hdf5", NOTHING),
     "store.shard_rows": (7, NOTHING),
+    "store.shard_seconds": (7.0, NOTHING),
     "extract.engine": ("sequential", NOTHING),
     "extract.pack_tokens": (9999, NOTHING),
     "extract.compile": ("never", NOTHING),
