@@ -167,4 +167,12 @@ def _lead(name: str, result: Suite) -> str:
         lead += f" {len(missing)} of the suite's subsets have no row here ({', '.join(missing)})."
     if name == "rewardbench":
         lead += f" RewardBench itself has {reward_bench.ROWS:,} without its prior sets."
+    shared = [
+        f"{counts.suite_rows:,} of them in {training_set}"
+        for sets in result.overlap.values()
+        for training_set, counts in sets.items()
+        if counts.suite_rows
+    ]
+    if shared:
+        lead += f" Overlap: prompts of these rows also stand in training sets ({', '.join(shared)}); see Data."
     return f"{lead} {SUITES[name].caption}" if name in SUITES else lead

@@ -206,6 +206,7 @@ def extract(
         datasets=counts,
         template=encoder.facts,
         packing_failed=packing_failed,
+        overlap=collected.overlap,
     )
     if worker == ALONE:
         collected.skipped.write(run.path(SKIPPED))
@@ -277,6 +278,7 @@ def show(result: "Extract", run: "Run") -> None:
     """Print rows used and skipped by data set, and the features computed."""
     from rich.table import Table
 
+    from extract.overlap import overlap_lines
     from pipelines.artefacts import SKIPPED
 
     out = console()
@@ -291,6 +293,8 @@ def show(result: "Extract", run: "Run") -> None:
     out.print(table)
     for name, reason in result.missing.items():
         out.print(f"missing: {name} ({reason})", highlight=False)
+    for line in overlap_lines(result.overlap, dropped=run.recipe.split.drop_overlap):
+        out.print(line, highlight=False)
     if result.features_new == 0:
         out.print(f"no forward pass: all {result.features_reused:,} features were in {result.store} already")
     else:
