@@ -62,28 +62,31 @@ class PromptIndex:
         """Number of each prompt that is like this one -> share of the n-grams, or None if the words are the same."""
         spelt = words(prompt)
         matches: dict[int, float | None] = {}
-        grams, others = self._known_grams(spelt)
-        if len(grams):
-            self._sort()
-            low = np.searchsorted(self._grams, grams, side="left")
-            high = np.searchsorted(self._grams, grams, side="right")
-            owners = [self._owners[start:stop] for start, stop in zip(low, high, strict=True) if start < stop]
-            if owners:
-                numbers, common = np.unique(np.concatenate(owners), return_counts=True)
-                sizes = np.array([self._sizes[number] for number in numbers])
-                shares = common / np.minimum(sizes, len(grams) + others)
-                matches |= {int(numbers[at]): float(shares[at]) for at in np.flatnonzero(shares >= SHARE)}
+        self._sort()
+        known, others = self._known_grams(spelt)
+        low = np.searchsorted(self._grams, known, side="left")
+        inside = low < len(self._grams)
+        stored = np.zeros(len(known), dtype=bool)
+        stored[inside] = self._grams[low[inside]] == known[inside]
+        if stored.any():  # for most prompts none is, and the rest costs nothing
+            distinct = np.unique(known)
+            starts, first = np.unique(low[stored], return_index=True)
+            stops = np.searchsorted(self._grams, known[stored][first], side="right")
+            owners = [self._owners[start:stop] for start, stop in zip(starts, stops, strict=True)]
+            numbers, common = np.unique(np.concatenate(owners), return_counts=True)
+            sizes = np.array([self._sizes[number] for number in numbers])
+            shares = common / np.minimum(sizes, len(distinct) + others)
+            matches |= {int(numbers[at]): float(shares[at]) for at in np.flatnonzero(shares >= SHARE)}
         same = self._numbers.get(_digest(spelt))
         return matches if same is None else matches | {same: None}
 
     def _known_grams(self, spelt: Sequence[str]) -> tuple[NDArray[np.uint64], int]:
-        """Distinct n-grams of which every word is known, and the number of the others."""
+        """Hashes of the n-grams of which every word is known, and the number of the others."""
         ids = np.array([self._vocabulary.get(word, UNKNOWN) for word in spelt], dtype=np.int64)
         if len(ids) < N:
             return np.empty(0, np.uint64), 0
         known: NDArray[np.bool_] = np.all(sliding_window_view(ids != UNKNOWN, N), axis=1)  # (n-grams,)
-        others = int(np.count_nonzero(~known))
-        return (np.unique(_hashes(ids)[known]) if known.any() else np.empty(0, np.uint64)), others
+        return (_hashes(ids)[known] if known.any() else np.empty(0, np.uint64)), int(np.count_nonzero(~known))
 
     def _sort(self) -> None:
         """Sort the n-grams of new prompts among the others."""
