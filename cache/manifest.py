@@ -26,6 +26,11 @@ class ShardEntry:
     index: str
     """SHA-256 of keys, token counts and row checksums; see `ShardIndex.digest`."""
 
+    @property
+    def name(self) -> str:
+        """The shard's name: its file's without the suffix."""
+        return self.shard.rsplit(".", 1)[0]
+
 
 @dataclass(frozen=True, slots=True)
 class BadLine:

@@ -3,7 +3,7 @@
 A number that may be NaN in memory is null in the file, and None where the file was read back.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 from evaluation.best_of_n import BestOf
@@ -13,6 +13,7 @@ from evaluation.comparison import Comparison
 from evaluation.length_bias import LengthBias
 from evaluation.metrics import Accuracy
 from evaluation.rating_agreement import RatingAgreement
+from extract.overlap import Overlap
 from gating.collapse import GateSummary
 
 
@@ -82,6 +83,8 @@ class Suite:
     """Section -> objective -> mean part of the gate's weight, the largest first."""
     gate_summary_by_section: dict[str, GateSummary]
     seconds: float
+    overlap: dict[str, dict[str, Overlap]] = field(default_factory=dict)
+    """Data set of the suite -> training set -> rows whose prompt stands in both, as extraction counted them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ import polars as pl
 
 from cache.progress import Progress, silent
 from extract.derived_pairs import derive_pairs
+from extract.overlap import Overlap, SuitePrompts
 from extract.packing import Request
 from extract.pair_limits import PairLimits
 from extract.records import PreferencePair, Prompt, RatedResponse, Record, Skipped, SuiteItem
@@ -54,6 +55,8 @@ class Collected:
     """Data set -> kind of its rows, derived pair sets included."""
     forms: dict[str, Counter[str]]
     """Data set -> form of its rows -> how many were read in it, for sources that read several forms."""
+    overlap: dict[str, dict[str, Overlap]]
+    """Suite -> training set -> rows whose prompts overlap."""
 
 
 def collect(
@@ -71,22 +74,24 @@ def collect(
         derived: pair sets to be derived from the rating sets among `datasets`.
         objectives: names of the objectives; the table of examples has a rating column for each.
         encoder: the chat template and tokenizer.
-        split: how prompts are held out.
+        split: how prompts are held out, and whether rows that overlap with a suite are left out.
         progress: called with the number of rows read.
 
     Raises:
         UserError: a file cannot be read.
     """
     collector = _Collector(objectives, encoder, split)
-    for dataset in datasets:
-        collector.read(dataset, progress)
+    for dataset in sorted(datasets, key=lambda dataset: dataset.source.kind != "suite"):
+        collector.read(dataset, progress)  # suites first, for training rows are compared with them
+    collector.kinds = {dataset.settings.name: dataset.source.kind for dataset in datasets}
     progress(READING, collector.records, collector.records, "rows")
     tables = collector.tables()
     for settings in derived:
         pairs = derive_pairs(tables.examples, settings)
         tables = replace(tables, pairs=tables.pairs.vstack(pairs))
         collector.kinds[settings.name] = "pairs"
-    return Collected(tables, collector.request, collector.skipped, collector.kinds, collector.forms)
+    overlap = collector.suite_prompts.overlap()
+    return Collected(tables, collector.request, collector.skipped, collector.kinds, collector.forms, overlap)
 
 
 class _Collector:
@@ -95,6 +100,7 @@ class _Collector:
         self.skipped = SkippedRows()
         self.kinds: dict[str, Kind] = {}
         self.forms: dict[str, Counter[str]] = {}
+        self.suite_prompts = SuitePrompts()
         self.records = 0
         self._objectives = tuple(objectives)
         self._encoder = encoder
@@ -117,7 +123,7 @@ class _Collector:
     def read(self, dataset: Dataset, progress: Progress) -> None:
         name = dataset.settings.name
         records = read(dataset.source, dataset.paths, dataset.root, dataset.columns, dataset.settings.limit)
-        for batch in _batches(self._usable(dataset, records)):
+        for batch in _batches(self._compared(dataset, self._usable(dataset, records))):
             encoded = self._encoder.encode([_texts(record) for record in batch])
             for record, result in zip(batch, encoded, strict=True):
                 if isinstance(result, NotEncodableError):
@@ -126,7 +132,16 @@ class _Collector:
                     self._add(name, record, result)
             self.records += len(batch)
             progress(READING, self.records, None, "rows")
-        self.kinds[name] = dataset.source.kind
+
+    def _compared(self, dataset: Dataset, records: Iterable[Record]) -> Iterator[Record]:
+        """The records, after a suite's prompts were noted and a training row's was looked for among them."""
+        for record in records:
+            if isinstance(record, SuiteItem):
+                self.suite_prompts.add(dataset.settings.name, record.prompt)
+            elif (match := self.suite_prompts.count(dataset.settings.name, record.prompt)) and self._split.drop_overlap:
+                self._skip(dataset, Skipped(record.row, match.reason))
+                continue
+            yield record
 
     def _usable(self, dataset: Dataset, records: Iterable[Record | Skipped]) -> Iterator[Record]:
         limits = PairLimits(dataset.settings) if isinstance(dataset.settings, PairSettings) else None

@@ -2,10 +2,15 @@
 
 What shares a pack moves a feature by rounding, so a resumed run must use the packs that the first run
 chose. The plan is written before the first pass of the backbone, under the digest of the requested keys;
-a run that requests the same keys continues with it, and seals the same shards with the same bytes.
+a run that requests the same keys continues with it, and seals the same rows with the same bytes.
+
+A planned shard may be sealed in several parts, when it takes long or is interrupted. Its parts are files named
+`<shard>`, `<shard>-2`, `<shard>-3`, ….
 """
 
 import hashlib
+import re
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import chain, count, groupby
@@ -34,7 +39,7 @@ SCHEMA = pa.schema(
 
 @dataclass(frozen=True, slots=True)
 class PlannedShard:
-    """The name and the packs of a shard that is not sealed yet."""
+    """The name of a shard, and those of its packs that are not sealed yet."""
 
     name: str
     packs: tuple[Pack, ...]
@@ -45,7 +50,7 @@ def plan_shards(
 ) -> list[PlannedShard]:
     """The shards to be sealed for these keys, as planned now or by the run that is resumed.
 
-    A shard that an interrupted run sealed in part comes with its remaining packs under a new name.
+    A shard that was sealed in part comes with its remaining packs.
 
     Args:
         store: the store, whose features are not planned again.
@@ -62,8 +67,7 @@ def plan_shards(
         return []
     path = store.folder / "plans" / f"{_digest(_sorted(keys), pack_tokens, shard_rows)}.parquet"
     if path.exists():
-        sealed = {entry.shard.rsplit(".", 1)[0] for entry in store.entries}
-        waiting = _waiting(_read(path), set(missing), sealed)
+        waiting = list(unsealed(_read(path), set(missing)))
         if _fill(waiting, request, missing):
             return waiting
     # There is no plan yet, or its shards were sealed and some of them have been removed since.
@@ -73,15 +77,23 @@ def plan_shards(
     return shards
 
 
-def _waiting(shards: list[PlannedShard], missing: set[bytes], sealed: set[str]) -> list[PlannedShard]:
-    """The planned shards with only those packs of which a feature is missing."""
-    waiting = []
+def unsealed(shards: Iterable[PlannedShard], missing: set[bytes]) -> Iterator[PlannedShard]:
+    """Planned shards with only those packs of which a feature is missing; a shard without such a pack is left out."""
     for shard in shards:
         packs = tuple(pack for pack in shard.packs if not missing.isdisjoint(pack_keys(pack)))
         if packs:
-            names = chain([shard.name], (f"{shard.name}-{number}" for number in count(2)))
-            waiting.append(PlannedShard(next(name for name in names if name not in sealed), packs))
-    return waiting
+            yield PlannedShard(shard.name, packs)
+
+
+def free_name(shard: str, taken: Container[str]) -> str:
+    """The name of the next part of a planned shard, given the names of all that are sealed."""
+    names = chain([shard], (f"{shard}-{number}" for number in count(2)))
+    return next(name for name in names if name not in taken)
+
+
+def is_part(name: str, shard: str) -> bool:
+    """Whether a file of this name is a part of a planned shard."""
+    return name == shard or re.fullmatch(rf"{re.escape(shard)}-\d+", name) is not None
 
 
 def _fill(shards: list[PlannedShard], request: Request, missing: list[bytes]) -> bool:

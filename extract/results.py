@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
+from extract.overlap import Overlap
 from extract.settings import EngineName
 from extract.skipped import SkippedRows
 from extract.sources.source import Kind
@@ -72,6 +73,9 @@ class Extract:
     """The findings about the chat template; None in files of earlier versions."""
     packing_failed: str | None = None
     """Why the packed engine, which was wanted, gave way to padded batches when it was tried; None if it did not."""
+    overlap: dict[str, dict[str, Overlap]] = field(default_factory=dict)
+    """Suite -> training set -> rows whose prompt stands in the suite; empty without suites, and in files of earlier
+    versions."""
 
 
 def count_rows(

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 
 from cache import FeatureStore
 from cache.progress import Progress, silent
+from cache.settings import SHARD_SECONDS
 from cache.worker import ALONE, Worker
 from extract.engines.engine import Engine
+from extract.open_shard import OpenShard
 from extract.packing import PackLayout, Request, pack_keys
 from extract.plan import PlannedShard, plan_shards
-from extract.shard_writer import Part, ShardWriter
+from extract.shard_writer import ShardWriter
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,7 @@ def fill(
     *,
     pack_tokens: int,
     shard_rows: int,
+    shard_seconds: float = SHARD_SECONDS,
     worker: Worker = ALONE,
     progress: Progress = silent,
 ) -> Outcome:
@@ -47,6 +50,7 @@ def fill(
         load_engine: called once, and only if a feature is missing.
         pack_tokens: maximum number of tokens in a forward pass.
         shard_rows: a shard is sealed with the pack that brings it to this many rows.
+        shard_seconds: a shard is sealed earlier if it takes longer than this; see `compute`.
         worker: which of several workers this run is; it computes that worker's prompts.
         progress: called with the number of tokens computed.
 
@@ -61,7 +65,7 @@ def fill(
         if not shards:
             return Outcome(0, len(keys), 0, time.monotonic() - started)
         tokens = announce(store, request, shards, pack_tokens)
-        sealed = compute(store, request, shards, load_engine(), progress)
+        sealed = compute(store, request, shards, load_engine(), progress, shard_seconds)
         store.refresh()
     return Outcome(sealed, len(keys) - sealed, tokens, time.monotonic() - started)
 
@@ -82,11 +86,18 @@ def announce(store: FeatureStore, request: Request, shards: Sequence[PlannedShar
 
 
 def compute(
-    store: FeatureStore, request: Request, shards: Sequence[PlannedShard], engine: Engine, progress: Progress
+    store: FeatureStore,
+    request: Request,
+    shards: Sequence[PlannedShard],
+    engine: Engine,
+    progress: Progress,
+    shard_seconds: float = SHARD_SECONDS,
 ) -> int:
     """Compute and seal planned shards; returns the number of features sealed. Call it inside `store.writing`.
 
-    On an interrupt it seals the finished packs as a shard before it passes the interrupt on.
+    A planned shard that takes longer than `shard_seconds` is sealed in several parts, each of whole packs: the plan
+    says what shares a pack, which a vector depends on, and the device's rate says how many packs share a file.
+    On an interrupt it seals the finished packs as a part before it passes the interrupt on.
     """
     taken: deque[PackLayout] = deque()
 
@@ -97,23 +108,24 @@ def compute(
 
     total = sum(request.item_tokens(item) for shard in shards for pack in shard.packs for item in pack)
     done = 0
-    parts: list[Part] = []
     with ShardWriter(store) as writer:
+        unsealed = OpenShard(shard_seconds)
         try:
             features = engine.features(layouts())
             for shard in shards:
-                for _ in shard.packs:
+                for number in range(1, len(shard.packs) + 1):
                     states = next(features)
-                    parts.append((taken.popleft(), states))
-                    done += len(parts[-1][0].token_ids)
+                    unsealed.add((taken.popleft(), states))
+                    done += len(unsealed.parts[-1][0].token_ids)
                     progress("extracting", done, total, "tokens")
-                writer.seal(shard.name, parts)
-                parts = []
+                    if number == len(shard.packs) or unsealed.is_full():
+                        writer.seal(shard.name, unsealed.parts)
+                        unsealed.clear()
             writer.wait()
         except KeyboardInterrupt:
             writer.wait()
-            if parts and shard.name not in writer.given:
-                writer.seal(shard.name, parts)
+            if unsealed.parts and unsealed.parts is not writer.given:
+                writer.seal(shard.name, unsealed.parts)
                 writer.wait()
             log.warning(
                 "interrupted: %s features were sealed and stay; run the same command again to go on",

@@ -91,7 +91,7 @@ class ExtractSettings(BaseModel):
 
 
 class SplitSettings(BaseModel):
-    """`[split]`: which prompts are held out. The split is by prompt, so that no prompt is on both sides."""
+    """`[split]`: which prompts are held out, and which left out. By prompt, so that no prompt is on both sides."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
@@ -99,6 +99,9 @@ class SplitSettings(BaseModel):
     """Fraction of the prompts that is held out."""
     seed: int = Field(default=0, ge=-(2**63), lt=2**63)
     """Another seed holds out other prompts."""
+    drop_overlap: bool = False
+    """Whether rows of rating and pair sets are skipped whose prompt stands in a suite, exactly or by n-grams
+    (docs/extraction.md). They are counted either way."""
 
 
 class DatasetSettings(BaseModel):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from cache import FeatureStore
 from cache.precision import unusable_rows
 from extract.packing import PackLayout
+from extract.plan import free_name
 
 log = logging.getLogger(__name__)
 
@@ -32,8 +33,9 @@ class ShardWriter:
         self._sealing: Future[int] | None = None
         self.features = 0
         """Number of features sealed so far."""
-        self.given: set[str] = set()
-        """Names of the shards that `seal` was called with."""
+        self.given: Sequence[Part] = ()
+        """The packs that `seal` was called with last."""
+        self._names = {entry.name for entry in store.entries}
 
     def __enter__(self) -> "ShardWriter":
         self._thread.submit(int).result()  # starts the thread now: interrupted later, it might not be joined
@@ -52,10 +54,15 @@ class ShardWriter:
             _to_the_end(self._thread.shutdown)
 
     def seal(self, shard: str, parts: Sequence[Part]) -> None:
-        """Seal the features of some packs as one shard; returns when the previous shard is sealed."""
+        """Seal the features of some packs of a planned shard as a file; returns when the previous one is sealed.
+
+        The file has the planned shard's name, or where that is taken by another part of the shard, the next free one.
+        """
         self.wait()
-        self.given.add(shard)
-        self._sealing = self._thread.submit(self._seal, shard, parts)
+        self.given = parts
+        name = free_name(shard, self._names)
+        self._names.add(name)
+        self._sealing = self._thread.submit(self._seal, name, parts)
 
     def wait(self) -> None:
         """Return when all shards so far are sealed."""

@@ -32,7 +32,8 @@ class Artefact(Generic[Result]):
     result: type[Result]
     """Type of the JSON file's content, or of a table or arrays."""
     settings: tuple[str, ...] = ()
-    """Keys of the recipe that it depends on; a key after '-' is left out of the table before it."""
+    """Keys of the recipe that it depends on; a key after '-' is left out of the table before it, and 'key if condition'
+    counts where the key `condition` is true."""
     made_of: tuple["Artefact[Any]", ...] = ()
     optional: tuple["Artefact[Any]", ...] = ()
     """Results that it takes in where they are current."""
@@ -42,7 +43,7 @@ class Artefact(Generic[Result]):
     """File of arrays or rows beside the JSON file: what results that are made of this one depend on."""
 
 
-_ROWS = ("backbone", "store.dtype", "split")
+_ROWS = ("backbone", "store.dtype", "split", "suites if split.drop_overlap")
 EXTRACT = Artefact("extract.json", "extract", results.Extract, ("backbone", "store.dtype"))
 EXAMPLES = Artefact(
     f"{TABLES}/examples.parquet", "extract", pl.DataFrame, (*_ROWS, "objectives", "ratings"), (EXTRACT,)

@@ -297,11 +297,18 @@ class Run:
         for key in artefact.settings:
             if key.startswith("-"):
                 continue
-            value: Any = self.settings
-            for part in key.split("."):
-                value = value[part]
+            key, _, condition = key.partition(" if ")
+            if condition and not self._setting(condition):
+                continue
+            value = self._setting(key)
             names = {name.removeprefix(f"{key}.") for name in dropped if name.startswith(f"{key}.")}
             yield key, {name: part for name, part in value.items() if name not in names} if names else value
+
+    def _setting(self, key: str) -> Any:
+        value: Any = self.settings
+        for part in key.split("."):
+            value = value[part]
+        return value
 
     def _recorded(self, artefact: Artefact[Any]) -> tuple[Stamp | None, str | None]:
         """The stamp that a result was written with, and the digest of its data file."""

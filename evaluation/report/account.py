@@ -1,4 +1,4 @@
-"""Time and size of a run's commands, and the settings of its recipe, as the tables of a report."""
+"""A run's commands with their time and size, its overlap, and the settings of its recipe, as the tables of a report."""
 
 import json
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from evaluation.report.inputs import ReportInputs
+from extract.overlap import Overlap
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +38,23 @@ def steps(run: ReportInputs) -> Iterator[Step]:
         yield Step(f"eval --suite {name}", suite.seconds, f"{suite.rows:,} rows")
     if run.ablations:
         yield Step("ablate", run.ablations.seconds, f"{len(run.ablations.seconds_by_variant):,} variants")
+
+
+@dataclass(frozen=True, slots=True)
+class SharedPrompts:
+    """A training set and a suite that have prompts in common."""
+
+    training_set: str
+    suite: str
+    counts: Overlap
+
+
+def overlap(run: ReportInputs) -> Iterator[SharedPrompts]:
+    """The training sets and suites that have prompts in common."""
+    for suite, sets in run.extract.overlap.items():
+        for training_set, counts in sets.items():
+            if counts.exact or counts.ngram:
+                yield SharedPrompts(training_set, suite, counts)
 
 
 def flat(settings: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

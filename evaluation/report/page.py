@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from evaluation import ablation_plots, gate_plots
 from evaluation.figures import inline, styled
-from evaluation.report.account import flat, steps
+from evaluation.report.account import flat, overlap, steps
 from evaluation.report.examples import pick
 from evaluation.report.filters import FILTERS, UNDEFINED
 from evaluation.report.head_tables import ablated, fractions, penalties
@@ -76,6 +76,7 @@ def _context(run: ReportInputs) -> dict[str, Any]:
         "fractions": fractions(run),
         "ablated": list(ablated(run)),
         "figures": _figures(run),
+        "overlap": list(overlap(run)),
         "steps": list(steps(run)),
         "fingerprints": list(run.fingerprints.items()),
         "settings": list(flat(run.settings)),

@@ -1,5 +1,6 @@
 """A suite's results as the tables of a report."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 from evaluation.published import PUBLISHED, PublishedRow
@@ -167,4 +168,10 @@ def _lead(name: str, result: Suite) -> str:
         lead += f" {len(missing)} of the suite's subsets have no row here ({', '.join(missing)})."
     if name == "rewardbench":
         lead += f" RewardBench itself has {reward_bench.ROWS:,} without its prior sets."
+    shared: Counter[str] = Counter()  # training set -> rows of the suite, over all data sets that make the suite up
+    for sets in result.overlap.values():
+        shared.update({training_set: counts.suite_rows for training_set, counts in sets.items()})
+    if +shared:
+        by_set = ", ".join(f"{training_set} {rows:,}" for training_set, rows in (+shared).items())
+        lead += f" Overlap: rows whose prompt also stands in a training set: {by_set}."
     return f"{lead} {SUITES[name].caption}" if name in SUITES else lead

@@ -26,7 +26,8 @@ class Pipeline:
     folder: Path
     run: str
     load_engine: Callable[[], Engine]
-    """Arguments of `ShardWorker`, as are the two before."""
+    shard_seconds: float
+    """Arguments of `ShardWorker`, as are the three before."""
     workers: int
     """Number of workers."""
     cpus: int
@@ -52,7 +53,7 @@ class Pipeline:
         context.max_consecutive_actor_init_deaths = EARLY_DEATHS
         sealed = ray.data.from_arrow(list(shards)).map_batches(
             ShardWorker,
-            fn_constructor_args=(self.folder, self.run, self.load_engine),
+            fn_constructor_args=(self.folder, self.run, self.load_engine, self.shard_seconds),
             batch_size=1,
             batch_format="pyarrow",
             # One shard at a time: a second one would wait for the first while another worker is idle.

@@ -4,7 +4,8 @@ import json
 import logging
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import cached_property
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,10 +14,11 @@ from filelock import FileLock
 from cache import FeatureStore, UserError, manifest
 from cache.lease import hold_as_worker, holder
 from cache.progress import silent
+from cache.settings import SHARD_SECONDS
 from extract.engines.engine import Engine
 from extract.engines.packed_attention import CannotPackError
 from extract.packing import Request
-from extract.plan import PlannedShard
+from extract.plan import PlannedShard, is_part, unsealed
 from extract.ray.shard_rows import from_rows
 from extract.run import compute
 
@@ -42,26 +44,37 @@ class ShardWorker:
     """A function of shards, as rows, that seals them in the store and returns reports, as rows.
 
     The process that plans the shards holds the store's lease; see `cache.lease.hold_as_worker`. A shard may be given
-    to a second worker if Ray thinks the first one dead: the second waits for the first to end, and computes the shard
-    only if it is not sealed.
+    to a second worker if Ray thinks the first one dead: the second waits for the first to end, and computes what the
+    first has not sealed.
     """
 
-    def __init__(self, folder: Path, run: str, load_engine: Callable[[], Engine]) -> None:
+    def __init__(
+        self, folder: Path, run: str, load_engine: Callable[[], Engine], shard_seconds: float = SHARD_SECONDS
+    ) -> None:
         """Store the arguments; the store and the engine are opened with the first shard.
 
         Args:
             folder: the store's folder.
             run: `cache.lease.holder` of the store, as the planning process sees it.
             load_engine: called once.
+            shard_seconds: as `extract.run.compute`.
         """
         self._folder = folder
         self._run = run
         self._load_engine = load_engine
-        self._loaded: tuple[FeatureStore, Engine] | None = None
+        self._shard_seconds = shard_seconds
         self._lock: FileLock | None = None
         self._notes = _Notes()
         for room in ("cache", "extract"):
             logging.getLogger(room).addHandler(self._notes)
+
+    @cached_property
+    def _store(self) -> FeatureStore:
+        return FeatureStore.open(self._folder.parent, self._folder.name)
+
+    @cached_property
+    def _engine(self) -> Engine:
+        return self._load_engine()
 
     def __call__(self, rows: pa.Table) -> pa.Table:
         """Seal shards, given as rows of `shard_rows.SCHEMA`; returns their reports, as rows of `REPORT`."""
@@ -92,13 +105,10 @@ class ShardWorker:
         claim = self._folder / "plans" / f"{shard.name}.lock"
         attempts = claim.with_suffix(".attempts")
         with FileLock(claim):
-            if not self._is_sealed(shard):
+            waiting = list(self._unsealed(request, shard))
+            if waiting:
                 self._count_attempt(attempts, shard)
-                if self._loaded is None:
-                    store = FeatureStore.open(self._folder.parent, self._folder.name)
-                    self._loaded = store, self._load_engine()
-                store, engine = self._loaded
-                compute(store, request, [shard], engine, silent)
+                compute(self._store, request, waiting, self._engine, silent, self._shard_seconds)
             attempts.unlink(missing_ok=True)
             claim.unlink(missing_ok=True)  # a worker that waits for it, or makes it anew, finds the shard sealed
 
@@ -114,9 +124,14 @@ class ShardWorker:
                 )
             file.write(f"{socket.gethostname()} {os.getpid()}\n")
 
-    def _is_sealed(self, shard: PlannedShard) -> bool:
+    def _unsealed(self, request: Request, shard: PlannedShard) -> Iterable[PlannedShard]:
+        """The shard with the packs that no worker has sealed; nothing if all are sealed."""
         entries = manifest.read(self._folder / manifest.FILE, self._folder.name)
-        return shard.name in {entry.shard.rsplit(".", 1)[0] for entry in entries}
+        if not any(is_part(entry.name, shard.name) for entry in entries):
+            return [shard]  # as nearly always: the indexes of what other workers sealed need not be read
+        self._store.refresh()
+        keys = request.keys()
+        return unsealed([shard], {key.tobytes() for key in keys[self._store.missing(keys)]})
 
     def _refuse_other_folder(self) -> None:
         if holder(self._folder) != self._run:

@@ -17,6 +17,7 @@ import torch
 from cache import FeatureStore, UserError
 from cache.lease import holder
 from cache.progress import Progress, silent
+from cache.settings import SHARD_SECONDS
 from extract.engines.engine import Engine
 from extract.engines.packed_attention import CannotPackError
 from extract.packing import Request
@@ -74,6 +75,7 @@ def fill_with_workers(
     *,
     pack_tokens: int,
     shard_rows: int,
+    shard_seconds: float = SHARD_SECONDS,
     progress: Progress = silent,
 ) -> Outcome:
     """As `extract.run.fill`, by several workers.
@@ -86,6 +88,7 @@ def fill_with_workers(
         workers: number and place of the workers.
         pack_tokens: maximum number of tokens in a forward pass.
         shard_rows: a shard is complete with the pack that brings it to this many rows.
+        shard_seconds: a worker seals a shard that takes longer in parts; see `extract.run.compute`.
         progress: called with the number of tokens in sealed shards.
 
     Raises:
@@ -103,7 +106,7 @@ def fill_with_workers(
         tokens = announce(store, request, shards, pack_tokens)
         before = len(store)
         try:
-            _seal_all(store, request, shards, load_engine, workers, progress, tokens)
+            _seal_all(store, request, shards, load_engine, workers, shard_seconds, progress, tokens)
         except KeyboardInterrupt:
             store.refresh()
             log.warning(
@@ -128,6 +131,7 @@ def _seal_all(
     shards: Sequence[PlannedShard],
     load_engine: Callable[[str], Callable[[], Engine]],
     workers: Workers,
+    shard_seconds: float,
     progress: Progress,
     tokens: int,
 ) -> None:
@@ -147,6 +151,7 @@ def _seal_all(
             folder=store.folder.resolve(),
             run=holder(store.folder),
             load_engine=load_engine("cuda" if on_gpus else "cpu"),
+            shard_seconds=shard_seconds,
             workers=count,
             cpus=1 if on_gpus else threads,
             gpus=int(on_gpus),

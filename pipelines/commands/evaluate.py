@@ -135,7 +135,9 @@ def _judge(
     scorers = scores_of(run.scorers(suite.name), judged)
     tables = tables_of(suite, judged, scorers)
     result = judge_suite(suite, judged, missing, scores, tables, responses, objectives, run.recipe.note)
-    result = replace(result, seconds=time.monotonic() - started)
+    sets = judged["suite"].unique(maintain_order=True)
+    overlap = {name: run.extracted.overlap[name] for name in sets if name in run.extracted.overlap}
+    result = replace(result, overlap=overlap, seconds=time.monotonic() - started)
     run.write(artefact(suite.name), result, rows=scored_frame(judged, scores | scorers, responses, objectives))
     return result
 
@@ -169,6 +171,7 @@ def show(result: "SuiteResult", run: "Run") -> None:
     from evaluation.numbers import percent
     from evaluation.published import PUBLISHED
     from evaluation.rule_names import RULE_NAMES
+    from extract.overlap import overlap_lines
     from pipelines.artefacts import suite as artefact
 
     suite = SUITES[result.suite]
@@ -193,6 +196,8 @@ def show(result: "SuiteResult", run: "Run") -> None:
         f"score of {RULE_NAMES['gate'][0]} with its 95 % interval: {_with_interval(gate)}",
         highlight=False,
     )
+    for line in overlap_lines(result.overlap, dropped=run.recipe.split.drop_overlap):
+        out.print(line, highlight=False)
     for title in gate.extra:
         out.print(_extra(suite, title, result.rules))
     if result.missing:

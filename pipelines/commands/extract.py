@@ -148,6 +148,7 @@ def extract(
         raise UserError(_nothing_to_compute(collected))
 
     sizes = {"pack_tokens": recipe.extract.pack_tokens, "shard_rows": recipe.store.shard_rows}
+    shard_seconds = recipe.store.shard_seconds
 
     def filled() -> "tuple[FeatureStore, Outcome] | str":
         """The store with every feature, and the figures of the pass; or why the backbone cannot be packed."""
@@ -155,9 +156,25 @@ def extract(
         try:
             if several is None:
                 load = partial(_load, chosen, backbone, recipe)
-                return store, fill(store, collected.request, load, **sizes, worker=worker, progress=progress)
+                return store, fill(
+                    store,
+                    collected.request,
+                    load,
+                    **sizes,
+                    shard_seconds=shard_seconds,
+                    worker=worker,
+                    progress=progress,
+                )
             load_remote = EngineLoader.of(chosen, backbone, recipe.backbone, recipe.extract).on
-            return store, fill_with_workers(store, collected.request, load_remote, several, **sizes, progress=progress)
+            return store, fill_with_workers(
+                store,
+                collected.request,
+                load_remote,
+                several,
+                **sizes,
+                shard_seconds=shard_seconds,
+                progress=progress,
+            )
         except CannotPackError as error:
             return error.reason
 
@@ -192,6 +209,7 @@ def extract(
         datasets=counts,
         template=encoder.facts,
         packing_failed=packing_failed,
+        overlap=collected.overlap,
     )
     if worker == ALONE:
         collected.skipped.write(run.path(SKIPPED))
@@ -269,6 +287,7 @@ def show(result: "Extract", run: "Run") -> None:
     """Print rows used and skipped by data set, a warning for each set without a usable row, and the features."""
     from rich.table import Table
 
+    from extract.overlap import overlap_lines
     from pipelines.artefacts import SKIPPED
 
     out = console()
@@ -288,6 +307,8 @@ def show(result: "Extract", run: "Run") -> None:
         out.print(f"warning: {line}", style="bold red", highlight=False)
     for name, reason in result.missing.items():
         out.print(f"missing: {name} ({reason})", highlight=False)
+    for line in overlap_lines(result.overlap, dropped=run.recipe.split.drop_overlap):
+        out.print(line, highlight=False)
     if result.features_new == 0:
         out.print(f"no forward pass: all {result.features_reused:,} features were in {result.store} already")
     else:

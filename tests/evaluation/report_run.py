@@ -23,6 +23,7 @@ from evaluation.results import (
     RuleScore,
     Suite,
 )
+from extract.overlap import Overlap
 from extract.results import DatasetRows, Extract
 from gating.collapse import GateSummary
 from gating.results import Gating, Metrics, RuleMetrics, SeedMetrics, Seeds, Ties
@@ -69,7 +70,12 @@ def made_up(text: str = "words", *, long: str = "", **changes: Any) -> ReportInp
         "name": text,
         "folder": f"runs/{text}",
         "note": text,
-        "settings": {"backbone": {"model": text}, "ratings": [{"source": text}], "note": text},
+        "settings": {
+            "backbone": {"model": text},
+            "ratings": [{"source": text}],
+            "note": text,
+            "split": {"drop_overlap": True},
+        },
         "fingerprints": {"recipe": text},
         "extract": extract(text),
         "heads": heads(objectives),
@@ -125,6 +131,7 @@ def extract(text: str) -> Extract:
         missing={f"{text} missing": text},
         revisions={},
         datasets={text: DatasetRows("ratings", rows=9, used=8, skipped=1, ratings_skipped=0, reasons={text: 1})},
+        overlap={text: {text: Overlap(exact=3, ngram=2, rows=9, suite_rows=4)}},
     )
 
 

@@ -11,6 +11,7 @@ from evaluation.figures import available
 from evaluation.report.page import SECTIONS, render
 from evaluation.report.suite_tables import suite_tables
 from evaluation.visible import MOST_CHARACTERS, passage, visible
+from extract.overlap import Overlap
 from tests.evaluation.report_run import made_up
 
 HOSTILE = {
@@ -156,3 +157,15 @@ def test_figures_are_part_of_the_page_in_its_colours(text: str) -> None:
     assert "#1f5fa8;" not in page.partition("</style>")[2]
     ids = [part.partition('"')[0] for part in page.split(' id="')[1:]]
     assert len(ids) == len(set(ids))
+
+
+def test_overlap_stands_beside_the_suites_figure_and_among_the_data() -> None:
+    run, none = made_up(), Overlap(exact=0, ngram=0, rows=9, suite_rows=0)
+    suite = replace(run.suites["rewardbench"], overlap={"one": {"rated": Overlap(3, 2, 9, 4)}, "two": {"rated": none}})
+    page = render(replace(run, suites={"rewardbench": suite}))
+    assert "Overlap: rows whose prompt also stands in a training set: rated 4." in page
+    assert "Overlap of training sets with suites" in page
+    assert "These rows are left out of training." in page
+    without = replace(run, extract=replace(run.extract, overlap={"suite": {"rated": none}}))
+    assert "Overlap: no prompt of a training set stands in a suite." in render(without)
+    assert "Overlap" not in render(replace(run, extract=replace(run.extract, overlap={})))

@@ -158,7 +158,9 @@ def start(root: Path, prompts: int, shard_format: FormatName) -> subprocess.Pope
 
 
 def finish(process: subprocess.Popen[str]) -> int:
-    output, _ = process.communicate(timeout=600)
+    with process:
+        assert process.stdout is not None
+        output = process.stdout.read()  # `communicate` would miss what `readline` has buffered, if the run ends at once
     assert process.returncode == 0
     return int(output.split()[1])
 

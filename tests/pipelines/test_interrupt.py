@@ -162,3 +162,15 @@ def test_a_kill_while_a_shard_is_named_loses_that_shard_alone(
     store = store_of(recipe)
     assert len(store.entries) == 2
     assert_completed(recipe, len(store), uninterrupted)
+
+
+def test_a_kill_on_a_slow_device_loses_the_packs_in_hand(tmp_path: Path, uninterrupted: dict[bytes, bytes]) -> None:
+    recipe = small_run(tmp_path)
+    recipe.write_text(recipe.read_text().replace("shard_rows = ", "shard_seconds = 1e-6, shard_rows = "))
+    done = extract_struck(recipe, [f"SIGKILL:{LAUNCH}:9"])
+    assert done.returncode == -signal.SIGKILL
+    store = store_of(recipe)
+    # At the ninth launch seven packs are done, the eighth is on the device; the seventh may just be written.
+    assert 6 <= len(store.entries) <= 7
+    assert max(entry.rows for entry in store.entries) < SHARD_ROWS
+    assert_completed(recipe, len(store), uninterrupted)

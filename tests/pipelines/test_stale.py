@@ -78,6 +78,7 @@ CHANGES: dict[str, tuple[Any, frozenset[str]]] = {
     "store.dtype": ("float32", EVERYTHING),
     "store.format": ("hdf5", NOTHING),
     "store.shard_rows": (7, NOTHING),
+    "store.shard_seconds": (7.0, NOTHING),
     "extract.engine": ("sequential", NOTHING),
     "extract.pack_tokens": (9999, NOTHING),
     "extract.compile": ("never", NOTHING),
@@ -92,6 +93,7 @@ CHANGES: dict[str, tuple[Any, frozenset[str]]] = {
     "extract.vllm.enforce_eager": (True, NOTHING),
     "split.validation": (0.3, OF_RATINGS),
     "split.seed": (1, OF_RATINGS),
+    "split.drop_overlap": (True, OF_RATINGS),
     "objectives": ([{"name": "other", "low": 0, "high": 1}], OF_RATINGS),
     "ratings": ([{"source": "helpsteer", "limit": 5}], OF_RATINGS),
     "pairs": ([{"source": "hh_rlhf"}], OF_PAIRS),
@@ -221,6 +223,15 @@ def test_a_changed_setting_makes_exactly_these_results_stale(
     assert {file for file, problem in found.items() if problem is not None} == stale
     for problem in filter(None, found.values()):
         assert "run `armorm " in problem
+
+
+def test_rows_depend_on_the_suites_where_overlap_is_left_out(whole: Path) -> None:
+    run = run_in(whole)
+    assert "suites" not in run.stamp(EXAMPLES)
+    changed(run, "split.drop_overlap", True)
+    before = run.stamp(EXAMPLES), run.stamp(PAIRS)
+    changed(run, "suites", [])
+    assert [stamp["suites"] for stamp in before] != [run.stamp(table)["suites"] for table in (EXAMPLES, PAIRS)]
 
 
 def test_a_run_that_was_moved_or_renamed_is_current(whole: Path, tmp_path: Path) -> None:

@@ -1,0 +1,132 @@
+"""An index that finds prompts with the same words, or with the same word n-grams.
+
+Two prompts are compared by their words, all turns but the system's one after the other. They are the same where the
+words are, and share n-grams where at least 70 % of the word 8-grams of the shorter prompt stand in the longer. Eight is
+the shortest n of GPT-3's analysis (Brown et al., arXiv 2005.14165, appendix C), and 70 % of the 8-grams is PaLM's
+threshold (Chowdhery et al., arXiv 2204.02311, section 8). A prompt of fewer than eight words is the same or it is not.
+"""
+
+import hashlib
+import re
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+from numpy.typing import NDArray
+
+from extract.records import Prompt
+
+N = 8
+"""Number of words of an n-gram."""
+
+SHARE = 0.7
+"""The least share of the shorter prompt's n-grams that counts."""
+
+_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
+"""Thai, Lao, Burmese, Khmer, kana and Han: scripts that are written without spaces between words."""
+
+WORD = re.compile(rf"[{_UNSPACED}]|[+<=>^]|[^\W_{_UNSPACED}]+")
+"""A letter of an unspaced script, an operator that tells one sum from another, or a run of other letters and digits.
+Punctuation and white space are in no word."""
+
+UNKNOWN = -1
+"""Number of a word that no prompt of the index has."""
+
+
+class PromptIndex:
+    """Numbered prompts. Holds 12 bytes for each of their n-grams, and their vocabulary."""
+
+    def __init__(self) -> None:
+        self._numbers: dict[bytes, int] = {}  # digest of the words -> prompt number
+        self._vocabulary: dict[str, int] = {}
+        self._sizes: list[int] = []  # prompt number -> distinct n-grams
+        self._new_grams: list[NDArray[np.uint64]] = []
+        self._grams = np.empty(0, np.uint64)  # (m,) ascending
+        self._owners = np.empty(0, np.int32)  # (m,) prompt number of each n-gram
+
+    def add(self, prompt: Prompt) -> int | None:
+        """The number of a prompt: a new one, or that of the same words; None for a prompt without words."""
+        spelt = words(prompt)
+        if not spelt:
+            return None
+        number = self._numbers.setdefault(_digest(spelt), len(self._sizes))
+        if number == len(self._sizes):
+            ids = [self._vocabulary.setdefault(word, len(self._vocabulary)) for word in spelt]
+            grams = np.unique(_hashes(np.array(ids, dtype=np.int64)))
+            self._sizes.append(len(grams))
+            self._new_grams.append(grams)
+        return number
+
+    def find(self, prompt: Prompt) -> dict[int, float | None]:
+        """Number of each prompt that is like this one -> share of the n-grams, or None if the words are the same."""
+        spelt = words(prompt)
+        matches: dict[int, float | None] = {}
+        self._sort()
+        known, others = self._known_grams(spelt)
+        low = np.searchsorted(self._grams, known, side="left")
+        inside = low < len(self._grams)
+        stored = np.zeros(len(known), dtype=bool)
+        stored[inside] = self._grams[low[inside]] == known[inside]
+        if stored.any():  # for most prompts none is, and the rest costs nothing
+            distinct = np.unique(known)
+            starts, first = np.unique(low[stored], return_index=True)
+            stops = np.searchsorted(self._grams, known[stored][first], side="right")
+            owners = [self._owners[start:stop] for start, stop in zip(starts, stops, strict=True)]
+            numbers, common = np.unique(np.concatenate(owners), return_counts=True)
+            sizes = np.array([self._sizes[number] for number in numbers])
+            shares = common / np.minimum(sizes, len(distinct) + others)
+            matches |= {int(numbers[at]): float(shares[at]) for at in np.flatnonzero(shares >= SHARE)}
+        same = self._numbers.get(_digest(spelt))
+        return matches if same is None else matches | {same: None}
+
+    def _known_grams(self, spelt: Sequence[str]) -> tuple[NDArray[np.uint64], int]:
+        """Hashes of the n-grams of which every word is known, and the number of the others."""
+        ids = np.array([self._vocabulary.get(word, UNKNOWN) for word in spelt], dtype=np.int64)
+        if len(ids) < N:
+            return np.empty(0, np.uint64), 0
+        known: NDArray[np.bool_] = np.all(sliding_window_view(ids != UNKNOWN, N), axis=1)  # (n-grams,)
+        return (_hashes(ids)[known] if known.any() else np.empty(0, np.uint64)), int(np.count_nonzero(~known))
+
+    def _sort(self) -> None:
+        """Sort the n-grams of new prompts among the others."""
+        if not self._new_grams:
+            return
+        first = len(self._sizes) - len(self._new_grams)
+        new_owners = np.repeat(np.arange(first, len(self._sizes), dtype=np.int32), list(map(len, self._new_grams)))
+        grams = np.concatenate([self._grams, *self._new_grams])
+        owners = np.concatenate([self._owners, new_owners])
+        order = np.argsort(grams, kind="stable")
+        self._grams, self._owners, self._new_grams = grams[order], owners[order], []
+
+
+def words(prompt: Prompt) -> list[str]:
+    """The words of all turns but the system's, in Unicode's form NFKC, case folded, without punctuation.
+
+    The system turn is left out because it says how to answer and is often the same for a whole data set.
+    """
+    text = "\n".join(message.content for message in prompt if message.role != "system")
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return WORD.findall(text.casefold())
+
+
+def _digest(spelt: Sequence[str]) -> bytes:
+    return hashlib.blake2b(" ".join(spelt).encode(), digest_size=16).digest()
+
+
+def _hashes(ids: NDArray[np.int64]) -> NDArray[np.uint64]:
+    """A hash of each n-gram of word numbers. Shape (max(0, words - N + 1),).
+
+    The numbers are scattered by SplitMix64 (Steele et al. 2014, doi 10.1145/2660193.2660195), then summed with the
+    powers of an odd number, modulo 2^64.
+    """
+    x = (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    x ^= x >> np.uint64(31)
+    count = max(0, len(ids) - N + 1)
+    total = np.zeros(count, dtype=np.uint64)
+    for place in range(N):
+        total = total * np.uint64(0xD1342543DE82EF95) + x[place : place + count]
+    return total
