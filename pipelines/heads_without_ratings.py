@@ -113,7 +113,7 @@ def _make(run: "Run", pairs: pl.DataFrame, progress: Progress) -> MadeHeads:
 
 def _taken(run: "Run") -> MadeHeads:
     taken, store = run.taken_heads, run.store
-    taken.refuse_other_features(store.fingerprint)
+    taken.check(store.fingerprint, run.recipe.debiasing.verbosity)
     width = store.layers * store.hidden_size
     if taken.weight.shape[-1] != width:
         raise UserError(
@@ -124,7 +124,7 @@ def _taken(run: "Run") -> MadeHeads:
     log.info("%d heads taken from %s", len(taken.objectives), taken.folder)
     return MadeHeads(
         "folder",
-        f"nothing here: they are those of {taken.folder}",
+        f"the heads in {taken.folder}, as they are",
         taken.objectives,
         taken.weight,
         tuple({} for _ in taken.objectives),

@@ -18,6 +18,7 @@ from safetensors.numpy import load, load_file
 
 from cache import Fingerprint, UserError
 from cache.fingerprint import digest_of
+from gating.settings import NO_VERBOSITY, RESPONSE_TOKENS
 from heads.objectives import Scale
 from heads.results import Heads, ObjectiveHead, UncertaintySummary
 
@@ -90,12 +91,26 @@ class TakenHeads:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:32]
 
-    def refuse_other_features(self, features: Fingerprint) -> None:
-        """Refuse heads that were fitted on other features than a run's.
+    def check(self, features: Fingerprint, verbosity: str) -> None:
+        """Refuse heads that do not fit a recipe.
+
+        Args:
+            features: fingerprint of the run's features.
+            verbosity: `debiasing.verbosity`.
 
         Raises:
-            UserError: the sentence names the part that differs.
+            UserError: they were fitted on other features (the sentence names the part that differs), or verbosity is
+                none of their objectives.
         """
+        self._refuse_other_features(features)
+        if verbosity not in (RESPONSE_TOKENS, NO_VERBOSITY, *self.objectives):
+            raise UserError(
+                f"debiasing.verbosity is {verbosity!r}, which is no objective of {self.folder}: set it to"
+                f" '{RESPONSE_TOKENS}' (the length of the response), '{NO_VERBOSITY}' or one of"
+                f" {', '.join(self.objectives)}"
+            )
+
+    def _refuse_other_features(self, features: Fingerprint) -> None:
         theirs, own = asdict(self.reading), asdict(Reading.of(features))
         if theirs["backbone"] is None and not self.is_backbone:
             raise UserError(

@@ -145,25 +145,30 @@ def show(result: "Heads", run: "Run") -> None:
 
 
 def _show_made(result: "Heads", run: "Run") -> None:
+    """Print the heads of a recipe without ratings; figures that none of them has are no column."""
     from rich.table import Table
 
     from evaluation.numbers import number, percent
     from pipelines.artefacts import HEADS
 
-    table = Table("objective", title=f"{run.recipe.name}: heads, made of {result.fitted_on}")
-    for heading in ("share of variance", "held-out pairs judged right", "95 % interval", "Pearson on its ratings"):
+    columns: dict[str, list[str]] = {}
+    judged = {name: head.pairs for name, head in result.objectives.items() if head.pairs is not None}
+    if result.origin == "directions":
+        columns["share of variance"] = [percent(pairs.explained_variance_ratio) for pairs in judged.values()]
+    columns["held-out pairs judged right"] = [percent(pairs.validation_accuracy) for pairs in judged.values()]
+    columns["95 % interval"] = [f"{100 * pairs.low:.1f} to {100 * pairs.high:.1f}" for pairs in judged.values()]
+    if any(head.pearson is not None for head in result.objectives.values()):
+        columns["Pearson, where fitted"] = [number(head.pearson) for head in result.objectives.values()]
+    table = Table("objective", title=f"{run.recipe.name}: heads made of {result.fitted_on}")
+    for heading in columns:
         table.add_column(heading, justify="right")
-    for name, head in result.objectives.items():
-        pairs = head.pairs
-        assert pairs is not None
-        accuracy, ends = percent(pairs.validation_accuracy), f"{100 * pairs.low:.1f} to {100 * pairs.high:.1f}"
-        table.add_row(name, percent(pairs.explained_variance_ratio), accuracy, ends, number(head.pearson))
+    for name, *figures in zip(judged, *columns.values(), strict=True):
+        table.add_row(name, *figures)
     out = console()
     out.print(table)
-    held_out = next(iter(result.objectives.values())).pairs
-    assert held_out is not None
     made_of = "" if result.train_pairs is None else f"{result.train_pairs:,} training pairs, "
-    out.print(f"{made_of}{held_out.validation_pairs:,} held out, {result.seconds:.1f} s; {run.path(HEADS)}")
+    held_out = max(pairs.validation_pairs for pairs in judged.values())
+    out.print(f"{made_of}{held_out:,} held out, {result.seconds:.1f} s; {run.path(HEADS)}")
 
 
 def _show_fitted(result: "Heads", run: "Run") -> None:
