@@ -26,7 +26,6 @@ class HeadSettings(BaseModel):
         use_attribute_docstrings=True,
         allow_inf_nan=False,
         serialize_by_alias=True,
-        validate_by_name=True,
     )
 
     taken_from: str | None = Field(default=None, alias="from", min_length=1)

@@ -104,7 +104,7 @@ def test_the_preference_objective_is_the_plain_head(folder: Path) -> None:
     assert gating.gate.spread == 0
     head = run.read(HEADS).objectives["preference"]
     assert head.pairs is not None
-    assert head.pairs.C == gating.bradley_terry_C
+    assert gating.bradley_terry_C == head.pairs.C
     assert (head.alpha, head.rows, head.pearson) == (None, None, None)
 
 

@@ -75,7 +75,7 @@ def test_uncertainty_stays_where_the_recipe_wants_none(whole: Path) -> None:
 
 def test_the_published_checkpoints_heads_go_with_its_own_backbone_alone(whole: Path) -> None:
     published = whole / "published"
-    with pytest.raises(UserError, match="a checkpoint whose backbone was trained with its heads.*backbone.model"):
+    with pytest.raises(UserError, match=r"a checkpoint whose backbone was trained with its heads.*backbone.model"):
         fit_heads(taking(whole, published), silent)
     same = f'model = "{published}", dtype = "bfloat16", max_tokens = 256'
     run = unrated_run(whole, "published", f'from = "{published}"', "helpsteer-verbosity", same)
@@ -108,7 +108,10 @@ def test_heads_of_other_features_are_refused_before_the_pass_by_the_part_that_di
     template = tmp_path / "other.jinja"
     template.write_text((Path(__file__).parents[2] / "backbones/tiny/chat_template.jinja").read_text() + "{#- -#}")
     run = unrated_run(
-        whole, f"other_{tmp_path.name}", f'from = "{whole / place}"', backbone=backbone.replace("TEMPLATE", str(template))
+        whole,
+        f"other_{tmp_path.name}",
+        f'from = "{whole / place}"',
+        backbone=backbone.replace("TEMPLATE", str(template)),
     )
     with pytest.raises(UserError, match=rf"the heads in .*{place} were fitted on features with {part}"):
         extracted(run)
@@ -126,14 +129,14 @@ def test_a_place_without_heads_is_named(whole: Path, tmp_path: Path) -> None:
 
 
 def test_verbosity_that_the_folder_does_not_have_is_refused_before_the_pass(whole: Path) -> None:
-    with pytest.raises(UserError, match="'helpsteer-verbosity', which is no objective of .*or one of polite, long"):
+    with pytest.raises(UserError, match=r"'helpsteer-verbosity', which is no objective of .*or one of polite, long"):
         extracted(unrated_run(whole, "wordy", f'from = "{whole}/runs/rated"', "helpsteer-verbosity"))
 
 
 def test_damaged_heads_are_named(whole: Path, tmp_path: Path) -> None:
     copy = Path(shutil.copytree(whole / "runs" / "rated", tmp_path / "copy"))
     (copy / "heads.safetensors").write_bytes((copy / "heads.safetensors").read_bytes()[:-1] + b"\0")
-    with pytest.raises(UserError, match="heads.safetensors is not the one that heads.json describes: run `armorm fit"):
+    with pytest.raises(UserError, match=r"heads.safetensors is not the one that heads.json describes: run `armorm fit"):
         fit_heads(taking(whole, copy), silent)
     (copy / "heads.json").write_text("{}")
     with pytest.raises(UserError, match="missing, damaged or of another version"):
