@@ -128,7 +128,6 @@ class TakenHeads:
                 f"heads.from: the heads in {self.folder} were fitted on features with another {part}{said}: make"
                 " [backbone] the same as theirs, or name another folder"
             )
-        # Features of the same layers of one backbone have one width, unless a file is not what it says.
         if not np.isfinite(self.weight).all():
             raise UserError(f"heads.from: a head in {self.folder} is not finite: name another folder")
 
@@ -217,7 +216,10 @@ def _of_export(name: str, folder: Path, is_backbone: bool) -> TakenHeads:
     reading = Reading(config.backbone or None, config.position, config.layers, settings.dtype)
     provenance = _provenance(folder)
     if "fingerprint" in provenance:
-        reading = Reading.of(TypeAdapter(Fingerprint).validate_python(provenance["fingerprint"]))
+        try:
+            reading = Reading.of(TypeAdapter(Fingerprint).validate_python(provenance["fingerprint"]))
+        except ValidationError:
+            raise UserError(f"heads.from: {folder / PROVENANCE} is damaged: export the folder again") from None
     return TakenHeads(
         folder=name,
         objectives=config.objectives,
@@ -235,13 +237,11 @@ def _provenance(folder: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        TypeAdapter(Fingerprint).validate_python(values["fingerprint"])
-    except (ValueError, KeyError, TypeError, OSError) as error:
+        values: dict[str, Any] = TypeAdapter(dict[str, Any]).validate_json(path.read_bytes())
+    except (ValidationError, OSError) as error:
         first = str(error).partition("\n")[0]
         raise UserError(f"heads.from: {path} is damaged ({first}): export the folder again") from None
-    found: dict[str, Any] = values
-    return found
+    return values
 
 
 def _metrics(provenance: dict[str, Any], objectives: tuple[str, ...]) -> dict[str, ObjectiveHead]:
