@@ -175,11 +175,14 @@ def _of_run(name: str, folder: Path) -> TakenHeads:
         data = (folder / WEIGHTS).read_bytes()
         whole = hashlib.sha256(data).hexdigest()[:32] == values.get("data")
         weight = load(data)["weight"]
-    except (OSError, ValueError, KeyError, SafetensorError) as error:
-        first = str(error).partition("\n")[0]
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
         raise UserError(
-            f"heads.from: the heads in {name} are missing, damaged or of another version ({first}): {again}"
+            f"heads.from: {name}/{HEADS} is damaged or of another version ({where}: {first['msg']}): {again}"
         ) from None
+    except (OSError, ValueError, KeyError, SafetensorError) as error:
+        raise UserError(f"heads.from: the heads in {name} are missing or damaged ({error}): {again}") from None
     if not whole or weight.shape != (len(heads.objectives), heads.features):
         raise UserError(f"heads.from: {name}/{WEIGHTS} is not the one that {HEADS} describes: {again}")
     uncertainty = None

@@ -17,6 +17,7 @@ from pipelines.commands.evaluate import evaluate
 from pipelines.commands.export import export
 from pipelines.commands.fit_heads import fit_heads
 from pipelines.commands.fit_heads import show as show_heads
+from pipelines.commands.fit_other_heads import fit_other_heads
 from pipelines.commands.report import report
 from pipelines.commands.train_gating import show as show_gating
 from pipelines.commands.train_gating import train_gating
@@ -147,6 +148,14 @@ def test_what_is_about_ratings_is_named_and_left_out(folder: Path) -> None:
     assert done.returncode == 2
     assert "which is about ratings" in done.stderr.replace("\n", " ")
     assert "Traceback" not in done.stderr
+
+
+def test_other_pairwise_heads_are_compared_without_ratings(folder: Path) -> None:
+    run = extracted(unrated_run(folder, "others", 'directions = 2 }\nother_heads = { fit = ["slic"]'))
+    fit_heads(run, silent)
+    result = fit_other_heads(run, silent)
+    assert set(result.pairwise) == {"slic"}
+    assert result.objectives == {}
 
 
 def test_more_directions_than_there_are_pairs_are_refused(folder: Path) -> None:

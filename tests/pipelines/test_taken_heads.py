@@ -138,8 +138,11 @@ def test_damaged_heads_are_named(whole: Path, tmp_path: Path) -> None:
     (copy / "heads.safetensors").write_bytes((copy / "heads.safetensors").read_bytes()[:-1] + b"\0")
     with pytest.raises(UserError, match=r"heads.safetensors is not the one that heads.json describes: run `armorm fit"):
         fit_heads(taking(whole, copy), silent)
+    (copy / "heads.safetensors").unlink()
+    with pytest.raises(UserError, match=r"the heads in .*copy are missing or damaged \(.*No such file"):
+        fit_heads(taking(whole, copy), silent)
     (copy / "heads.json").write_text("{}")
-    with pytest.raises(UserError, match="missing, damaged or of another version"):
+    with pytest.raises(UserError, match=r"heads.json is damaged or of another version \(origin: Field required\)"):
         fit_heads(taking(whole, copy), silent)
 
 
