@@ -20,7 +20,7 @@ def contradiction(rules: Mapping[str, RuleMetrics]) -> str | None:
         return None
     return (
         f"equal weights judge {uniform.accuracy:.0%} of the held-out pairs right, significantly less than half: the"
-        " pairs contradict the ratings; check which side of each pair set is the chosen one"
+        " pairs contradict the objectives; check which side of each pair set is the chosen one"
     )
 
 

@@ -65,6 +65,8 @@ def model_card(
         name=_cell(name),
         note=note,
         backbone=_cell(backbone),
+        rated=bool(config.scales),
+        origin=_origin(heads),
         objectives=[_objective(name, config, heads, gating) for name in config.objectives],
         max_tokens=config.max_tokens,
         position=config.position,
@@ -86,15 +88,35 @@ def model_card(
 
 
 def _objective(name: str, config: RewardConfig, heads: Heads, gating: Gating) -> list[str]:
-    scale, head = config.scales[name], heads.objectives[name]
+    scale, head = config.scales.get(name), heads.objectives[name]
     return [
         _cell(name),
-        f"{scale.low:g} to {scale.high:g}",
-        f"`{scale.rule}`",
-        f"{head.rows:,}",
+        "" if scale is None else f"{scale.low:g} to {scale.high:g}",
+        "" if scale is None else f"`{scale.rule}`",
+        "" if head.rows is None else f"{head.rows:,}",
         "" if head.pearson is None else f"{head.pearson:.3f}",
+        "" if (alone := gating.single_objectives.get(name)) is None else f"{alone:.1%}",
         f"{gating.lambdas[name]:.3f}",
     ]
+
+
+def _origin(heads: Heads) -> str:
+    """One sentence about heads that no ratings of this recipe made; empty for others."""
+    if heads.origin == "ratings":
+        return ""
+    if heads.origin == "folder":
+        return "The recipe has no ratings; the heads were taken from another model on the same backbone."
+    pairs = f"{heads.train_pairs:,} pairs"
+    if heads.origin == "directions":
+        return (
+            f"The recipe has no ratings. The objectives are principal directions of the differences between chosen and"
+            f" rejected features of {pairs} (as in decomposed reward models, arXiv 2502.13131), by explained variance."
+            " A reward has no scale of its own: along each direction, the mean square of those differences is 1."
+        )
+    return (
+        f"The recipe has no ratings. The one objective is a Bradley-Terry head, fitted on {pairs}: a difference of two"
+        " rewards is the log-odds that the one response is preferred."
+    )
 
 
 def _pairs_sentence(gating: Gating) -> str:

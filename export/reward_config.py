@@ -93,7 +93,7 @@ def run_config(
 
     Args:
         parts: the fitted reward model.
-        scales: objective -> scale of its ratings.
+        scales: objective -> scale of its ratings, for those that have ratings.
         settings: how its features were read.
         backbone: the backbone they were read from.
         engine: the engine that read them.
@@ -107,7 +107,7 @@ def run_config(
     markers = TurnMarkers.of(encoder, settings.position)
     return RewardConfig(
         objectives=parts.objectives,
-        scales={name: scales[name] for name in parts.objectives},
+        scales={name: scales[name] for name in parts.objectives if name in scales},
         verbosity=parts.transform.verbosity(parts.objectives),
         layers=settings.layers,
         position=settings.position,

@@ -43,10 +43,12 @@ def find_datasets(
         refuse_missing: whether a missing data set is an error.
 
     Raises:
-        UserError: no rating set was found, or a data set is missing and that is an error.
+        UserError: no rating set was found, or no pair set where no rating set is wanted; or a data set is missing and
+            that is an error.
     """
     found = FoundDatasets([], dict(revisions), {})
-    for settings in wanted:
+    sets = list(wanted)
+    for settings in sets:
         if settings.revision is None and settings.path is None and settings.name in found.revisions:
             settings = settings.model_copy(update={"revision": found.revisions[settings.name]})
         source = SOURCES[settings.source]
@@ -68,6 +70,7 @@ def find_datasets(
         elif isinstance(settings, PairSettings | SuiteSettings):
             columns = settings.columns
         found.datasets.append(Dataset(settings, source, located.root, located.paths, own, columns))
-    if not any(dataset.source.kind == "ratings" for dataset in found.datasets):
-        raise UserError("none of the recipe's rating sets was found: check --data-root, or data_root in the recipe")
+    needed, what = ("ratings", "rating") if any(isinstance(one, RatingSettings) for one in sets) else ("pairs", "pair")
+    if not any(dataset.source.kind == needed for dataset in found.datasets):
+        raise UserError(f"none of the recipe's {what} sets was found: check --data-root, or data_root in the recipe")
     return found

@@ -31,8 +31,8 @@ class GateSummary:
         """One sentence with the remedy if the gate has collapsed; else None."""
         if self.negative > 0:
             return (
-                f"on {self.negative:.0%} of prompts the weights are negative, so that a better rated response scores"
-                " lower: the pairs contradict the ratings; check which side of each pair set is the chosen one"
+                f"on {self.negative:.0%} of prompts the weights are negative, so that higher rewards score"
+                " lower: the pairs contradict the objectives; check which side of each pair set is the chosen one"
             )
         if self.objectives == 1:
             return None

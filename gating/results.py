@@ -126,7 +126,7 @@ class Gating:
     gate_by_dataset: dict[str, GateSummary]
     """Pair set -> the same on its own prompts."""
     warning: str | None
-    """One sentence where the gate has collapsed or the pairs contradict the ratings."""
+    """One sentence where the gate has collapsed or the pairs contradict the objectives."""
     gate_seconds: float
     """Time that training the gate took."""
     seconds: float

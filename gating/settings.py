@@ -18,7 +18,8 @@ class DebiasingSettings(BaseModel):
 
     verbosity: str = "helpsteer-verbosity"
     """The objective that is taken out of all others; 'response_tokens': the length of the response, in thousands of
-    tokens; 'none': nothing is taken out."""
+    tokens; 'none': nothing is taken out. The default is an objective of the published nineteen: a recipe without it,
+    as those without `[[ratings]]`, has to name another."""
     correlation: Literal["spearman", "pearson"] = "spearman"
     """The correlation that is brought to zero."""
     method: Literal["root", "published_grid"] = "root"

@@ -44,7 +44,10 @@ class Scale(BaseModel):
 
 
 class Objective(Scale):
-    """A named objective with the scale of its ratings."""
+    """A named objective with the scale of its ratings.
+
+    A recipe that names none has those of the published nineteen that its rating sets rate.
+    """
 
     name: str
     """Name in tables, reports and explanations."""

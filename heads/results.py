@@ -4,29 +4,54 @@ A figure that cannot be computed is NaN in memory and null in JSON.
 """
 
 from dataclasses import dataclass
+from typing import Literal
+
+from cache import Fingerprint
+from heads.objectives import Scale
+
+
+@dataclass(frozen=True, slots=True)
+class PairMetrics:
+    """A head's figures on preference pairs."""
+
+    validation_pairs: int
+    """Number of decided validation pairs."""
+    validation_accuracy: float
+    """Fraction of them in which the chosen response has the higher reward."""
+    low: float
+    """Lower end of the accuracy's 95 % interval."""
+    high: float
+    explained_variance: float | None = None
+    """Mean square of the training pairs' feature differences along a direction; None for other heads."""
+    explained_variance_ratio: float | None = None
+    """That as a fraction of the same over all directions."""
+    C: float | None = None
+    """Selected inverse penalty of the Bradley-Terry head; None for other heads."""
 
 
 @dataclass(frozen=True, slots=True)
 class ObjectiveHead:
-    """The ridge head of one objective."""
+    """The linear head of one objective. All figures on ratings are None where it was not fitted on ratings."""
 
-    rows: int
+    rows: int | None = None
     """Number of rated rows, training and validation together."""
-    validation_rows: int
-    alpha: float
+    validation_rows: int | None = None
+    alpha: float | None = None
     """Selected ridge penalty."""
-    validation_mse: float | None
+    validation_mse: float | None = None
     """Mean squared error on the validation rows of the head that was fitted on the training rows alone."""
-    pearson: float | None
+    pearson: float | None = None
     """Correlation of the same head's predictions with the validation ratings; None where either is constant."""
-    validation_path: tuple[float | None, ...]
+    validation_path: tuple[float | None, ...] = ()
     """Validation error for each alpha of the recipe, in rising order."""
-    degrees_of_freedom: float | None
+    degrees_of_freedom: float | None = None
     """Effective degrees of freedom of the final fit."""
-    condition: float | None
+    condition: float | None = None
     """Condition number of the final fit's equations; None where it is infinite."""
-    constant: bool
+    constant: bool | None = None
     """Whether all ratings are the same, so that the head says nothing."""
+    pairs: PairMetrics | None = None
+    """Figures on the recipe's pairs; None in a recipe with ratings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +72,28 @@ class UncertaintySummary:
 class Heads:
     """Result of `armorm fit-heads`: `heads.json`."""
 
+    origin: Literal["ratings", "folder", "directions", "pairs"]
+    """What the heads were made of: ratings; another model's folder; directions found in the pairs; or the pairs'
+    preferences themselves, as one Bradley-Terry head."""
     objectives: dict[str, ObjectiveHead]
     skipped: dict[str, str]
     """Objective that was not fitted -> reason."""
+    scales: dict[str, Scale]
+    """Objective -> scale of its ratings; without those that have no ratings."""
     alphas: tuple[float, ...]
-    """Penalties of the recipe, in rising order."""
+    """Penalties of the recipe, in rising order; empty without ratings."""
     rows: int
     """Number of rated responses."""
+    train_pairs: int | None
+    """Number of decided training pairs that the heads were made of; None where they were not."""
     rows_read: int
     """Responses whose features were read for this result."""
     rows_reused: int
     """Responses whose sums were saved already."""
     features: int
     """Length of a row of features: layers * hidden_size."""
+    reading: Fingerprint
+    """Fingerprint of the features that the heads read, part by part."""
     fitted_on: str
     """Which rows the heads were fitted on, as a sentence."""
     layer: int | None
@@ -67,6 +101,10 @@ class Heads:
     uncertainty: UncertaintySummary | None
     seconds: float
     peak_bytes: int
+
+    def alphas_by_objective(self) -> dict[str, float]:
+        """Objective -> selected ridge penalty, for those that were fitted on ratings."""
+        return {name: head.alpha for name, head in self.objectives.items() if head.alpha is not None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +203,8 @@ class FromOthers:
 class Baseline:
     """Metrics of the run's own head, as in `heads.json`."""
 
-    rows: int
-    alpha: float
+    rows: int | None
+    alpha: float | None
     validation_mse: float | None
     pearson: float | None
 

@@ -1,4 +1,4 @@
-"""`[heads]` and `[other_heads]`: settings of the ridge, and of the heads that are compared with it."""
+"""`[heads]` and `[other_heads]`: settings of the heads, and of those that are compared with them."""
 
 import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -7,11 +7,34 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationInf
 
 from heads.kinds.registry import NAMES, kind_of
 
+PREFERENCE = "preference"
+"""The one objective of a recipe that has no ratings and takes objectives from nowhere: the Bradley-Terry head."""
+
+FOR_RATINGS = (
+    *("alphas", "choose", "continuous", "dataset_weights", "objective_weights"),
+    *("joint_layers", "familiar_quantile", "minimum_rows"),
+)
+"""Keys of `[heads]` that mean nothing without ratings."""
+
 
 class HeadSettings(BaseModel):
-    """The ridge and the Bradley-Terry comparison."""
+    """The linear heads: ridge regression on ratings, or, without `[[ratings]]`, heads from pairs or another model."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        use_attribute_docstrings=True,
+        allow_inf_nan=False,
+        serialize_by_alias=True,
+    )
+
+    taken_from: str | None = Field(default=None, alias="from", min_length=1)
+    """Without `[[ratings]]`: take objectives, heads and scales from this folder: another run's (`runs/<name>`), one
+    that `armorm export` wrote, or the published checkpoint's, all on the same backbone, read in the same way."""
+    directions: int | None = Field(default=None, ge=1)
+    """Without `[[ratings]]`: number of objectives found in the pairs themselves: principal directions of the
+    differences between chosen and rejected features, called direction-1, direction-2, … by explained variance. With
+    neither `from` nor `directions` there is one objective, `preference`: the Bradley-Terry head."""
 
     alphas: tuple[Annotated[float, Field(gt=0)], ...] = Field(
         default=tuple(10.0**power for power in range(-3, 7)), min_length=1
@@ -48,6 +71,25 @@ class HeadSettings(BaseModel):
         if not self.joint_layers and self.layer is None:
             raise ValueError("joint_layers = false needs layer: which layer the heads read")
         return self
+
+    @model_validator(mode="after")
+    def _one_origin(self) -> "HeadSettings":
+        if self.taken_from is not None and self.directions is not None:
+            raise ValueError("give either from or directions: objectives come from one place")
+        if self.taken_from is not None and self.layer is not None:
+            raise ValueError("layer has no meaning with from: the heads come with the layers that they read")
+        return self
+
+    def names_without_ratings(self) -> tuple[str, ...] | None:
+        """Names of a recipe's objectives that no ratings define; None where only the folder in `from` knows them."""
+        if self.taken_from is not None:
+            return None
+        return (PREFERENCE,) if self.directions is None else direction_names(self.directions)
+
+
+def direction_names(count: int) -> tuple[str, ...]:
+    """Names of the objectives that are directions, by explained variance."""
+    return tuple(f"direction-{number}" for number in range(1, count + 1))
 
 
 def _settings_of(name: str) -> Any:

@@ -39,6 +39,14 @@ class Artefact(Generic[Result]):
     """Results that it takes in where they are current."""
     files: str = ""
     """Pattern of further files that it is made of, whoever wrote them."""
+    of_ratings: bool = False
+    """Whether it says something about ratings, so that a recipe without [[ratings]] has none."""
+    settings_without_ratings: tuple[str, ...] = ()
+    """Further keys that it depends on in a recipe without [[ratings]]."""
+    made_of_without_ratings: tuple["Artefact[Any]", ...] = ()
+    """Further results that it is made of in a recipe without [[ratings]]."""
+    heads_in: str | None = None
+    """Key of the recipe that may name a folder, whose heads it is then made of."""
     data: str | None = None
     """File of arrays or rows beside the JSON file: what results that are made of this one depend on."""
 
@@ -59,7 +67,9 @@ SUITE_TEXTS = Artefact(f"{TABLES}/suite_texts.parquet", "extract", pl.DataFrame,
 TABLE_OF = {"examples": EXAMPLES, "pairs": PAIRS, "suites": SUITE_ROWS}
 
 _RATED = ("objectives", "ratings")
-STATISTICS = Artefact("statistics.json", "fit-heads", object, (*_RATED, "heads.joint_layers"), (EXTRACT, EXAMPLES))
+STATISTICS = Artefact(
+    "statistics.json", "fit-heads", object, (*_RATED, "heads.joint_layers"), (EXTRACT, EXAMPLES), of_ratings=True
+)
 HEADS = Artefact(
     "heads.json",
     "fit-heads",
@@ -67,6 +77,9 @@ HEADS = Artefact(
     (*_RATED, "missing_datasets", "heads", "-heads.bradley_terry_C"),
     (EXTRACT, EXAMPLES),
     data="heads.safetensors",
+    settings_without_ratings=("heads.bradley_terry_C", "gate.ties", "gate.pair_weights"),
+    made_of_without_ratings=(PAIRS,),
+    heads_in="heads.from",
 )
 UNCERTAINTY = Artefact("uncertainty.safetensors", "fit-heads", dict, (), (HEADS,))
 OTHER_HEADS = Artefact(
@@ -107,13 +120,14 @@ def analysis(name: str) -> Artefact[results.Analysis]:
     )
 
 
-RATINGS = Artefact("ratings.json", "analyse", results.Ratings, (), (HEADS, STATISTICS, EXAMPLES))
+RATINGS = Artefact("ratings.json", "analyse", results.Ratings, (), (HEADS, STATISTICS, EXAMPLES), of_ratings=True)
 ABLATIONS = Artefact(
     "ablations.json",
     "ablate",
     results.Ablations,
     made_of=(HEADS, STATISTICS),
     optional=(GATING, OTHER_HEADS, suite("rewardbench")),
+    of_ratings=True,
 )
 
 

@@ -2,8 +2,9 @@
 
 import json
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -20,20 +21,40 @@ from extract.settings import (
 )
 from extract.sources import SOURCES
 from extract.tables import EXAMPLES
-from gating.settings import RESPONSE_TOKENS, DebiasingSettings, GateSettings
+from gating.settings import NO_VERBOSITY, RESPONSE_TOKENS, DebiasingSettings, GateSettings
+from heads.kinds.registry import RATINGS
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
-from heads.settings import HeadSettings, OtherHeadSettings
+from heads.settings import FOR_RATINGS, HeadSettings, OtherHeadSettings
 
 DERIVED = "derived"
 
 
 class ScaledRatings(RatingSettings):
-    """`[[ratings]]` with scales, where this set's differ from the objectives' own."""
+    """`[[ratings]]` with scales, where this set's differ from the objectives' own.
+
+    A recipe may have none: then `[heads]` says where objectives come from.
+    """
 
     scale: Scale | None = None
     """Scale of all objectives in this set."""
     scales: dict[str, Scale] = Field(default_factory=dict)
     """Objective -> its scale in this set."""
+
+
+def _rateable(ratings: Iterable[RatingSettings]) -> set[str] | None:
+    """Objectives that some rating sets can rate; None if one of them rates whatever the recipe names."""
+    rated: set[str] = set()
+    for settings in ratings:
+        own = SOURCES[settings.source].objectives if settings.source in SOURCES else ()
+        if not own:
+            return None
+        rated.update(own)
+    return rated
+
+
+def _default_objectives(given: dict[str, Any]) -> tuple[Objective, ...]:
+    rateable = _rateable(given.get("ratings", ()))
+    return tuple(each for each in PUBLISHED_OBJECTIVES if rateable is None or each.name in rateable)
 
 
 class Recipe(BaseModel):
@@ -56,8 +77,8 @@ class Recipe(BaseModel):
     store: StoreSettings = StoreSettings()
     extract: ExtractSettings = ExtractSettings()
     split: SplitSettings = SplitSettings()
-    objectives: tuple[Objective, ...] = Field(default=PUBLISHED_OBJECTIVES, min_length=1)
-    ratings: tuple[ScaledRatings, ...] = Field(min_length=1)
+    ratings: tuple[ScaledRatings, ...] = ()
+    objectives: tuple[Objective, ...] = Field(default_factory=_default_objectives)
     pairs: tuple[PairSettings, ...] = Field(min_length=1)
     suites: tuple[SuiteSettings, ...] = ()
     heads: HeadSettings = HeadSettings()
@@ -69,6 +90,13 @@ class Recipe(BaseModel):
     def digest(self) -> str:
         """Digest of all settings."""
         return digest_of(self.model_dump(mode="json"))[:16]
+
+    @property
+    def objective_names(self) -> tuple[str, ...] | None:
+        """Names of the objectives; None where only the folder that `heads.from` names knows them."""
+        if self.ratings:
+            return tuple(objective.name for objective in self.objectives)
+        return self.heads.names_without_ratings()
 
     def scale_of(self, ratings: ScaledRatings, objective: Objective) -> Scale:
         """The scale an objective's ratings are on in a rating set."""
@@ -109,13 +137,12 @@ class Recipe(BaseModel):
             _check_known(name, sorted(sets), "heads.dataset_weights")
         for name in self.heads.objective_weights:
             _check_known(name, objectives, "heads.objective_weights")
+        self._check_origin_of_objectives()
         if self.heads.layer is not None and self.heads.layer >= len(self.backbone.layers):
             raise ValueError(
                 f"heads.layer is {self.heads.layer}, and backbone.layers names {len(self.backbone.layers)}"
             )
-        verbosity = self.debiasing.verbosity
-        if verbosity not in (RESPONSE_TOKENS, "none"):
-            _check_known(verbosity, [f"'{RESPONSE_TOKENS}'", "'none'", *objectives], "debiasing.verbosity")
+        self._check_verbosity()
         for reference in self.debiasing.reference:
             _check_known(reference, [*sets, *(pairs.name for pairs in self.pairs)], "debiasing.reference")
         for layer in self.other_heads.layers:
@@ -128,7 +155,55 @@ class Recipe(BaseModel):
                 f"extract.pack_tokens ({self.extract.pack_tokens}) must be at least"
                 f" backbone.max_tokens ({self.backbone.max_tokens}), or the longest conversation fits no pack"
             )
+        self._check_rateable()
         return self
+
+    def _check_origin_of_objectives(self) -> None:
+        """Refuse keys that say where objectives come from, or how they are fitted, and mean nothing here."""
+        heads = self.heads
+        if self.ratings:
+            for key, value in (("from", heads.taken_from), ("directions", heads.directions)):
+                if value is not None:
+                    raise ValueError(f"heads.{key} is for a recipe without [[ratings]]: take one of the two out")
+            if not self.objectives:
+                raise ValueError("objectives: there is none: name those that the rating sets rate")
+            return
+        if self.objectives:
+            raise ValueError(
+                "objectives: no rating set rates them: add [[ratings]], or take them out; without ratings, objectives"
+                " come from heads.from or heads.directions"
+            )
+        for key in FOR_RATINGS:
+            if key in heads.model_fields_set:
+                raise ValueError(f"heads.{key} is for heads that are fitted on ratings, and there are no [[ratings]]")
+        for kind in self.other_heads.fit:
+            if kind in RATINGS:
+                raise ValueError(f"other_heads.fit: {kind!r} is fitted on ratings, and there are no [[ratings]]")
+        if heads.taken_from is not None and Path(heads.taken_from).resolve() == (self.runs / self.name).resolve():
+            raise ValueError("heads.from is this recipe's own run: name another recipe's")
+
+    def _check_verbosity(self) -> None:
+        verbosity, names = self.debiasing.verbosity, self.objective_names
+        if verbosity in (RESPONSE_TOKENS, NO_VERBOSITY) or names is None or verbosity in names:
+            return
+        if not self.ratings and "verbosity" not in self.debiasing.model_fields_set:
+            raise ValueError(
+                f"debiasing.verbosity is missing: its default, {verbosity!r}, is no objective of a recipe without"
+                f" [[ratings]]; set it to '{RESPONSE_TOKENS}' (the length of the response) or '{NO_VERBOSITY}'"
+            )
+        known = [f"'{RESPONSE_TOKENS}'", f"'{NO_VERBOSITY}'", *names]
+        _check_known(verbosity, known, "debiasing.verbosity")
+
+    def _check_rateable(self) -> None:
+        """Refuse objectives that no rating set of the recipe can rate, before a row is read."""
+        rateable = _rateable(self.ratings)
+        for objective in self.objectives:
+            if rateable is not None and objective.name not in rateable:
+                raise ValueError(
+                    f"objectives names {objective.name!r}, which no rating set rates: add one that does, or take the"
+                    f" objective out; {', '.join(ratings.name for ratings in self.ratings)} rate"
+                    f" {', '.join(sorted(rateable))}"
+                )
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -79,7 +79,7 @@ def _table(title: str, model: type[BaseModel]) -> str:
 
 def _key_row(name: str, field: FieldInfo) -> str:
     meaning = " ".join((field.description or "").split()).replace("|", "\\|")
-    return f"| `{name}` | {_type(field.annotation)} | {_default(field)} | {meaning} |"
+    return f"| `{field.alias or name}` | {_type(field.annotation)} | {_default(field)} | {meaning} |"
 
 
 def _default(field: FieldInfo) -> str:

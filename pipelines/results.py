@@ -55,7 +55,8 @@ class Analyses:
     """`armorm analyse`: every file that it wrote."""
 
     suites: dict[str, Analysis]
-    ratings: Ratings
+    ratings: Ratings | None
+    """None in a recipe without ratings."""
 
 
 @dataclass(frozen=True, slots=True)

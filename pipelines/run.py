@@ -42,6 +42,7 @@ from pipelines.artefacts import (
 )
 from pipelines.recipe import Recipe
 from pipelines.results import plain, to_json
+from pipelines.taken_heads import TakenHeads, read_taken_heads
 
 log = logging.getLogger(__name__)
 
@@ -82,10 +83,12 @@ class Run:
     def stamp(self, artefact: Artefact[Any]) -> Stamp:
         """Digests of all that a result depends on: settings as they are, files as this run first saw them."""
         stamp = {key: digest_of(value)[:16] for key, value in self._settings_of(artefact)}
-        stamp |= {part.file: self._content(part) for part in artefact.made_of}
+        stamp |= {part.file: self._content(part) for part in self._parts_of(artefact)}
         stamp |= {part.file: NONE if self.problem(part) else self._content(part) for part in artefact.optional}
         if artefact.files:
             stamp |= {str(path.relative_to(self.folder)): self._digest(path) for path in self._matching(artefact.files)}
+        if artefact.heads_in is not None and self.recipe.heads.taken_from is not None:
+            stamp[f"the heads in {self.recipe.heads.taken_from}"] = self.taken_heads.digest
         return stamp
 
     def problem(self, artefact: Artefact[Any]) -> str | None:
@@ -95,10 +98,12 @@ class Run:
         return self._problems[artefact.file]
 
     def _problem(self, artefact: Artefact[Any]) -> str | None:
-        for part in artefact.made_of:
+        path = self.path(artefact)
+        if artefact.of_ratings and not self.rated:
+            return f"there is no {path}, which is about ratings: add [[ratings]] to the recipe to have it"
+        for part in self._parts_of(artefact):
             if (problem := self.problem(part)) is not None:
                 return problem
-        path = self.path(artefact)
         if not path.exists():
             return f"there is no {path}: run `armorm {artefact.command}` first"
         if artefact.data is not None and not self.path(artefact.data).exists():
@@ -112,7 +117,10 @@ class Run:
             return f"{path} is damaged ({error}): {again}"
         if stamp is None:
             return f"{path} was written by an earlier version: {again}"
-        now = self.stamp(artefact)
+        try:
+            now = self.stamp(artefact)
+        except UserError as error:  # the folder that [heads] from names is gone or damaged
+            return str(error)
         if changed := [name for name in (*now, *stamp) if stamp.get(name) != now.get(name)]:
             return f"{path} is out of date ({', '.join(dict.fromkeys(changed))} changed): {again}"
         if artefact.data is not None and data != self._digest(self.path(artefact.data)):
@@ -194,6 +202,21 @@ class Run:
     def extracted(self) -> results.Extract:
         """The result of `extract`."""
         return self.read(EXTRACT)
+
+    @property
+    def rated(self) -> bool:
+        """Whether the recipe has rating sets."""
+        return bool(self.settings["ratings"])
+
+    @cached_property
+    def taken_heads(self) -> TakenHeads:
+        """The heads in the folder that `heads.from` names.
+
+        Raises:
+            UserError: there is no such folder, it holds no heads, or a file in it is damaged.
+        """
+        assert self.recipe.heads.taken_from is not None
+        return read_taken_heads(self.recipe.heads.taken_from, self.recipe.backbone)
 
     @property
     def fingerprint(self) -> str:
@@ -292,9 +315,13 @@ class Run:
 
     # Parts
 
+    def _parts_of(self, artefact: Artefact[Any]) -> tuple[Artefact[Any], ...]:
+        """The results that a result is made of in this recipe."""
+        return artefact.made_of if self.rated else (*artefact.made_of, *artefact.made_of_without_ratings)
+
     def _settings_of(self, artefact: Artefact[Any]) -> Iterator[tuple[str, Any]]:
         dropped = [key[1:] for key in artefact.settings if key.startswith("-")]
-        for key in artefact.settings:
+        for key in artefact.settings if self.rated else (*artefact.settings, *artefact.settings_without_ratings):
             if key.startswith("-"):
                 continue
             key, _, condition = key.partition(" if ")

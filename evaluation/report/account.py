@@ -26,8 +26,10 @@ def steps(run: ReportInputs) -> Iterator[Step]:
     yield Step("extract", extract.seconds, f"{tokens}, {extract.features_reused:,} reused")
     if run.heads:
         gigabytes = run.heads.peak_bytes / 1e9
-        rated = f"{run.heads.rows:,} rated responses, {len(run.objectives)} heads"
-        yield Step("fit-heads", run.heads.seconds, f"{rated}; at most {gigabytes:.2f} GB of memory")
+        rated = run.heads.origin == "ratings"
+        material = f"{run.heads.rows:,} rated responses" if rated else f"{run.heads.train_pairs or 0:,} pairs"
+        work = f"{material}, {len(run.objectives)} heads"
+        yield Step("fit-heads", run.heads.seconds, f"{work}; at most {gigabytes:.2f} GB of memory")
     if run.gating:
         held_out = f"{run.gating.validation_pairs:,} held out"
         yield Step("train-gating", run.gating.seconds, f"{run.gating.train_pairs:,} pairs, and {held_out}")

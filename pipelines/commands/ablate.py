@@ -48,7 +48,7 @@ def ablate(run: "Run", progress: "Progress") -> "Ablations":
     started = time.monotonic()
     heads = run.read(HEADS)
     run.require(STATISTICS)
-    alphas = {name: head.alpha for name, head in heads.objectives.items()}
+    alphas = heads.alphas_by_objective()
     ablations = RidgeAblations(load_statistics(run.folder).statistics, alphas, run.recipe.heads)
     variants = Variants(ablations, progress)
     result = Ablations(

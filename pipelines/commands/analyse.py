@@ -39,7 +39,7 @@ def command(
 
 
 def analyse(run: "Run", reference: str, progress: "Progress") -> "Analyses":
-    """Analyse every suite with a current result, and the heads on held-out ratings; write all files of both.
+    """Analyse every suite with a current result, and the heads on held-out ratings, if any; write all files of both.
 
     Raises:
         UserError: an earlier command is missing, no result of a suite is current although there are some, or the
@@ -49,7 +49,7 @@ def analyse(run: "Run", reference: str, progress: "Progress") -> "Analyses":
     from pipelines.artefacts import analysis, suite
     from pipelines.results import Analyses
 
-    ratings = agreement(run, progress)
+    ratings = agreement(run, progress) if run.rated else None
     reasons: list[str] = []
     current = run.current_suites(reasons.append)
     if reasons and not current:
@@ -99,7 +99,7 @@ def agreement(run: "Run", progress: "Progress") -> "Ratings":
     recipe, store = run.recipe, run.store
     heads = run.read(HEADS)
     run.require(STATISTICS)
-    alphas = {name: head.alpha for name, head in heads.objectives.items()}
+    alphas = heads.alphas_by_objective()
     weights = train_only_heads(load_statistics(run.folder).statistics, alphas, recipe.heads)  # (k, m)
     layers = list(range(store.layers))
     chosen = layers if recipe.heads.layer is None else [recipe.heads.layer]
@@ -131,10 +131,12 @@ def show(result: "Analyses", run: "Run") -> None:
         out.print(_comparisons(analysis, run))
         if analysis.best_of_n:
             out.print(_best_of_n(analysis))
-    out.print(_ratings(result.ratings, run))
+    if result.ratings is not None:
+        out.print(_ratings(result.ratings, run))
     if not result.suites:
         out.print("no suite was evaluated yet: run `armorm eval`, and analyse again")
-    out.print(f"intervals, reliability bins and slices: {run.folder}/<suite>.analysis.json and ratings.json")
+    files = "<suite>.analysis.json" + (" and ratings.json" if result.ratings is not None else "")
+    out.print(f"intervals, reliability bins and slices: {run.folder}/{files}")
 
 
 def _comparisons(analysis: "Analysis", run: "Run") -> "Table":

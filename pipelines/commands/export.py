@@ -61,7 +61,6 @@ def export(run: "Run", out: Path, *, weights: "Weights", check: bool) -> "Export
     from export.reward_config import run_config
     from export.reward_model import RewardModel
     from extract.engines.choice import choose_device
-    from heads.objectives import Scale
     from pipelines.artefacts import GATING, HEADS
     from pipelines.fitted import fitted_rules, own_backbone
     from pipelines.results import plain
@@ -69,17 +68,16 @@ def export(run: "Run", out: Path, *, weights: "Weights", check: bool) -> "Export
     started = time.monotonic()
     recipe = run.recipe
     parts, backbone = fitted_rules(run).parts, own_backbone(run)
-    scales = {each.name: Scale(low=each.low, high=each.high, rule=each.rule) for each in recipe.objectives}
+    heads, gating = run.read(HEADS), run.read(GATING)
     config = run_config(
         parts,
-        scales,
+        heads.scales,
         recipe.backbone,
         backbone,
         engine=run.extracted.engine,
         fingerprint=run.fingerprint,
         recipe=recipe.digest,
     )
-    heads, gating = run.read(HEADS), run.read(GATING)
     suites = run.current_suites(lambda reason: log.warning("not in the model card: %s", reason))
     local = backbone.folder == Path(recipe.backbone.model)
     name = backbone.folder.resolve().name if local else recipe.backbone.model

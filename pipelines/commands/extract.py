@@ -131,6 +131,8 @@ def extract(
     fingerprint = backbone.fingerprint(recipe.backbone, recipe.store.dtype, chosen)
     run.make_folder()
     _refuse_other_features(run, fingerprint.digest)
+    if recipe.heads.taken_from is not None:  # before the pass rather than after it
+        run.taken_heads.check(fingerprint, recipe.debiasing.verbosity)
     encoder = ConversationEncoder(backbone.tokenizer, recipe.backbone, backbone.vocabulary)
     found = find(run, data_root or recipe.data_root, limit)
     for line in encoder.facts.lines():

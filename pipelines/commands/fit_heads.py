@@ -1,4 +1,7 @@
-"""`armorm fit-heads`: one pass over the stored features, then every head and alpha from its sums."""
+"""`armorm fit-heads`: one pass over the stored features, then every head and alpha from its sums.
+
+Without ratings: heads from another model's folder, or from the pairs.
+"""
 
 import logging
 import resource
@@ -32,11 +35,29 @@ def command(recipe: RecipeOption, as_json: JsonOption = False) -> None:
 
 
 def fit_heads(run: "Run", progress: "Progress") -> "Heads":
-    """Fit one linear head per objective; write `heads.*`, `statistics.*` and `uncertainty.safetensors`.
+    """Fit one linear head per objective; write `heads.*`, and on ratings `statistics.*` and `uncertainty.safetensors`.
 
     Raises:
         UserError: nothing was extracted yet, or an objective cannot be fitted.
     """
+    return _fit_on_ratings(run, progress) if run.rated else _make_without_ratings(run, progress)
+
+
+def _make_without_ratings(run: "Run", progress: "Progress") -> "Heads":
+    from pipelines.artefacts import HEADS, UNCERTAINTY
+    from pipelines.heads_without_ratings import heads_without_ratings
+
+    result, made = heads_without_ratings(run, progress)
+    run.write(HEADS, result, arrays={"weight": made.weight}, metadata={"objectives": "\n".join(made.objectives)})
+    if made.uncertainty is None:
+        run.remove(UNCERTAINTY)
+    else:
+        run.write_arrays(UNCERTAINTY, made.uncertainty)
+    return result
+
+
+def _fit_on_ratings(run: "Run", progress: "Progress") -> "Heads":
+    from heads.objectives import Scale
     from heads.results import Heads
     from heads.ridge.from_store import update_statistics
     from heads.ridge.selection import fit_heads as fit
@@ -60,13 +81,21 @@ def fit_heads(run: "Run", progress: "Progress") -> "Heads":
         calibrate(heads.uncertainty, store, examples, names, recipe.split.seed)
 
     result = Heads(
+        origin="ratings",
         objectives={head.name: _result(head) for head in heads.objectives},
         skipped=heads.skipped,
+        scales={
+            each.name: Scale(low=each.low, high=each.high, rule=each.rule)
+            for each in recipe.objectives
+            if each.name in names
+        },
         alphas=tuple(sorted(recipe.heads.alphas)),
         rows=len(examples),
+        train_pairs=None,
         rows_read=updated.rows_read,
         rows_reused=updated.rows_reused,
         features=statistics.width,
+        reading=store.fingerprint,
         fitted_on=f"training and validation rows, with the alpha chosen {CHOSEN_BY[recipe.heads.choose]}",
         layer=recipe.heads.layer,
         uncertainty=None if heads.uncertainty is None else heads.uncertainty.summary(),
@@ -109,9 +138,43 @@ def _result(head: "FittedObjective") -> "ObjectiveHead":
 
 def show(result: "Heads", run: "Run") -> None:
     """Print one line per objective."""
+    if result.origin == "ratings":
+        _show_fitted(result, run)
+    else:
+        _show_made(result, run)
+
+
+def _show_made(result: "Heads", run: "Run") -> None:
+    """Print the heads of a recipe without ratings; figures that none of them has are no column."""
     from rich.table import Table
 
-    from evaluation.numbers import number
+    from evaluation.numbers import number, percent
+    from pipelines.artefacts import HEADS
+
+    columns: dict[str, list[str]] = {}
+    judged = {name: head.pairs for name, head in result.objectives.items() if head.pairs is not None}
+    if result.origin == "directions":
+        columns["share of variance"] = [percent(pairs.explained_variance_ratio) for pairs in judged.values()]
+    columns["held-out pairs judged right"] = [percent(pairs.validation_accuracy) for pairs in judged.values()]
+    columns["95 % interval"] = [f"{100 * pairs.low:.1f} to {100 * pairs.high:.1f}" for pairs in judged.values()]
+    if any(head.pearson is not None for head in result.objectives.values()):
+        columns["Pearson, where fitted"] = [number(head.pearson) for head in result.objectives.values()]
+    table = Table("objective", title=f"{run.recipe.name}: heads made of {result.fitted_on}")
+    for heading in columns:
+        table.add_column(heading, justify="right")
+    for name, *figures in zip(judged, *columns.values(), strict=True):
+        table.add_row(name, *figures)
+    out = console()
+    out.print(table)
+    made_of = "" if result.train_pairs is None else f"{result.train_pairs:,} training pairs, "
+    held_out = max(pairs.validation_pairs for pairs in judged.values())
+    out.print(f"{made_of}{held_out:,} held out, {result.seconds:.1f} s; {run.path(HEADS)}")
+
+
+def _show_fitted(result: "Heads", run: "Run") -> None:
+    from rich.table import Table
+
+    from evaluation.numbers import count, number, plain
     from pipelines.artefacts import HEADS
 
     table = Table("objective", title=f"{run.recipe.name}: heads")
@@ -119,7 +182,7 @@ def show(result: "Heads", run: "Run") -> None:
         table.add_column(heading, justify="right")
     for name, head in result.objectives.items():
         freedom, mse = number(head.degrees_of_freedom, 0), number(head.validation_mse, 4)
-        table.add_row(name, f"{head.rows:,}", f"{head.alpha:g}", freedom, mse, number(head.pearson))
+        table.add_row(name, count(head.rows), plain(head.alpha), freedom, mse, number(head.pearson))
     out = console()
     out.print(table)
     for name, reason in result.skipped.items():

@@ -170,7 +170,7 @@ def _draw(inputs: "ReportInputs", folder: Path) -> list[Path]:
     from heads.results import AlphaPaths
 
     files: list[Path] = []
-    if inputs.heads is not None:
+    if inputs.heads is not None and inputs.heads.alphas:
         with styled():
             drawn = ablation_plots.alpha_paths(
                 AlphaPaths(

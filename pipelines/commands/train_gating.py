@@ -9,14 +9,10 @@ import typer
 from pipelines.terminal import JsonOption, RecipeOption, console, finish, open_run, reporting
 
 if TYPE_CHECKING:
-    import polars as pl
     from rich.table import Table
 
-    from cache import FeatureStore
     from cache.progress import Progress
     from gating.results import Gating
-    from heads.kinds.bradley_terry import LinearPairwiseHead
-    from pipelines.recipe import Recipe
     from pipelines.run import Run
 
 log = logging.getLogger(__name__)
@@ -59,6 +55,7 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
     from gating.reward import RewardParts
     from gating.rule_fitting import both_sides, fit_router, fit_rules, gate_by_dataset, gate_summary, rule_weights
     from gating.training.train import train_gate
+    from heads.pairs.decided import fit_preference
     from pipelines.artefacts import EXAMPLES, GATING, PAIRS
     from pipelines.fitted import linear_heads
 
@@ -72,7 +69,7 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
     responses = reference_responses(all_pairs, examples, sets)
     debiasing, (before, after) = debias(responses, recipe.debiasing, sets, store, weight, objectives, progress)
 
-    plain = _bradley_terry(recipe, store, pairs)  # before the prompts are read: both at once are large
+    plain = fit_preference(store, pairs, recipe.heads.bradley_terry_C)  # before the prompts: both at once are large
     inputs = gate_inputs(pairs, store, weight, debiasing.transform, objectives, progress)
     gate_started = time.monotonic()
     trained = train_gate(inputs.gate_pairs("train"), inputs.gate_pairs("validation"), recipe.gate, progress)
@@ -129,25 +126,6 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
     metadata = {"objectives": "\n".join(objectives), "verbosity": debiasing.verbosity, "tasks": "\n".join(tasks)}
     run.write(GATING, result, arrays=dict(fitted.arrays()), metadata=metadata)
     return result
-
-
-def _bradley_terry(recipe: "Recipe", store: "FeatureStore", pairs: "pl.DataFrame") -> "LinearPairwiseHead":
-    """The plain head on the decided pairs' differences of features, with the best C on the validation pairs."""
-    import numpy as np
-    import polars as pl
-
-    from cache.keys import unique_keys
-    from heads.kinds.bradley_terry import select_c
-    from heads.stored import feature_differences
-
-    decided = pairs.filter(~pl.col("tied"))
-    keys, (chosen, rejected) = unique_keys(decided["chosen_key"], decided["rejected_key"])
-    train, validation = (
-        feature_differences(store, keys, chosen[rows], rejected[rows])
-        for rows in (np.flatnonzero(decided["split"] == split) for split in ("train", "validation"))
-    )
-    plain, _ = select_c(train, validation, recipe.heads.bradley_terry_C)
-    return plain
 
 
 def show(result: "Gating", run: "Run") -> None:

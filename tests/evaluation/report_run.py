@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from cache import Fingerprint
 from evaluation.bootstrap import Estimate, Interval
 from evaluation.calibration import Calibration
 from evaluation.comparison import Comparison
@@ -28,6 +29,7 @@ from extract.results import DatasetRows, Extract
 from gating.collapse import GateSummary
 from gating.results import Gating, Metrics, RuleMetrics, SeedMetrics, Seeds, Ties
 from gating.results import Interval as GatingInterval
+from heads.objectives import Scale
 from heads.results import (
     Ablations,
     AlphaPaths,
@@ -149,13 +151,17 @@ def heads(objectives: list[str]) -> Heads:
         constant=False,
     )
     return Heads(
+        origin="ratings",
         objectives={objectives[0]: head, objectives[1]: replace(head, pearson=None)},
         skipped={f"{objectives[0]} skipped": objectives[0]},
+        scales={name: Scale(low=0, high=4) for name in objectives},
         alphas=(0.1, 1.0, 10.0),
         rows=8,
+        train_pairs=None,
         rows_read=8,
         rows_reused=0,
         features=4,
+        reading=Fingerprint("backbone", "tokenizer", "template", "end_of_turn", (-1,), "float32", "float16", "packed"),
         fitted_on="training rows",
         layer=None,
         uncertainty=None,

@@ -179,7 +179,7 @@ def test_overlap_that_is_left_out_has_a_reason_and_no_feature(
 ) -> None:
     kept, left = (collected(datasets, encoder, drop_overlap=drop) for drop in (False, True))
     assert left.overlap == kept.overlap
-    counts = count_rows(left.kinds, left.tables, left.skipped)
+    counts = count_rows(left.kinds, left.tables, left.skipped, left.forms)
     assert {name: (count.used, count.skipped) for name, count in counts.items()} == {
         "multi_objective": (2, 2),
         "preference": (1, 2),

@@ -98,6 +98,8 @@ CHANGES: dict[str, tuple[Any, frozenset[str]]] = {
     "ratings": ([{"source": "helpsteer", "limit": 5}], OF_RATINGS),
     "pairs": ([{"source": "hh_rlhf"}], OF_PAIRS),
     "suites": ([{"source": "reward_bench", "limit": 5}], OF_SUITES),
+    "heads.from": ("elsewhere", OF_HEADS),
+    "heads.directions": (3, OF_HEADS),
     "heads.alphas": ([1.0], OF_HEADS),
     "heads.choose": ("gcv", OF_HEADS),
     "heads.continuous": (True, OF_HEADS),

@@ -1,0 +1,1 @@
+"""Linear heads made of preference pairs alone, in place of ratings."""
