@@ -12,8 +12,9 @@ import polars as pl
 
 from cache.progress import Progress, silent
 from extract.derived_pairs import derive_pairs
+from extract.on_scale import Range, usable
 from extract.packing import Request
-from extract.records import PreferencePair, Prompt, RatedResponse, Record, Skipped, SuiteItem
+from extract.records import PreferencePair, RatedResponse, Record, Skipped, SuiteItem, texts_of
 from extract.settings import DatasetSettings, PairSettings, SplitSettings
 from extract.skipped import SkippedRows
 from extract.sources.reader import read
@@ -24,8 +25,6 @@ from extract.templating import BATCH, ConversationEncoder, Encoded, NotEncodable
 
 READING = "reading rows"
 """Name of the first pass in progress reports."""
-
-Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +113,7 @@ class _Collector:
         name = dataset.settings.name
         records = read(dataset.source, dataset.paths, dataset.root, dataset.columns, dataset.settings.limit)
         for batch in _batches(self._usable(dataset, records)):
-            encoded = self._encoder.encode([_texts(record) for record in batch])
+            encoded = self._encoder.encode([texts_of(record) for record in batch])
             for record, result in zip(batch, encoded, strict=True):
                 if isinstance(result, NotEncodableError):
                     self._skip(dataset, Skipped(record.row, str(result), getattr(record, "subset", None)))
@@ -125,31 +124,11 @@ class _Collector:
         self.kinds[name] = dataset.source.kind
 
     def _usable(self, dataset: Dataset, records: Iterable[Record | Skipped]) -> Iterator[Record]:
-        for record in records:
+        for record in usable(records, dataset.ranges):
             if isinstance(record, Skipped):
                 self._skip(dataset, record)
-            elif isinstance(record, RatedResponse):
-                rated = self._on_scale(dataset, record)
-                if rated.ratings:
-                    yield rated
-                else:
-                    self._skip(dataset, Skipped(record.row, "no rating of an objective of the recipe"))
             else:
                 yield record
-
-    def _on_scale(self, dataset: Dataset, record: RatedResponse) -> RatedResponse:
-        """The record with only the recipe's objectives; a rating off its scale is skipped by itself."""
-        ratings = {}
-        for objective, value in record.ratings.items():
-            if objective not in dataset.ranges:
-                continue
-            low, high = dataset.ranges[objective]
-            if low <= value <= high:
-                ratings[objective] = value
-            else:
-                reason = f"the rating '{objective}' is {value:g}, outside {low:g} to {high:g}; it is skipped"
-                self._skip(dataset, Skipped(record.row, reason, rating_only=True))
-        return RatedResponse(record.row, record.prompt, record.response, ratings)
 
     def _skip(self, dataset: Dataset, skipped: Skipped) -> None:
         name = dataset.settings.name
@@ -188,15 +167,6 @@ class _Collector:
         self._suite_rows[identity] += 1
         number = self._suite_rows[identity]
         return record.row if number == 1 else f"{record.row} (row {number} of this name)"
-
-
-def _texts(record: Record) -> tuple[Prompt, tuple[str, ...]]:
-    if isinstance(record, RatedResponse):
-        return record.prompt, (record.response,)
-    if isinstance(record, PreferencePair):
-        return record.prompt, (record.chosen, record.rejected)
-    assert isinstance(record, SuiteItem)
-    return record.prompt, (*record.chosen, *record.rejected)
 
 
 def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:

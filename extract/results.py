@@ -1,7 +1,7 @@
 """The result of an extraction, as `extract.json` holds it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -68,6 +68,8 @@ class Extract:
     """The findings about the chat template; None in files of earlier versions."""
     packing_failed: str | None = None
     """Why the packed engine, which was wanted, gave way to padded batches when it was tried; None if it did not."""
+    licences: dict[str, str | None] = field(default_factory=dict)
+    """Data set -> its licence, by its card; None if no card names one. Empty in files of earlier versions."""
 
 
 def count_rows(kinds: Mapping[str, Kind], tables: Tables, skipped: SkippedRows) -> dict[str, DatasetRows]:

@@ -24,7 +24,7 @@ class SkippedRows:
 
     def reasons(self, dataset: str) -> dict[str, int]:
         """Kind of reason -> how often a data set has it; reasons that differ in numbers or quotes are one kind."""
-        kinds = Counter(_kind(skipped.reason) for name, skipped in self._rows if name == dataset)
+        kinds = Counter(kind_of_reason(skipped.reason) for name, skipped in self._rows if name == dataset)
         return dict(kinds.most_common())
 
     def rows(self, dataset: str) -> int:
@@ -44,5 +44,6 @@ class SkippedRows:
         write_text(path, "".join(f"{line}\n" for line in lines))
 
 
-def _kind(reason: str) -> str:
+def kind_of_reason(reason: str) -> str:
+    """The reason without its numbers and quotations, in which reasons of one kind differ."""
     return re.sub(r"'[^']*'|\"[^\"]*\"", "'…'", re.sub(r"-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?", "N", reason))

@@ -57,4 +57,5 @@ SOURCE = Source(
     files=("*/train.jsonl*",),
     columns=("chosen", "rejected"),
     parse=parse,
+    licence="mit",
 )

@@ -34,7 +34,9 @@ SOURCE = Source(
     name="judge_bench",
     kind="suite",
     repo="ScalerLab/JudgeBench",
-    files=("data/gpt-*.parquet", "data/claude-*.parquet", "data/dataset=judgebench,*.jsonl"),
+    files=("data/gpt-*.jsonl", "data/claude-*.jsonl", "data/dataset=judgebench,*.jsonl"),
     columns=("pair_id", "source", "question", "response_model", "response_A", "response_B", "label"),
     parse=parse,
+    rows=620,  # 350 and 270, by its card
+    licence="mit",
 )

@@ -85,4 +85,6 @@ SOURCE = Source(
     files=("phase2_train.jsonl*",),
     columns=("question", "label"),
     parse=parse,
+    licence="mit",
+    sparse=True,
 )

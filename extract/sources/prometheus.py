@@ -26,4 +26,5 @@ SOURCE = Source(
     columns=("orig_instruction", "orig_response", "orig_score"),
     parse=parse,
     objectives=("prometheus-score",),
+    licence="cc-by-4.0",
 )

@@ -35,4 +35,5 @@ SOURCE = Source(
     files=("total_dataset.json",),
     columns=("id", "prompt", "chosen", "rejected", "domain"),
     parse=parse,
+    licence="odc-by",
 )

@@ -194,3 +194,9 @@ class Source:
     parse: Callable[[RawRow], Iterator[Record | Skipped]]
     objectives: tuple[str, ...] = ()
     """Names of the objectives that this source rates; empty if the recipe names them."""
+    rows: int | None = None
+    """Raw rows of the official release in these files, by its card or paper; None where none states it."""
+    licence: str | None = None
+    """Licence by the official card; None if it names none. The card on the hub counts where it can be asked."""
+    sparse: bool = False
+    """Whether most raw rows give no record, so that some dozen may give none."""
