@@ -2,7 +2,7 @@
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +46,8 @@ class Backbone:
     """`org/name@commit`, or the digest of a local folder's weights and configuration."""
     tokenizer: PreTrainedTokenizerBase
     facts: ModelFacts
+    licence: str | None = None
+    """Licence of its card on the hub; None for a local folder, or where the card names none or was not asked."""
 
     @property
     def hidden_size(self) -> int:
@@ -168,8 +170,15 @@ def find_backbone(settings: BackboneSettings, progress: Progress = silent) -> Ba
         UserError: it cannot be found, is not a decoder, has no chat template, or lacks a layer of the settings.
     """
     refuse_revision_of_folder(settings)
-    folder, identity = locate_model(settings.model, settings.revision, "backbone.model", progress)
-    return read_backbone(folder, identity, settings)
+    licence = None
+    folder = Path(settings.model)
+    if is_model(folder):
+        identity = identity_of(folder)
+    else:
+        listing = list_model(settings.model, settings.revision, "backbone.model")
+        folder, identity = fetch_model(listing, "backbone.model", progress)
+        licence = listing.licence
+    return replace(read_backbone(folder, identity, settings), licence=licence)
 
 
 def read_backbone(folder: Path, identity: str, settings: BackboneSettings) -> Backbone:
@@ -246,27 +255,32 @@ def is_model(folder: Path) -> bool:
     return (folder / "config.json").is_file()
 
 
-def locate_model(model: str, revision: str | None, key: str, progress: Progress = silent) -> tuple[Path, str]:
+def locate_model(model: str, revision: str | None, key: str) -> tuple[Path, str]:
     """The folder of a model, fetched from the hub if necessary, and the identity of its weights.
 
     Args:
         model: a local folder, or org/name on the hub.
         revision: branch, tag or commit of the hub's repository.
         key: the setting or option that named the model, for errors.
-        progress: called with the number of bytes fetched.
 
     Raises:
         UserError: it cannot be found or fetched.
     """
     local = Path(model)
-    if is_model(local):
-        return local, f"folder:{_folder_digest(local)}"
-    listing = list_model(model, revision, key)
+    return (local, identity_of(local)) if is_model(local) else fetch_model(list_model(model, revision, key), key)
+
+
+def fetch_model(listing: Listing, key: str, progress: Progress = silent) -> tuple[Path, str]:
+    """The folder of a listed model, fetched where the cache lacks it, and its identity.
+
+    Raises:
+        UserError: it cannot be fetched.
+    """
     try:
         folder = fetch(listing, listing.matching((*WEIGHTS, *SMALL_FILES)), progress)
     except HubError as error:
         raise UserError(f"{key}: {error}") from error
-    return folder, f"{model}@{listing.commit}"
+    return folder, f"{listing.repository.name}@{listing.commit}"
 
 
 def list_model(model: str, revision: str | None, key: str) -> Listing:
@@ -280,12 +294,13 @@ def list_model(model: str, revision: str | None, key: str) -> Listing:
         raise UserError(f"{key}: {error}") from None
 
 
-def _folder_digest(folder: Path) -> str:
+def identity_of(folder: Path) -> str:
+    """The identity of a local model: the digest of its weights and configuration."""
     digest = hashlib.sha256()
     for path in [folder / "config.json", *sorted(folder.glob("*.safetensors"))]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    return f"folder:{digest.hexdigest()}"
 
 
 def _digest(data: bytes) -> str:

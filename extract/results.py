@@ -68,6 +68,8 @@ class Extract:
     """The findings about the chat template; None in files of earlier versions."""
     packing_failed: str | None = None
     """Why the packed engine, which was wanted, gave way to padded batches when it was tried; None if it did not."""
+    backbone_licence: str | None = None
+    """Licence of the backbone's card on the hub; None for a local folder, or where the card names none."""
     licences: dict[str, str | None] = field(default_factory=dict)
     """Data set -> its licence, by its card; None if no card names one. Empty in files of earlier versions."""
 

@@ -151,8 +151,8 @@ def _of_json(contents: Contents, target: Path, rows: int, rng: random.Random) ->
         if not contents.read(max(0, contents.size - 64), contents.size).rstrip().endswith(b"]"):
             raise UnreadableError(f"{contents.name} ends in the middle of its array: remove it and fetch it again")
         target.write_bytes(elements.text)
-        guess = _guess(elements, contents.size, len(text))
-        return Excerpt(target, elements.rows, guess, guessed=elements.rows != guess)
+        guess = round(elements.rows * contents.size / elements.end) if elements.rows else None
+        return Excerpt(target, elements.rows, elements.rows if elements.ended else guess, guessed=not elements.ended)
     whole = len(text) == contents.size
     known = len(lines) if whole else round(len(lines) * contents.size / max(1, sum(map(len, lines))))
     kept = lines[:rows]
@@ -218,9 +218,9 @@ def _lines_at_random(contents: Contents, rows: int, rng: random.Random) -> list[
 
 def _cut(contents: Contents) -> str | None:
     """A sentence if the file's last line is no JSON, as in a file that was cut."""
-    text = contents.read(max(0, contents.size - TEXT), contents.size).rstrip()
-    line = text.rpartition(b"\n")[2]
-    if len(line) == len(text) < contents.size and len(text) >= TEXT:  # a line longer than what was looked at
+    start = max(0, contents.size - TEXT)
+    _, newline, line = contents.read(start, contents.size).rstrip().rpartition(b"\n")
+    if start and not newline:  # the line is longer than what was looked at
         return None
     try:
         json.loads(line)
@@ -256,12 +256,6 @@ def _elements(text: bytes, rows: int) -> _Elements:
             if depth == 0:
                 return _Elements(text, count, end, ended=True)
     return _Elements(text[:end] + b"]" if count else b"[]", count, end, ended=False)
-
-
-def _guess(elements: _Elements, size: int, looked_at: int) -> int | None:
-    if elements.ended:
-        return elements.rows if looked_at >= size else None
-    return round(elements.rows * size / elements.end) if elements.rows else None
 
 
 def _uncompressed(contents: Contents, suffix: str) -> tuple[bytes, bool]:

@@ -76,7 +76,9 @@ def doubt(objective: str, found: Histogram) -> tuple[str, bool] | None:
     middle = (found.low + found.high) / 2
     if found.ratings >= ENOUGH and found.largest <= middle:
         fits = _smaller(found)
-        return f"{seen}, the lower half of the recipe's scale of {scale}: {_remedy(found)}", fits is not None
+        way_out = "" if fits is None else ", and if the recipe is right, run `armorm extract --no-check`"
+        sentence = f"{seen}, the lower half of the recipe's scale of {scale}: {_remedy(found)}{way_out}"
+        return sentence, fits is not None
     return None
 
 

@@ -207,6 +207,7 @@ def extract(
         limit=limit,
         missing=found.missing,
         revisions=found.revisions,
+        backbone_licence=backbone.licence,
         licences=found.licences,
         datasets=counts,
         template=encoder.facts,
