@@ -32,6 +32,7 @@ from extract.check.results import BackboneCheck, Check, DatasetCheck
 from extract.engines.choice import choose_device
 from extract.settings import BackboneSettings, ExtractSettings
 from extract.skipped import kind_of_reason
+from extract.templating import ConversationEncoder
 
 log = logging.getLogger(__name__)
 
@@ -87,6 +88,7 @@ def backbone_unless_problems(planned: Planned, progress: Progress = silent) -> B
     if is_model(Path(planned.backbone.model)):
         try:
             local, findings, weights = find_backbone(planned.backbone), [], 0
+            ConversationEncoder(local.tokenizer, planned.backbone, local.vocabulary)  # tries the template
         except UserError as error:
             findings, weights = [Finding(SUBJECT, str(error), stops=True)], 0
     else:

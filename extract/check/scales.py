@@ -9,7 +9,13 @@ from extract.records import RatedResponse, Record
 MOST_BINS = 11
 """Bins of a histogram: one for each whole number of a scale of up to ten steps, else ten."""
 ENOUGH = 32
-"""Ratings from which on a scale is judged."""
+"""Ratings from which on a scale is judged by its unused half."""
+ENOUGH_OFF = 10
+"""Ratings from which on a scale is judged by those off it."""
+USUAL_FAULTS = 0.05
+"""Fraction of ratings off the scale up to which nothing is said: the published sets have some, and they are skipped."""
+MANY = 0.2
+"""Fraction of ratings off the scale that stops a run."""
 USUAL = ((0.0, 1.0), (1.0, 5.0), (0.0, 5.0), (1.0, 7.0), (1.0, 10.0), (0.0, 10.0), (0.0, 100.0))
 """Scales that people and judges are given."""
 BARS = "▁▂▃▄▅▆▇█"
@@ -69,10 +75,9 @@ def doubt(objective: str, found: Histogram) -> tuple[str, bool] | None:
     """A sentence about a scale that does not fit what was read, and whether it is certain enough to stop a run."""
     scale = f"{found.low:g} to {found.high:g}"
     seen = f"the ratings '{objective}' that were read go from {found.smallest:g} to {found.largest:g}"
-    if 2 * found.off > found.ratings or (found.off and not _usual_fault(found)):
-        return f"{seen}, and {found.off} of {found.ratings} are off the recipe's scale of {scale}: {_remedy(found)}", (
-            2 * found.off > found.ratings
-        )
+    if found.off > USUAL_FAULTS * found.ratings:
+        sentence = f"{seen}, and {found.off} of {found.ratings} are off the recipe's scale of {scale}: {_remedy(found)}"
+        return sentence, found.ratings >= ENOUGH_OFF and found.off >= MANY * found.ratings
     middle = (found.low + found.high) / 2
     if found.ratings >= ENOUGH and found.largest <= middle:
         fits = _smaller(found)
@@ -80,11 +85,6 @@ def doubt(objective: str, found: Histogram) -> tuple[str, bool] | None:
         sentence = f"{seen}, the lower half of the recipe's scale of {scale}: {_remedy(found)}{way_out}"
         return sentence, fits is not None
     return None
-
-
-def _usual_fault(found: Histogram) -> bool:
-    """Whether few ratings are off the scale, as in the published sets, so that their rows can be skipped."""
-    return 20 * found.off <= found.ratings
 
 
 def _smaller(found: Histogram) -> tuple[float, float] | None:

@@ -41,10 +41,11 @@ def test_ratings_between_whole_numbers_are_counted_in_tenths() -> None:
             [1, 2, 3, 4, 5, 5] * 10,
             0,
             4,
-            False,
+            True,
             "20 of 60 are off the recipe's scale of 0 to 4: if",
         ),
-        ([1, 2000] * 20, 1, 5, False, "look at the set's card and give its scale"),
+        ([1, 2, 3, 4, 4, 3, 2, 1, 2, 5] * 4, 0, 4, False, "4 of 40 are off the recipe's scale of 0 to 4"),
+        ([1, 2000] * 20, 1, 5, True, "look at the set's card and give its scale"),
     ],
 )
 def test_a_scale_that_cannot_be_right_is_named(

@@ -14,12 +14,13 @@ import pytest
 from cache import UserError
 from extract.check.results import Check
 from pipelines.commands.check import check
-from pipelines.commands.extract import extract
+from pipelines.commands.extract import extract, find
 from pipelines.recipe import read_recipe
 from pipelines.run import Run
 from tests.conftest import ROOT, TINY
 from tests.extract import official_mirror
 from tests.extract.hub_server import GATED, Fault, Hub, serving, use
+from tests.pipelines.conftest import armorm
 
 OFFICIAL = ROOT / "recipes" / "armorm-llama3-8b.toml"
 
@@ -278,3 +279,47 @@ def test_a_run_from_the_hub_has_the_same_tables(
     for table in ("examples", "pairs", "suites", "suite_texts"):
         name = f"tables/{table}.parquet"
         assert (remote.folder / name).read_bytes() == (local.folder / name).read_bytes()
+
+
+def test_the_command_prints_one_line_a_problem_and_ends_with_2(tmp_path: Path) -> None:
+    good = {"prompt": "Q?", "response": "A.", "polite": 3}
+    (tmp_path / "good.jsonl").write_text("".join(json.dumps(good | {"polite": one % 7 + 1}) + "\n" for one in range(9)))
+    (tmp_path / "bad.jsonl").write_text("<html>")
+    recipe = """
+        name = "small"
+        backbone = { model = "TINY", dtype = "float32", max_tokens = 256 }
+        debiasing = { verbosity = "response_tokens" }
+        objectives = [{ name = "polite", low = 1, high = 7 }]
+        ratings = [{ source = "multi_objective", path = "good.jsonl" }]
+        [[pairs]]
+        source = "preference"
+        path = "bad.jsonl"
+        [[pairs]]
+        source = "preference"
+        name = "gone"
+        path = "no.jsonl"
+    """
+    (tmp_path / "small.toml").write_text(recipe.replace("TINY", str(TINY)))
+    told = armorm("check", "--recipe", "small.toml", folder=tmp_path)
+    assert told.returncode == 2
+    assert "problem: preference: bad.jsonl is a page of HTML" in told.stdout
+    assert "problem: gone: there is no file or folder no.jsonl: check `path`" in told.stdout
+    assert "2 problems, 0 warnings" in told.stdout
+    assert not (tmp_path / "runs").exists()
+    assert "Traceback" not in told.stderr
+    (tmp_path / "bad.jsonl").write_text(json.dumps({"prompt": "Q", "chosen": "A", "rejected": "B"}))
+    (tmp_path / "no.jsonl").write_text(json.dumps({"prompt": "Q", "chosen": "A", "rejected": "B"}))
+    told = armorm("check", "--recipe", "small.toml", "--json", folder=tmp_path)
+    assert told.returncode == 0, told.stderr
+    values = json.loads(told.stdout)
+    assert values["problems"] == []
+    polite = values["datasets"]["multi_objective"]["ratings"]["polite"]
+    assert polite["counts"] == [2, 2, 1, 1, 1, 1, 1]
+    assert values["estimate"]["tokens"] > 0
+
+
+def test_all_sets_that_are_missing_are_named_at_once(tmp_path: Path) -> None:
+    run = official(tmp_path)
+    with pytest.raises(UserError) as caught:
+        find(run, tmp_path / "nowhere", None, lambda *_: None)
+    assert str(caught.value).count("there is no folder") == 21
