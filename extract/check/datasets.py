@@ -1,7 +1,7 @@
 """All data sets of a recipe: their places, some rows of each, and what is wrong with them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cache import UserError
@@ -13,9 +13,11 @@ from extract.check.rows import RowsRead, read_some
 from extract.check.scales import Histogram, doubt, histograms
 from extract.files.missing import MissingDatasetError
 from extract.found_datasets import rating_columns
+from extract.hub.refusals import HubError
 from extract.on_scale import Range, usable
 from extract.records import Record, Skipped
 from extract.settings import DatasetSettings
+from extract.sources import SOURCES
 
 ROWS = 96
 """Raw rows of a set that are read from the beginnings of its files, and as many from random places."""
@@ -65,20 +67,24 @@ def look_at_datasets(wanted: Wanted, rows: int = ROWS) -> tuple[dict[str, Datase
     read = read_some(there.values(), columns, rows)
     found = {name: _found(place, read[name], wanted) for name, place in there.items()}
     for name, one in found.items():
+        findings += [Finding(name, str(error), _stops(error, wanted)) for error in one.read.refused]
         findings += [Finding(name, sentence, stops) for sentence, stops in _sentences(one)]
-    if not any(place.source.kind == "ratings" for place in there.values()) and not _any_stops(findings):
+    rated = [settings.name for settings in wanted.datasets if SOURCES[settings.source].kind == "ratings"]
+    unread = [name for name in rated if name not in found or found[name].read.refused]
+    if rated and rated == unread and not any(finding.stops for finding in findings):
         sentence = "none of the recipe's rating sets was found: check --data-root, or data_root in the recipe"
         findings.append(Finding("ratings", sentence, stops=True))
     return found, findings
 
 
-def _any_stops(findings: Sequence[Finding]) -> bool:
-    return any(finding.stops for finding in findings)
-
-
 def _missing(name: str, error: UserError, wanted: Wanted) -> Finding:
-    sentence = str(error).removeprefix(f"{name}: ")
-    return Finding(name, sentence, wanted.refuse_missing or not isinstance(error, MissingDatasetError))
+    return Finding(name, str(error).removeprefix(f"{name}: "), _stops(error, wanted))
+
+
+def _stops(error: UserError, wanted: Wanted) -> bool:
+    """Whether an error about a data set ends a run: a set that is not there may be skipped."""
+    absent = error.absent if isinstance(error, HubError) else isinstance(error, MissingDatasetError)
+    return wanted.refuse_missing or not absent
 
 
 def _found(place: Place, read: RowsRead, wanted: Wanted) -> DatasetFound:
@@ -87,7 +93,7 @@ def _found(place: Place, read: RowsRead, wanted: Wanted) -> DatasetFound:
     records = tuple(one for one in made if not isinstance(one, Skipped))
     skipped = [*read.skipped, *(one for one in made if isinstance(one, Skipped))]
     in_scales = histograms(read.records, scales)
-    whole = RowsRead(list(records), skipped, read.rows, read.rows_of_set, read.guessed, read.unreadable, read.doubts)
+    whole = replace(read, records=list(records), skipped=skipped)
     rows, counted_by = _rows(place, read)
     limits = [limit for limit in (wanted.limit, place.settings.limit) if limit is not None]
     if limits and (rows is None or rows > min(limits)):
@@ -111,7 +117,8 @@ def _sentences(found: DatasetFound) -> Iterator[tuple[str, bool]]:
     for objective, histogram in found.histograms.items():
         if (about := doubt(objective, histogram)) is not None:
             yield about
-    if place.source.kind == "ratings" and read.records == [] and not read.unreadable and not found.histograms:
+    silent = not (found.histograms or read.records or read.unreadable or read.refused)
+    if place.source.kind == "ratings" and silent:
         yield "no row that was read has a rating of an objective of the recipe: check `columns` and `objectives`", True
     if (published := _contradicted(found)) is not None:
         yield (

@@ -13,6 +13,7 @@ from cache import UserError
 from extract.check.contents import Contents
 from extract.check.excerpt import NotLookedAtError, excerpt
 from extract.check.places import AT_ONCE, Place
+from extract.hub.refusals import HubError
 from extract.records import Record, Skipped
 from extract.skipped import kind_of_reason
 from extract.sources.reader import read
@@ -39,6 +40,8 @@ class RowsRead:
     """A sentence for each file that is not what its name says, or of which no row can be used."""
     doubts: list[str] = field(default_factory=list)
     """Sentences about files that look wrong."""
+    refused: list[HubError] = field(default_factory=list)
+    """What the hub refused, each once."""
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -82,6 +85,8 @@ def _of_file(place: Place, file: Contents, columns: Mapping[str, str], rows: int
             part = excerpt(file, Path(folder), wanted, rows, rng)
             made = read(place.source, [part.path], Path(folder), columns)
             found = list(made) if part.rows is not None else list(islice(made, MOST_RECORDS))
+        except HubError as error:
+            return RowsRead(refused=[error])
         except NotLookedAtError as error:
             return RowsRead(doubts=[str(error)])
         except UserError as error:
@@ -127,4 +132,5 @@ def _together(parts: list[RowsRead]) -> RowsRead:
         any(part.guessed for part in parts),
         list(dict.fromkeys(sentence for part in parts for sentence in part.unreadable)),
         list(dict.fromkeys(sentence for part in parts for sentence in part.doubts)),
+        list({str(error): error for part in parts for error in part.refused}.values()),
     )

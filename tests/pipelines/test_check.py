@@ -262,8 +262,10 @@ def test_what_the_hub_refuses_is_named_with_the_rest(hub: Hub, tmp_path: Path) -
 
 def test_a_missing_set_is_a_warning_where_the_recipe_skips_them(hub: Hub, tmp_path: Path) -> None:
     shutil.rmtree(hub.root / "datasets" / "dd101bb")
+    hub.always["PKU-Alignment/BeaverTails"] = GATED
     found = check(on_hub(tmp_path, missing_datasets="skip"))
     assert lines(found) == []
+    assert any(warning.line.startswith("beavertails: PKU-Alignment/BeaverTails is gated") for warning in found.warnings)
     assert any(warning.line.startswith("rmb: there is no data set") for warning in found.warnings)
 
 
