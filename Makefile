@@ -13,14 +13,14 @@ VLLM_VENV := .venv-vllm
 CONSUMERS_VENV := .venv-consumers
 # Where export writes.
 OUT ?= exported/$(basename $(notdir $(RECIPE)))
-# Given to extract alone, for example: make extract RECIPE=recipes/local-sample.toml DATA_ROOT=mirror
+# Given to check and extract alone, for example: make extract RECIPE=recipes/local-sample.toml DATA_ROOT=mirror
 DATA_ROOT ?=
 DATA_ROOT_FLAG := $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
 BENCH ?= store extract heads ablate other_heads gate evaluate
 # What serve serves: a folder that `armorm export` wrote.
 MODEL_DIR ?= exported/demo
 
-.PHONY: help setup demo demo-corpus extract fit-heads train-gating fit-other-heads eval eval-rewardbench \
+.PHONY: help setup demo demo-corpus check extract fit-heads train-gating fit-other-heads eval eval-rewardbench \
 	analyse leaderboard ablate report export serve bench test test-all test-vllm test-consumers lint clean
 
 help:  ## Show this list
@@ -38,6 +38,9 @@ demo: setup demo-corpus  ## All steps on the bundled backbone and self-made rows
 
 demo-corpus: setup  ## Write the self-made rows to data/demo/
 	$(ARMORM) demo-corpus --out data/demo
+
+check: setup  ## Look at files, scales, licences and costs of RECIPE before any large download; writes nothing
+	$(ARMORM) check --recipe $(RECIPE) $(DATA_ROOT_FLAG)
 
 extract: setup  ## Run all rows of RECIPE through the backbone once; writes features/ and runs/<recipe>/tables/
 	$(ARMORM) extract --recipe $(RECIPE) $(DATA_ROOT_FLAG)

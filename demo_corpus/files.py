@@ -1,7 +1,8 @@
-"""Writing rows as the hub stores them: JSON lines (plain or gzip), a JSON array, Parquet; always the same bytes."""
+"""Writing rows as the hub stores them: JSON lines (plain, gzip or xz), a JSON array, Parquet; always the same bytes."""
 
 import gzip
 import json
+import lzma
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,11 +25,13 @@ class Files:
     imperfect: list[dict[str, Any]] = field(default_factory=list)
 
     def json_lines(self, name: str, rows: Sequence[Row]) -> None:
-        """Write one JSON object per line; compressed if the name ends in .gz."""
+        """Write one JSON object per line; compressed if the name ends in .gz or .xz."""
         lines = "".join(json.dumps(values, ensure_ascii=False) + "\n" for values, _ in rows)
         data = lines.encode()
         if name.endswith(".gz"):
             data = gzip.compress(data, mtime=0)  # with a time stamp, equal rows would have other bytes
+        elif name.endswith(".xz"):
+            data = lzma.compress(data)
         self._path(name, rows).write_bytes(data)
 
     def json_array(self, name: str, rows: Sequence[Row]) -> None:

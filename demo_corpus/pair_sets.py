@@ -91,7 +91,7 @@ def pku_saferlhf(cases: Sequence[Case], files: Files, truth: Truth, rng: random.
         values |= {f"is_response_{number}_safe": side.qualities.safety > 0.5 for number, side in enumerate(sides)}
         values |= {"better_response_id": int(helpful[1] > helpful[0]), "safer_response_id": safer}
         rows.append((values, None))
-    files.json_lines("PKU-Alignment/PKU-SafeRLHF-30K/data/train.jsonl.gz", rows)
+    files.json_lines("PKU-Alignment/PKU-SafeRLHF-30K/round0/train.jsonl.xz", rows)
 
 
 def shp(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:

@@ -72,7 +72,7 @@ def math_preference(cases: Sequence[Case], files: Files, truth: Truth, rng: rand
             values[f"{side}_rating"] = in_halves("helpsteer-correctness", answer.qualities, 1, 10, rng)
         rows.append((values, None))
     types = {name: REAL if name.endswith("rating") else TEXT for name in rows[0][0]}
-    name = "argilla/distilabel-math-preference-dpo/data/train-00000-of-00001.parquet"
+    name = "argilla/distilabel-math-preference-dpo/data/train-00000-of-00001-f59ecdcaca8c1de3.parquet"
     files.parquet(name, rows, pa.schema(list(types.items())))
 
 

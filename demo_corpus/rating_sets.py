@@ -131,7 +131,7 @@ def beavertails(cases: Sequence[Case], files: Files, truth: Truth, rng: random.R
             values = {"prompt": case.ask.text, "response": answer.text, "category": category, "is_safe": safe}
             rows.append((values, None))
     insert(rows, rng, rows[0][0] | {"response": ""}, "the response is empty")
-    files.json_lines("PKU-Alignment/BeaverTails/round0/330k/train.jsonl.gz", rows)
+    files.json_lines("PKU-Alignment/BeaverTails/round0/330k/train.jsonl.xz", rows)
 
 
 def feedback_collection(cases: Sequence[Case], files: Files, truth: Truth, rng: random.Random) -> None:

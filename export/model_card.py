@@ -1,6 +1,6 @@
 """The README of an exported folder: a description of the model and its own measurements."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,6 +8,7 @@ from huggingface_hub import ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from export.reward_config import RewardConfig
+from extract.check.licences import forbids_commercial_use
 from gating.results import Gating
 from heads.results import Heads
 
@@ -36,6 +37,7 @@ def model_card(
     heads: Heads,
     gating: Gating,
     suites: Sequence[CardTable],
+    licences: Mapping[str, str | None],
 ) -> str:
     """The card as Markdown.
 
@@ -47,6 +49,7 @@ def model_card(
         heads: metrics of the heads.
         gating: metrics of the gate.
         suites: results on suites.
+        licences: backbone or data set -> its licence; None if its card names none.
     """
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent),
@@ -83,6 +86,8 @@ def model_card(
             }
             for suite in suites
         ],
+        licences=[(_cell(part), _cell(licence or "not stated")) for part, licence in licences.items()],
+        non_commercial=[_cell(part) for part, licence in licences.items() if forbids_commercial_use(licence)],
     )
     return f"---\n{data.to_yaml()}\n---\n\n{body}"
 

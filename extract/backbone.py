@@ -2,13 +2,11 @@
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import snapshot_download
-from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
@@ -16,6 +14,7 @@ from transformers.utils import logging as transformers_logging
 from cache import Fingerprint, UserError
 from cache.errors import first_line
 from cache.precision import StoreDtype
+from cache.progress import Progress, silent
 from extract.configuration import (
     ModelFacts,
     has_table_of_positions,
@@ -23,14 +22,19 @@ from extract.configuration import (
     read_facts,
     without_unknown_padding,
 )
+from extract.hub.download import fetch
+from extract.hub.listing import Listing, list_files
+from extract.hub.refusals import HubError, Repository
 from extract.settings import BackboneSettings
 from extract.tokenizer import read_tokenizer
 from extract.weight_names import renamed_weights
 
 log = logging.getLogger(__name__)
 
-PATTERNS = ["*.safetensors", "*.safetensors.index.json", "*.json", "*.jinja", "*.model", "*.txt"]
-"""Files to fetch: weights in safetensors, configuration and tokenizer; nothing that is a pickle."""
+WEIGHTS = ("*.safetensors",)
+"""Files of weights; nothing that is a pickle."""
+SMALL_FILES = ("*.json", "*.jinja", "additional_chat_templates/*.jinja", "*.model", "*.txt")
+"""Files of the configuration, the tokenizer and its chat templates, and the index of the weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +46,8 @@ class Backbone:
     """`org/name@commit`, or the digest of a local folder's weights and configuration."""
     tokenizer: PreTrainedTokenizerBase
     facts: ModelFacts
+    licence: str | None = None
+    """Licence of its card on the hub; None for a local folder, or where the card names none or was not asked."""
 
     @property
     def hidden_size(self) -> int:
@@ -153,13 +159,26 @@ class Backbone:
         return loaded
 
 
-def find_backbone(settings: BackboneSettings) -> Backbone:
+def find_backbone(settings: BackboneSettings, progress: Progress = silent) -> Backbone:
     """Locate (and, from the hub, fetch) the backbone, and read its configuration and tokenizer.
+
+    Args:
+        settings: the backbone.
+        progress: called with the number of bytes fetched.
 
     Raises:
         UserError: it cannot be found, is not a decoder, has no chat template, or lacks a layer of the settings.
     """
-    return read_backbone(*_locate(settings), settings)
+    refuse_revision_of_folder(settings)
+    licence = None
+    folder = Path(settings.model)
+    if is_model(folder):
+        identity = identity_of(folder)
+    else:
+        listing = list_model(settings.model, settings.revision, "backbone.model")
+        folder, identity = fetch_model(listing, "backbone.model", progress)
+        licence = listing.licence
+    return replace(read_backbone(folder, identity, settings), licence=licence)
 
 
 def read_backbone(folder: Path, identity: str, settings: BackboneSettings) -> Backbone:
@@ -220,11 +239,20 @@ def _shape(size: Any) -> str:
     return " × ".join(map(str, size))
 
 
-def _locate(settings: BackboneSettings) -> tuple[Path, str]:
+def refuse_revision_of_folder(settings: BackboneSettings) -> None:
+    """Refuse a revision that has no meaning.
+
+    Raises:
+        UserError: the model is a local folder, and a revision is given.
+    """
     local = Path(settings.model)
-    if settings.revision is not None and (local / "config.json").is_file():
+    if settings.revision is not None and is_model(local):
         raise UserError(f"backbone.revision: {local} is a local folder, which has no revisions; take it out")
-    return locate_model(settings.model, settings.revision, "backbone.model")
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a local folder holds a model."""
+    return (folder / "config.json").is_file()
 
 
 def locate_model(model: str, revision: str | None, key: str) -> tuple[Path, str]:
@@ -239,27 +267,40 @@ def locate_model(model: str, revision: str | None, key: str) -> tuple[Path, str]
         UserError: it cannot be found or fetched.
     """
     local = Path(model)
-    if (local / "config.json").is_file():
-        return local, f"folder:{_folder_digest(local)}"
-    if local.exists() or model.count("/") != 1:
-        raise UserError(f"{key}: {model} is neither a folder with a config.json nor org/name on the hub")
+    return (local, identity_of(local)) if is_model(local) else fetch_model(list_model(model, revision, key), key)
+
+
+def fetch_model(listing: Listing, key: str, progress: Progress = silent) -> tuple[Path, str]:
+    """The folder of a listed model, fetched where the cache lacks it, and its identity.
+
+    Raises:
+        UserError: it cannot be fetched.
+    """
     try:
-        folder = Path(snapshot_download(model, revision=revision, allow_patterns=PATTERNS))
-    except RepositoryNotFoundError:
-        raise UserError(f"{key}: the hub has no model {model}, or it needs access: check the name, or log in") from None
-    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as error:
-        raise UserError(
-            f"{key}: {model} could not be fetched ({first_line(error)}): check the connection, or name a local folder"
-        ) from None
-    return folder, f"{model}@{folder.name}"
+        folder = fetch(listing, listing.matching((*WEIGHTS, *SMALL_FILES)), progress)
+    except HubError as error:
+        raise UserError(f"{key}: {error}") from error
+    return folder, f"{listing.repository.name}@{listing.commit}"
 
 
-def _folder_digest(folder: Path) -> str:
+def list_model(model: str, revision: str | None, key: str) -> Listing:
+    """The files of a model on the hub; arguments and errors as `locate_model`."""
+    if Path(model).exists() or model.count("/") != 1:
+        raise UserError(f"{key}: {model} is neither a folder with a config.json nor org/name on the hub")
+    repository = Repository(model, "model", revision, key, "backbone.revision", f"name a local folder in {key}")
+    try:
+        return list_files(repository)
+    except HubError as error:
+        raise UserError(f"{key}: {error}") from None
+
+
+def identity_of(folder: Path) -> str:
+    """The identity of a local model: the digest of its weights and configuration."""
     digest = hashlib.sha256()
     for path in [folder / "config.json", *sorted(folder.glob("*.safetensors"))]:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
-    return digest.hexdigest()
+    return f"folder:{digest.hexdigest()}"
 
 
 def _digest(data: bytes) -> str:

@@ -12,10 +12,11 @@ import polars as pl
 
 from cache.progress import Progress, silent
 from extract.derived_pairs import derive_pairs
+from extract.on_scale import Range, usable
 from extract.overlap import Overlap, SuitePrompts
 from extract.packing import Request
-from extract.pair_limits import PairLimits
-from extract.records import PreferencePair, Prompt, RatedResponse, Record, Skipped, SuiteItem
+from extract.pair_limits import within_limits
+from extract.records import PreferencePair, RatedResponse, Record, Skipped, SuiteItem, texts_of
 from extract.settings import DatasetSettings, PairSettings, SplitSettings
 from extract.skipped import SkippedRows
 from extract.sources.reader import read
@@ -26,8 +27,6 @@ from extract.templating import BATCH, ConversationEncoder, Encoded, NotEncodable
 
 READING = "reading rows"
 """Name of the first pass in progress reports."""
-
-Range = tuple[float, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +123,7 @@ class _Collector:
         name = dataset.settings.name
         records = read(dataset.source, dataset.paths, dataset.root, dataset.columns, dataset.settings.limit)
         for batch in _batches(self._compared(dataset, self._usable(dataset, records))):
-            encoded = self._encoder.encode([_texts(record) for record in batch])
+            encoded = self._encoder.encode([texts_of(record) for record in batch])
             for record, result in zip(batch, encoded, strict=True):
                 if isinstance(result, NotEncodableError):
                     self._skip(dataset, Skipped(record.row, str(result), getattr(record, "subset", None)))
@@ -144,34 +143,11 @@ class _Collector:
             yield record
 
     def _usable(self, dataset: Dataset, records: Iterable[Record | Skipped]) -> Iterator[Record]:
-        limits = PairLimits(dataset.settings) if isinstance(dataset.settings, PairSettings) else None
-        for record in records:
+        for record in within_limits(usable(records, dataset.ranges), dataset.settings):
             if isinstance(record, Skipped):
                 self._skip(dataset, record)
-            elif isinstance(record, RatedResponse):
-                rated = self._on_scale(dataset, record)
-                if rated.ratings:
-                    yield rated
-                else:
-                    self._skip(dataset, Skipped(record.row, "no rating of an objective of the recipe"))
-            elif limits and isinstance(record, PreferencePair) and (reason := limits.refusal(record)) is not None:
-                self._skip(dataset, Skipped(record.row, reason))
             else:
                 yield record
-
-    def _on_scale(self, dataset: Dataset, record: RatedResponse) -> RatedResponse:
-        """The record with only the recipe's objectives; a rating off its scale is skipped by itself."""
-        ratings = {}
-        for objective, value in record.ratings.items():
-            if objective not in dataset.ranges:
-                continue
-            low, high = dataset.ranges[objective]
-            if low <= value <= high:
-                ratings[objective] = value
-            else:
-                reason = f"the rating '{objective}' is {value:g}, outside {low:g} to {high:g}; it is skipped"
-                self._skip(dataset, Skipped(record.row, reason, rating_only=True))
-        return replace(record, ratings=ratings)
 
     def _skip(self, dataset: Dataset, skipped: Skipped) -> None:
         name = dataset.settings.name
@@ -212,15 +188,6 @@ class _Collector:
         self._suite_rows[identity] += 1
         number = self._suite_rows[identity]
         return record.row if number == 1 else f"{record.row} (row {number} of this name)"
-
-
-def _texts(record: Record) -> tuple[Prompt, tuple[str, ...]]:
-    if isinstance(record, RatedResponse):
-        return record.prompt, (record.response,)
-    if isinstance(record, PreferencePair):
-        return record.prompt, (record.chosen, record.rejected)
-    assert isinstance(record, SuiteItem)
-    return record.prompt, (*record.chosen, *record.rejected)
 
 
 def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:

@@ -36,6 +36,8 @@ class ModelFacts:
     token to token, which would run from one conversation of a pack into the next."""
     layer_kinds: frozenset[str]
     """The configuration's `layer_types`; empty if all layers are of one kind."""
+    stored_dtype: str | None = None
+    """Dtype of the weights in their files, such as 'bfloat16', as the configuration says; None if it does not."""
 
 
 def read_configuration(folder: Path) -> PretrainedConfig:
@@ -80,6 +82,7 @@ def read_facts(config: PretrainedConfig, folder: Path) -> ModelFacts:
         steady_positions=_steady_positions(config),
         attention_exchangeable=exchangeable and not getattr(model, "_is_stateful", False),
         layer_kinds=kinds,
+        stored_dtype=str(config.dtype).removeprefix("torch.") if getattr(config, "dtype", None) else None,
     )
 
 

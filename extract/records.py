@@ -86,3 +86,12 @@ class Skipped:
 
 
 Record = RatedResponse | PreferencePair | SuiteItem
+
+
+def texts_of(record: Record) -> tuple[Prompt, tuple[str, ...]]:
+    """A record's prompt and its responses; of a pair or a suite's row the good ones come first."""
+    if isinstance(record, RatedResponse):
+        return record.prompt, (record.response,)
+    if isinstance(record, PreferencePair):
+        return record.prompt, (record.chosen, record.rejected)
+    return record.prompt, (*record.chosen, *record.rejected)

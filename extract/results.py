@@ -76,6 +76,10 @@ class Extract:
     overlap: dict[str, dict[str, Overlap]] = field(default_factory=dict)
     """Suite -> training set -> rows whose prompt stands in the suite; empty without suites, and in files of earlier
     versions."""
+    backbone_licence: str | None = None
+    """Licence of the backbone's card on the hub; None for a local folder, or where the card names none."""
+    licences: dict[str, str | None] = field(default_factory=dict)
+    """Data set -> its licence, by its card; None if no card names one. Empty in files of earlier versions."""
 
 
 def count_rows(

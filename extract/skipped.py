@@ -39,7 +39,7 @@ class SkippedRows:
         counts: Counter[str] = Counter()
         for name, skipped in self._rows:
             if name == dataset:
-                counts[examples.setdefault(_kind(skipped.reason), skipped.reason)] += 1
+                counts[examples.setdefault(kind_of_reason(skipped.reason), skipped.reason)] += 1
         return dict(counts.most_common())
 
     def rows(self, dataset: str) -> int:
@@ -59,6 +59,7 @@ class SkippedRows:
         write_text(path, "".join(f"{line}\n" for line in lines))
 
 
-def _kind(reason: str) -> str:
+def kind_of_reason(reason: str) -> str:
+    """The reason without its numbers and quotations, in which reasons of one kind differ."""
     quotes = QUOTED.sub(lambda found: found[1] or "'…'", reason)
     return LISTED.sub("'…'", NUMBER.sub("N", quotes))

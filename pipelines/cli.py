@@ -12,6 +12,7 @@ from pipelines.commands import (
     cache_export,
     cache_status,
     cache_verify,
+    check,
     demo_corpus,
     evaluate,
     explain,
@@ -44,6 +45,7 @@ cache = typer.Typer(help="Look at, check and export the feature store.", no_args
 
 for group, name, module in (
     (app, "demo-corpus", demo_corpus),
+    (app, "check", check),
     (app, "extract", extract),
     (app, "fit-heads", fit_heads),
     (app, "fit-other-heads", fit_other_heads),

@@ -59,10 +59,15 @@ def recipe_page() -> str:
     """docs/recipe.md: every key of the recipe, its type, default and meaning."""
     parts = [RECIPE_HEAD, _table("Top of the file", Recipe)]
     parts += [_table(f"`{name}`", model) for name, model in TABLES]
-    parts.append("## Sources\n\n| source | kind | repository | files |\n|---|---|---|---|")
+    parts.append(
+        "## Sources\n\nRows and licence are those that the official cards state.\n\n"
+        "| source | kind | repository | files | rows | licence |\n|---|---|---|---|---:|---|"
+    )
     for source in SOURCES.values():
         files = ", ".join(f"`{pattern}`" for pattern in source.files)
-        parts[-1] += f"\n| {source.name} | {source.kind} | {source.repo or 'to be named'} | {files} |"
+        rows = "" if source.rows is None else f"{source.rows:,}"
+        parts[-1] += f"\n| {source.name} | {source.kind} | {source.repo or 'to be named'} | {files} | {rows} |"
+        parts[-1] += f" {source.licence or ''} |"
     parts.append("## The published objectives\n\n| objective | scale | rule |\n|---|---|---|")
     parts[-1] += "".join(
         f"\n| {objective.name} | {objective.low:g} to {objective.high:g} | {objective.rule} |"

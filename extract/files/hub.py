@@ -1,44 +1,68 @@
 """Files of a data set from the hub."""
 
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePath
 
-import huggingface_hub
-from huggingface_hub import errors
-
-from cache.errors import UserError, first_line
+from cache.errors import UserError
+from cache.progress import Progress, silent
+from extract.files.matching import holds_rows
 from extract.files.missing import MissingDatasetError
+from extract.hub.download import fetch
+from extract.hub.listing import HubFile, Listing, list_files
+from extract.hub.refusals import HubError, Repository
+from extract.listing import listed as in_words
 
 
-def download(name: str, repo: str, files: Sequence[str], revision: str | None) -> Path:
-    """The folder of a commit with the files that match, downloaded where the hub's cache lacks them.
+def listed(name: str, repo: str, revision: str | None) -> Listing:
+    """The files of a data set's repository.
 
     Raises:
         MissingDatasetError: there is no such data set or revision, it is gated, or the hub cannot be reached.
+        UserError: the hub fails for another reason.
+    """
+    repository = Repository(repo, "dataset", revision, "repo", "revision", "give a local copy with --data-root")
+    try:
+        return list_files(repository)
+    except HubError as error:
+        raise of_dataset(name, error) from None
+
+
+def chosen(name: str, listing: Listing, layouts: Sequence[Sequence[str]]) -> tuple[HubFile, ...]:
+    """The files of a repository that match the patterns of the first layout of a data set that any file matches.
+
+    Raises:
+        MissingDatasetError: none does; the sentence names files that are there.
+    """
+    for patterns in layouts:
+        found = tuple(file for file in listing.matching(patterns) if holds_rows(PurePath(file.path)))
+        if found:
+            return found
+    shown = in_words(file.path for file in listing.files if not file.path.startswith("."))
+    kept = "" if listing.whole else " in the cache"
+    wanted = " or ".join(layouts[0])
+    raise MissingDatasetError(
+        f"{name}: no file of {listing.repository.name} at {listing.commit[:12]}{kept} matches {wanted};"
+        f" it holds {shown or 'nothing'}: name the right ones with `files` in the recipe"
+    )
+
+
+def download(
+    name: str, repo: str, layouts: Sequence[Sequence[str]], revision: str | None, progress: Progress = silent
+) -> tuple[Path, str | None]:
+    """The folder of a commit with the files of a layout, fetched where the hub's cache lacks them, and its licence.
+
+    Raises:
+        MissingDatasetError: there is no such data set, revision or file, it is gated, or the hub cannot be reached.
         UserError: the download fails for another reason.
     """
-    # On the hub '**/' requires a folder, on the disk it also matches none: both spellings are requested.
-    patterns = list(dict.fromkeys([*files, *(pattern.removeprefix("**/") for pattern in files)]))
-    where = f"{repo} at {revision}" if revision else repo
+    listing = listed(name, repo, revision)
     try:
-        folder = huggingface_hub.snapshot_download(
-            repo, repo_type="dataset", revision=revision, allow_patterns=patterns
-        )
-    except errors.GatedRepoError:
-        remedy = f"accept its terms on https://huggingface.co/datasets/{repo} and run `hf auth login`"
-        raise MissingDatasetError(f"{name}: {repo} is gated on the hub: {remedy}") from None
-    except errors.RevisionNotFoundError:
-        remedy = "check `revision` in the recipe"
-        raise MissingDatasetError(f"{name}: {repo} has no revision {revision} on the hub: {remedy}") from None
-    except errors.RepositoryNotFoundError:
-        remedy = "check `repo` in the recipe, or run `hf auth login` if it is private"
-        raise MissingDatasetError(f"{name}: there is no data set {repo} on the hub: {remedy}") from None
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled):
-        remedy = "connect to the network, or give a local copy with --data-root"
-        raise MissingDatasetError(f"{name}: the hub cannot be reached and {where} is not cached: {remedy}") from None
-    except errors.HFValidationError:
-        raise UserError(f"{name}: {repo!r} is not a repository's name: `repo` takes the form org/name") from None
-    except Exception as error:
-        # Broken connections, full disks, and whatever the HTTP client raises: it differs between releases.
-        raise UserError(f"{name}: {where} could not be downloaded ({first_line(error)}): try again") from error
-    return Path(folder)
+        return fetch(listing, chosen(name, listing, layouts), progress), listing.licence
+    except HubError as error:
+        raise of_dataset(name, error) from error
+
+
+def of_dataset(name: str, error: HubError) -> UserError:
+    """The same sentence about a data set of the recipe."""
+    sentence = f"{name}: {error}"
+    return MissingDatasetError(sentence) if error.absent else UserError(sentence)

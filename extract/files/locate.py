@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cache.errors import UserError
+from cache.progress import Progress, silent
 from extract.files.hub import download
 from extract.files.matching import matching
 from extract.files.missing import MissingDatasetError
@@ -21,9 +22,13 @@ class Located:
     paths: tuple[Path, ...]
     revision: str | None = None
     """The commit of a data set from the hub; None for a local one."""
+    licence: str | None = None
+    """The licence of the data set's card on the hub; None if the card has none or was not asked."""
 
 
-def locate(settings: DatasetSettings, source: Source, data_root: Path | None = None) -> Located:
+def locate(
+    settings: DatasetSettings, source: Source, data_root: Path | None = None, progress: Progress = silent
+) -> Located:
     """Find the files of a data set, downloading them where they come from the hub.
 
     Args:
@@ -31,6 +36,7 @@ def locate(settings: DatasetSettings, source: Source, data_root: Path | None = N
             `repo`, `revision` and `files`, each by default the source's.
         source: the schema, with its repository and patterns.
         data_root: read `data_root/org/name` instead of the hub.
+        progress: called with the number of bytes fetched.
 
     Raises:
         MissingDatasetError: the data set or its files are missing.
@@ -38,7 +44,7 @@ def locate(settings: DatasetSettings, source: Source, data_root: Path | None = N
     """
     name, path = settings.name, settings.path
     repo = settings.repo or source.repo
-    layouts = (settings.files,) if settings.files else (source.files, *source.other_files)
+    layouts = layouts_of(settings, source)
     if path is not None:
         if path.is_file():
             return Located(path.parent, (path,))
@@ -50,9 +56,16 @@ def locate(settings: DatasetSettings, source: Source, data_root: Path | None = N
     if data_root is not None:
         folder = data_root.joinpath(*repo.split("/"))
         return Located(folder, _matching(name, folder, layouts, "put the files there, or leave out --data-root"))
-    folder = download(name, repo, [pattern for patterns in layouts for pattern in patterns], settings.revision)
+    folder, licence = download(name, repo, layouts, settings.revision, progress)
     # The hub's cache keeps each commit in a folder of that name.
-    return Located(folder, _matching(name, folder, layouts, f"check `files` against {repo} on the hub"), folder.name)
+    return Located(
+        folder, _matching(name, folder, layouts, f"check `files` against {repo} on the hub"), folder.name, licence
+    )
+
+
+def layouts_of(settings: DatasetSettings, source: Source) -> tuple[tuple[str, ...], ...]:
+    """Patterns of files, of which the first that match any count: the recipe's, or the source's for each layout."""
+    return (settings.files,) if settings.files else (source.files, *source.other_files)
 
 
 def _matching(name: str, folder: Path, layouts: Sequence[Sequence[str]], remedy: str) -> tuple[Path, ...]:

@@ -25,4 +25,5 @@ SOURCE = Source(
     columns=("prompt", "response", "is_safe"),
     parse=parse,
     objectives=("beavertails-is_safe",),
+    licence="cc-by-nc-4.0",
 )

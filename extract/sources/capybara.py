@@ -32,4 +32,6 @@ SOURCE = Source(
     columns=("chosen", "rejected", "rating_chosen", "rating_rejected"),
     parse=parse,
     objectives=("argilla-overall_quality",),
+    rows=7_563,  # by its card
+    licence="apache-2.0",
 )

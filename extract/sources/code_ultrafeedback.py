@@ -55,4 +55,5 @@ SOURCE = Source(
     columns=("instruction", "preference", "responses", "annotations"),
     parse=parse,
     objectives=tuple(f"code-{preference}" for preference in PREFERENCES),
+    rows=10_000,  # 2,000 for each of five preferences, by its card
 )

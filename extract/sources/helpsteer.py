@@ -26,4 +26,6 @@ SOURCE = Source(
     columns=("prompt", "response", *ATTRIBUTES),
     parse=parse,
     objectives=tuple(f"helpsteer-{attribute}" for attribute in ATTRIBUTES),
+    rows=37_120,  # 35,331 and 1,789, as the commits of the files say
+    licence="cc-by-4.0",
 )

@@ -36,4 +36,5 @@ SOURCE = Source(
     files=("*/train.jsonl*",),
     columns=("chosen", "rejected"),
     parse=parse,
+    licence="mit",
 )

@@ -39,4 +39,6 @@ SOURCE = Source(
     other_files=(("data/dataset=judgebench,*.jsonl",),),
     columns=("pair_id", "source", "question", "response_model", "response_A", "response_B", "label"),
     parse=parse,
+    rows=620,  # 350 and 270, by its card
+    licence="mit",
 )

@@ -50,4 +50,6 @@ SOURCE = Source(
     files=("???_????/test-*.parquet",),
     columns=("id", "language", "subset", "source", "prompt", "chosen", "rejected"),
     parse=parse,
+    rows=65_987,  # 2,869 in each of 23 languages, by its card
+    licence="odc-by",
 )

@@ -60,4 +60,6 @@ SOURCE = Source(
     columns=("system", "input", "chosen", "rejected", "rating", "generations"),
     parse=parse,
     objectives=("argilla-judge_lm",),
+    rows=12_859,  # by its card, as copies quote it
+    licence="apache-2.0",
 )

@@ -35,4 +35,6 @@ SOURCE = Source(
         *("orig_response_A", "orig_response_B", "orig_score_A", "orig_score_B"),
     ),
     parse=parse,
+    rows=199_760,  # by its card
+    licence="cc-by-4.0",
 )

@@ -94,4 +94,6 @@ SOURCE = Source(
     other_files=(("**/phase2_train.jsonl*",),),
     columns=("question", "label", *SERVED_TO_ALL),
     parse=parse,
+    licence="mit",
+    sparse=True,
 )

@@ -27,4 +27,5 @@ SOURCE = Source(
     columns=("orig_instruction", "orig_response", "orig_score"),
     parse=parse,
     objectives=("prometheus-score",),
+    licence="cc-by-4.0",
 )

@@ -46,4 +46,5 @@ SOURCE = Source(
     other_files=(("data/total_dataset.json*",), ("**/*_filtered.json*",)),
     columns=("id", "prompt", "chosen", "rejected", "domain"),
     parse=parse,
+    licence="odc-by",
 )

@@ -60,4 +60,5 @@ SOURCE = Source(
         *("bon_uid", "bon_best", "loser_list", "pair_uid", "chosen", "reject"),
     ),
     parse=parse,
+    rows=20_917,  # 17,131 and 3,786, by its card
 )

@@ -192,3 +192,9 @@ class Source:
     other_files: tuple[tuple[str, ...], ...] = ()
     """Patterns of other layouts of the same rows, such as the authors' repository on GitHub; each is tried where the
     ones before match nothing."""
+    rows: int | None = None
+    """Raw rows of the official release in these files, by its card or paper; None where none states it."""
+    licence: str | None = None
+    """Licence by the official card; None if it names none. The card on the hub counts where it can be asked."""
+    sparse: bool = False
+    """Whether most raw rows give no record, so that some dozen may give none."""

@@ -58,4 +58,6 @@ SOURCE = Source(
     columns=("instruction", "completions"),
     parse=parse,
     objectives=("ultrafeedback-overall_score", *(f"ultrafeedback-{aspect}" for aspect in ASPECTS)),
+    rows=64_121,  # sampled prompts of the six files, by its README
+    licence="mit",
 )

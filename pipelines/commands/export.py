@@ -81,13 +81,18 @@ def export(run: "Run", out: Path, *, weights: "Weights", check: bool) -> "Export
     suites = run.current_suites(lambda reason: log.warning("not in the model card: %s", reason))
     local = backbone.folder == Path(recipe.backbone.model)
     name = backbone.folder.resolve().name if local else recipe.backbone.model
-    card = model_card(recipe.name, recipe.note, name, config, heads, gating, [_table(one) for one in suites.values()])
+    learned_from = {part.name for part in (*recipe.ratings, *recipe.pairs)}
+    licences = {f"backbone `{name}`": run.extracted.backbone_licence}
+    licences |= {part: licence for part, licence in run.extracted.licences.items() if part in learned_from}
+    tables = [_table(one) for one in suites.values()]
+    card = model_card(recipe.name, recipe.note, name, config, heads, gating, tables, licences)
     provenance = {
         "recipe": recipe.model_dump(mode="json"),
         "fingerprint": asdict(run.store.fingerprint),
         "versions": {package: version(package) for package in PACKAGES},
         "datasets": plain(run.extracted.datasets),
         "revisions": run.extracted.revisions,
+        "licences": licences,
         "heads": plain(heads),
         "gating": plain(gating),
         "suites": {suite: plain(replace(one, missing_rows=())) for suite, one in suites.items()},

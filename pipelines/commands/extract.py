@@ -65,6 +65,13 @@ def command(
             " needs Ray (`pip install -e '.[ray]'`).",
         ),
     ] = 1,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check/--no-check",
+            help="Look at files, scales and disks first, as `armorm check` does, and stop at a problem.",
+        ),
+    ] = True,
     as_json: JsonOption = False,
 ) -> None:
     """Run every data set of a recipe through the backbone once, into the feature store."""
@@ -74,7 +81,14 @@ def command(
     part = read_worker(worker, workers)
     with reporting() as progress, interrupted_by_termination():
         result = extract(
-            run, data_root=data_root, limit=limit, engine=engine, worker=part, workers=workers, progress=progress
+            run,
+            data_root=data_root,
+            limit=limit,
+            engine=engine,
+            worker=part,
+            workers=workers,
+            check=check,
+            progress=progress,
         )
     finish(result, as_json, lambda: show(result, run))
 
@@ -87,6 +101,7 @@ def extract(
     engine: "EngineName | None" = None,
     worker: Worker = ALONE,
     workers: int = 1,
+    check: bool = True,
     progress: "Progress",
 ) -> "Extract":
     """Read, encode, compute the features that the store lacks, and write the run's tables.
@@ -98,13 +113,15 @@ def extract(
         engine: in place of the recipe's.
         worker: computes its part of the features and writes no tables; the run of the whole does.
         workers: processes that compute; more than one by way of Ray.
-        progress: told rows read and tokens computed.
+        check: whether to look at a few rows of every data set first, and to stop at a problem.
+        progress: told bytes fetched, rows read and tokens computed.
 
     Raises:
         UserError: a data set or the backbone is missing or unusable, or the run's folder belongs to other features.
     """
     from cache import FeatureStore
     from extract.backbone import find_backbone
+    from extract.check.run import backbone_unless_problems
     from extract.collect import collect
     from extract.engines.choice import choose_device, in_place_of_packed
     from extract.engines.loader import EngineLoader
@@ -116,6 +133,7 @@ def extract(
     from extract.templating import ConversationEncoder
     from extract.unusable import without_skipped
     from pipelines.artefacts import SKIPPED
+    from pipelines.commands.check import planned
     from pipelines.recipe import DERIVED
 
     started = time.monotonic()
@@ -126,7 +144,10 @@ def extract(
     else:
         several.check()
         device = str(several)
-    backbone = find_backbone(recipe.backbone)
+    if check:
+        backbone = backbone_unless_problems(planned(run, data_root, limit), progress)
+    else:
+        backbone = find_backbone(recipe.backbone, progress)
     chosen, packing_failed = _engine(run, engine or recipe.extract.engine, backbone)
     fingerprint = backbone.fingerprint(recipe.backbone, recipe.store.dtype, chosen)
     run.make_folder()
@@ -134,7 +155,7 @@ def extract(
     if recipe.heads.taken_from is not None:  # before the pass rather than after it
         run.taken_heads.check(fingerprint, recipe.debiasing.verbosity)
     encoder = ConversationEncoder(backbone.tokenizer, recipe.backbone, backbone.vocabulary)
-    found = find(run, data_root or recipe.data_root, limit)
+    found = find(run, data_root or recipe.data_root, limit, progress)
     for line in encoder.facts.lines():
         log.info("%s", line)
     derived = [pairs for pairs in recipe.pairs if pairs.source == DERIVED and pairs.ratings not in found.missing]
@@ -208,6 +229,8 @@ def extract(
         limit=limit,
         missing=found.missing,
         revisions=found.revisions,
+        backbone_licence=backbone.licence,
+        licences=found.licences,
         datasets=counts,
         template=encoder.facts,
         packing_failed=packing_failed,
@@ -259,7 +282,7 @@ def _refuse_other_features(run: "Run", fingerprint: str) -> None:
         )
 
 
-def find(run: "Run", data_root: Path | None, limit: int | None) -> "FoundDatasets":
+def find(run: "Run", data_root: Path | None, limit: int | None, progress: "Progress") -> "FoundDatasets":
     """Find the data sets of a run's recipe.
 
     Raises:
@@ -276,6 +299,7 @@ def find(run: "Run", data_root: Path | None, limit: int | None) -> "FoundDataset
         limit=limit,
         revisions=run.earlier_extract().get("revisions", {}),
         refuse_missing=recipe.missing_datasets == "refuse",
+        progress=progress,
     )
 
 

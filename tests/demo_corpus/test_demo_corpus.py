@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import json
+import lzma
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +40,9 @@ def planted(corpus: Path) -> list[dict[str, Any]]:
 def read(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".parquet":
         return pq.read_table(path).to_pylist()
-    if path.suffix == ".gz":
-        return [json.loads(line) for line in gzip.open(path, "rt", encoding="utf-8")]
+    if path.suffix in (".gz", ".xz"):
+        opened = gzip.open if path.suffix == ".gz" else lzma.open
+        return [json.loads(line) for line in opened(path, "rt", encoding="utf-8")]
     text = path.read_text(encoding="utf-8")
     return json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
 
@@ -82,7 +84,7 @@ JSON_SCHEMAS: dict[str, dict[str, type | tuple[type, ...]]] = {
         "correct_answers": list,
         "incorrect_answers": list,
     },
-    "PKU-Alignment/BeaverTails/round0/330k/train.jsonl.gz": {
+    "PKU-Alignment/BeaverTails/round0/330k/train.jsonl.xz": {
         "prompt": str,
         "response": str,
         "category": dict,
@@ -100,7 +102,7 @@ JSON_SCHEMAS: dict[str, dict[str, type | tuple[type, ...]]] = {
     },
     "Anthropic/hh-rlhf/harmless-base/train.jsonl.gz": {"chosen": str, "rejected": str},
     "Anthropic/hh-rlhf/helpful-base/train.jsonl.gz": {"chosen": str, "rejected": str},
-    "PKU-Alignment/PKU-SafeRLHF-30K/data/train.jsonl.gz": {
+    "PKU-Alignment/PKU-SafeRLHF-30K/round0/train.jsonl.xz": {
         "prompt": str,
         "response_0": str,
         "response_1": str,
@@ -140,7 +142,7 @@ PAIR = {"chosen": MESSAGES, "rejected": MESSAGES}
 PARQUET_SCHEMAS: dict[str, dict[str, str]] = {
     "argilla/distilabel-capybara-dpo-7k-binarized/data/train-00000-of-00001.parquet": PAIR
     | {"rating_chosen": "int64", "rating_rejected": "int64"},
-    "argilla/distilabel-math-preference-dpo/data/train-00000-of-00001.parquet": {
+    "argilla/distilabel-math-preference-dpo/data/train-00000-of-00001-f59ecdcaca8c1de3.parquet": {
         "instruction": "string",
         "chosen_response": "string",
         "chosen_rating": "double",

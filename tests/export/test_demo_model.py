@@ -132,6 +132,9 @@ def test_the_card_quotes_the_runs_own_figures(demo: Demo, exported: Path) -> Non
     for name, head in demo.results["fit-heads"]["objectives"].items():
         assert re.search(rf"^\| {name} \| .* \| {head['rows']:,} \| {head['pearson']:.3f} \|", card, re.MULTILINE)
     assert str(demo.folder) not in card
+    assert "**No commercial use**: the licences of beavertails, pku_safe_rlhf_safer forbid it." in card
+    assert "| helpsteer | cc-by-4.0 |" in card
+    assert "| shp | not stated |" in card
     assert card.startswith("---\nlibrary_name: transformers\n")
 
 
