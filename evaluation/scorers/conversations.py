@@ -12,8 +12,8 @@ from cache.progress import Progress
 from evaluation.results import RewardModelScorer
 from evaluation.scorers.answers import Answers, key_of
 from evaluation.scorers.scorer import ScorerKind, SuiteScores, Task, count_rows, score_table
-from extract.backbone import locate_model
 from extract.engines.choice import choose_device
+from extract.model_files import locate_model
 
 log = logging.getLogger(__name__)
 

@@ -6,18 +6,11 @@ from pathlib import Path
 
 from cache import UserError
 from cache.precision import ITEM_BYTES
-from extract.backbone import (
-    SMALL_FILES,
-    WEIGHTS,
-    Backbone,
-    is_model,
-    list_model,
-    read_backbone,
-    refuse_revision_of_folder,
-)
+from extract.backbone import Backbone, read_backbone
 from extract.check.findings import Finding
 from extract.hub.download import fetch
 from extract.hub.refusals import HubError
+from extract.model_files import SMALL_FILES, WEIGHTS, is_model, list_model, refuse_revision_of_folder
 from extract.settings import BackboneSettings
 from extract.templating import ConversationEncoder
 

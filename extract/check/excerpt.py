@@ -9,7 +9,6 @@ import gzip
 import json
 import lzma
 import random
-import re
 import zlib
 from dataclasses import dataclass
 from itertools import islice
@@ -22,6 +21,7 @@ import pyarrow.parquet as pq
 from cache import UserError
 from cache.errors import first_line
 from extract.check.contents import Contents, Seekable
+from extract.check.json_text import first_elements, is_array, whole_lines
 
 TEXT = 1 << 18
 """Bytes of text that are looked at."""
@@ -147,7 +147,7 @@ def _later_batch(file: Any, names: list[str], rows: int, rng: random.Random) -> 
 def _of_json(contents: Contents, target: Path, rows: int, rng: random.Random) -> Excerpt:
     text, lines = _beginning(contents, rows)
     if lines is None:
-        elements = _elements(text, rows)
+        elements = first_elements(text, rows)
         if not contents.read(max(0, contents.size - 64), contents.size).rstrip().endswith(b"]"):
             raise UnreadableError(f"{contents.name} ends in the middle of its array: remove it and fetch it again")
         target.write_bytes(elements.text)
@@ -172,11 +172,11 @@ def _of_compressed_json(contents: Contents, target: Path, rows: int) -> Excerpt:
             f"{contents.name} is not compressed as its name says, or damaged ({first_line(error)}): remove it and fetch"
             " it again"
         ) from None
-    if _is_array(text):
-        elements = _elements(text, rows)
+    if is_array(text):
+        elements = first_elements(text, rows)
         kept, count, known = elements.text, elements.rows, elements.rows if elements.ended else None
     else:
-        lines = _lines(text, ended)
+        lines = whole_lines(text, ended)
         kept, count, known = b"".join(lines[: 2 * rows]), len(lines[: 2 * rows]), len(lines) if ended else None
     target.write_bytes(gzip.compress(kept, 1) if target.suffix == ".gz" else lzma.compress(kept, preset=0))
     return Excerpt(target, count, known)
@@ -187,33 +187,21 @@ def _beginning(contents: Contents, rows: int) -> tuple[bytes, list[bytes] | None
     size = TEXT
     while True:
         text = contents.read(0, size)
-        if _is_array(text):
-            done = _elements(text, rows).rows > 0
+        if is_array(text):
+            done = first_elements(text, rows).rows > 0
             lines = None
         else:
-            lines = _lines(text, ended=len(text) >= contents.size)
+            lines = whole_lines(text, ended=len(text) >= contents.size)
             done = len(lines) > 0
         if done or size >= min(contents.size, LONGEST_TEXT):
             return text, lines
         size *= 4
 
 
-def _is_array(text: bytes) -> bool:
-    return text.removeprefix(b"\xef\xbb\xbf").lstrip().startswith(b"[")
-
-
-def _lines(text: bytes, ended: bool) -> list[bytes]:
-    """The lines of a text, with their ends; without the last if it is not known to be whole."""
-    lines = text.splitlines(keepends=True) if b"\r" not in text else re.findall(rb"[^\n]*\n|[^\n]+\Z", text)
-    if lines and not ended and not lines[-1].endswith(b"\n"):
-        lines.pop()
-    return [line for line in lines if line.strip()]
-
-
 def _lines_at_random(contents: Contents, rows: int, rng: random.Random) -> list[bytes]:
     start = rng.randrange(max(1, contents.size - TEXT))
     _, newline, text = contents.read(start, start + TEXT).partition(b"\n")
-    return _lines(text, ended=False)[:rows] if newline else []
+    return whole_lines(text, ended=False)[:rows] if newline else []
 
 
 def _cut(contents: Contents) -> str | None:
@@ -227,35 +215,6 @@ def _cut(contents: Contents) -> str | None:
     except (ValueError, RecursionError):
         return f"{contents.name} ends in the middle of a row: if it was cut, remove it and fetch it again"
     return None
-
-
-@dataclass(frozen=True, slots=True)
-class _Elements:
-    text: bytes
-    """An array of the first elements."""
-    rows: int
-    end: int
-    """Where the last of them ends."""
-    ended: bool
-    """Whether the array ends after them."""
-
-
-def _elements(text: bytes, rows: int) -> _Elements:
-    """The first elements of an array that may be cut, found by the depth of brackets outside of strings."""
-    depth = count = end = 0
-    for token in re.finditer(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', text, re.DOTALL):
-        mark = token[0]
-        if mark in (b"[", b"{"):
-            depth += 1
-        elif mark in (b"]", b"}"):
-            depth -= 1
-            if depth == 1:
-                count, end = count + 1, token.end()
-                if count == 2 * rows:
-                    break
-            if depth == 0:
-                return _Elements(text, count, end, ended=True)
-    return _Elements(text[:end] + b"]" if count else b"[]", count, end, ended=False)
 
 
 def _uncompressed(contents: Contents, suffix: str) -> tuple[bytes, bool]:

@@ -13,7 +13,7 @@ from huggingface_hub import constants
 from cache import StoreSettings, UserError
 from cache.precision import ITEM_BYTES
 from cache.progress import Progress, silent
-from extract.backbone import Backbone, find_backbone, is_model
+from extract.backbone import Backbone, find_backbone
 from extract.check.backbone import SUBJECT, BackboneFound, look_at_backbone
 from extract.check.datasets import FEW_ROWS, DatasetFound, Wanted, look_at_datasets
 from extract.check.estimate import (
@@ -30,6 +30,7 @@ from extract.check.findings import Finding, refuse
 from extract.check.licences import forbids_commercial_use
 from extract.check.results import BackboneCheck, Check, DatasetCheck
 from extract.engines.choice import choose_device
+from extract.model_files import is_model
 from extract.settings import BackboneSettings, ExtractSettings
 from extract.skipped import kind_of_reason
 from extract.templating import ConversationEncoder

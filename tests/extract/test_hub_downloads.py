@@ -18,10 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cache import UserError
-from extract.backbone import locate_model
 from extract.files.hub import download
 from extract.files.missing import MissingDatasetError
 from extract.hub.patience import asked_to_wait
+from extract.model_files import locate_model
 from tests.extract.hub_server import GATED, Fault, Hub, serving, use
 
 REPO = "org/set"
