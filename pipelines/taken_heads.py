@@ -158,7 +158,7 @@ def _locate(name: str, backbone: "BackboneSettings") -> tuple[Path, bool]:
     if folder.is_dir():
         return folder, folder.resolve() == Path(backbone.model).resolve()
     if name == backbone.model:
-        from extract.backbone import locate_model
+        from extract.model_files import locate_model
 
         return locate_model(name, backbone.revision, "heads.from")[0], True
     raise UserError(

@@ -33,7 +33,8 @@ class Elements:
 def first_elements(text: bytes, rows: int) -> Elements:
     """The first elements of an array that may be cut, found by the depth of brackets outside of strings."""
     depth = count = end = 0
-    for token in re.finditer(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]', text, re.DOTALL):
+    # A string that is cut goes on to the end: its brackets are none.
+    for token in re.finditer(rb'"(?:[^"\\]|\\.)*(?:"|\\?\Z)|[\[\]{}]', text, re.DOTALL):
         mark = token[0]
         if mark in (b"[", b"{"):
             depth += 1

@@ -3,8 +3,8 @@
 import logging
 import random
 import re
-import time
 from collections.abc import Callable, Mapping
+from time import sleep
 from typing import TypeVar
 
 import httpx2
@@ -81,7 +81,7 @@ class Patience:
         wait = min(LONGEST_WAIT, FIRST_WAIT * 2 ** (self._failures - 1)) * random.uniform(0.5, 1)
         wait = max(wait, asked or 0.0)
         log.info("%s: %s; attempt %s follows in %.1f s", self._what, first_line(error), self._failures + 1, wait)
-        time.sleep(wait)
+        sleep(wait)
 
 
 def ask(what: str, question: Callable[[], Answer]) -> Answer:

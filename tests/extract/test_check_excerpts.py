@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from extract.check.contents import DiskFile, Seekable
 from extract.check.excerpt import NotLookedAtError, UnreadableError, excerpt
-from extract.files.rows import read_rows
+from tests.extract.files.written import values
 
 ROWS = 5
 TEXTS = st.text(st.characters(codec="utf-8"), max_size=40)
@@ -42,7 +42,7 @@ def test_an_excerpt_has_the_first_rows_and_others_of_the_file(
 ) -> None:
     monkeypatch.setattr("extract.check.excerpt.TEXT", block)
     made = excerpt(written(tmp_path, kind, rows), tmp_path / "out", frozenset({"a", "b"}), ROWS, random.Random(seed))
-    read = list(read_rows(made.path))
+    read = values(made.path)
     assert made.rows == len(read) >= 1
     assert read[0] == rows[0]
     assert all(row in rows for row in read)
@@ -93,7 +93,7 @@ def test_rows_longer_than_a_block_are_read(tmp_path: Path, monkeypatch: pytest.M
     rows = [{"a": "x" * 5000, "b": [str(number)]} for number in range(4)]
     for kind in (".jsonl", ".json", ".jsonl.gz"):
         made = excerpt(written(tmp_path, kind, rows), tmp_path / f"out{kind}", frozenset(), ROWS, random.Random(0))
-        assert next(iter(read_rows(made.path))) == rows[0]
+        assert values(made.path)[0] == rows[0]
 
 
 class Far(DiskFile):

@@ -32,7 +32,7 @@ FILES = {
     "README.md": b"# a set\n",
     "other.bin": b"\x80\x04pickle",
 }
-PATTERNS = ("data/*.jsonl",)
+LAYOUTS = (("data/*.jsonl",),)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
 
 
 def fetched(**named: Any) -> dict[str, bytes]:
-    folder, _ = download("set", REPO, PATTERNS, named.pop("revision", None), **named)
+    folder, _ = download("set", REPO, LAYOUTS, named.pop("revision", None), **named)
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
@@ -65,9 +65,9 @@ def test_files_that_match_are_fetched_and_nothing_else(hub: Hub, tmp_path: Path)
 
 def test_the_licence_is_that_of_the_card(hub: Hub) -> None:
     hub.cards[REPO] = {"license": "cc-by-nc-4.0"}
-    assert download("set", REPO, PATTERNS, None)[1] == "cc-by-nc-4.0"
+    assert download("set", REPO, LAYOUTS, None)[1] == "cc-by-nc-4.0"
     hub.cards[REPO] = {"license": "other", "license_name": "odc-by"}
-    assert download("set", REPO, PATTERNS, None)[1] == "odc-by"
+    assert download("set", REPO, LAYOUTS, None)[1] == "odc-by"
 
 
 def test_a_cut_connection_goes_on_where_it_stopped(hub: Hub) -> None:
@@ -118,7 +118,7 @@ def test_a_body_that_stands_still_is_asked_for_again(hub: Hub, monkeypatch: pyte
 
 def test_the_hub_is_given_the_time_that_it_asks_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("extract.hub.patience.time.sleep", waits.append)
+    monkeypatch.setattr("extract.hub.patience.sleep", waits.append)
     limited = {"RateLimit": '"api";r=0;t=55', "Retry-After": "3"}
     hub.faults[f"api/datasets/{REPO}"] = [Fault(429, limited), Fault(503)]
     hub.faults[f"{REPO}/data/a.jsonl"] = [Fault(429, {"Retry-After": "7"})]
@@ -131,7 +131,7 @@ def test_the_hub_is_given_the_time_that_it_asks_for(hub: Hub, monkeypatch: pytes
 
 def test_waits_grow_and_end(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("extract.hub.patience.time.sleep", waits.append)
+    monkeypatch.setattr("extract.hub.patience.sleep", waits.append)
     monkeypatch.setattr("extract.hub.patience.FIRST_WAIT", 1.0)
     hub.always[REPO] = Fault(503)
     with pytest.raises(UserError, match=r"set: the hub failed for org/set \(HTTP 503\): look at .* run the same"):
@@ -172,15 +172,16 @@ def test_a_user_who_is_logged_in_is_told_to_accept_the_terms(hub: Hub, monkeypat
 
 def test_a_repository_a_revision_and_a_file_that_are_not_there(hub: Hub) -> None:
     with pytest.raises(MissingDatasetError, match=r"^set: there is no data set org/none on the hub .*check `repo`"):
-        download("set", "org/none", PATTERNS, None)
+        download("set", "org/none", LAYOUTS, None)
     with pytest.raises(MissingDatasetError, match=r"org/set has no revision v9 on the hub: check `revision` in the"):
         fetched(revision="v9")
     with pytest.raises(UserError, match="'no name' is not a repository's name: give `repo` the form org/name"):
-        download("set", "no name", PATTERNS, None)
+        download("set", "no name", LAYOUTS, None)
     with pytest.raises(
-        MissingDatasetError, match=r"matches data/\*.parquet; it holds README.md, data/a.jsonl, data/b.jsonl, other.bin"
+        MissingDatasetError,
+        match=r"matches data/\*.parquet; it holds README.md, data/a.jsonl, data/b.jsonl and other.bin",
     ):
-        download("set", REPO, ("data/*.parquet",), None)
+        download("set", REPO, (("data/*.parquet",),), None)
 
 
 def test_without_the_hub_a_full_cache_serves(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +196,7 @@ def test_without_the_hub_a_full_cache_serves(hub: Hub, monkeypatch: pytest.Monke
 def test_without_the_hub_a_partly_filled_cache_names_what_it_lacks(
     hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder, _ = download("set", REPO, ("data/b.jsonl",), None)
+    folder, _ = download("set", REPO, (("data/b.jsonl",),), None)
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
     with pytest.raises(MissingDatasetError) as caught:
         fetched()
@@ -205,7 +206,7 @@ def test_without_the_hub_a_partly_filled_cache_names_what_it_lacks(
         " copy with --data-root"
     )
     with pytest.raises(MissingDatasetError, match=r"org/other is not cached in .*: unset HF_HUB_OFFLINE, or give"):
-        download("set", "org/other", PATTERNS, None)
+        download("set", "org/other", LAYOUTS, None)
 
 
 def test_without_a_network_the_cache_serves_with_a_warning(
@@ -218,7 +219,7 @@ def test_without_a_network_the_cache_serves_with_a_warning(
     assert fetched() == WANTED
     assert "its cached commit" in caplog.text
     with pytest.raises(MissingDatasetError, match=r"the hub \(http://127.* cannot be reached .*HTTPS_PROXY"):
-        download("set", "org/other", PATTERNS, None)
+        download("set", "org/other", LAYOUTS, None)
 
 
 def test_two_runs_share_the_cache(hub: Hub) -> None:
@@ -265,7 +266,7 @@ def test_the_backbone_is_fetched_in_the_same_way(hub: Hub, tmp_path: Path) -> No
 
 def test_a_process_that_is_killed_leaves_a_download_to_go_on_with(hub: Hub, tmp_path: Path) -> None:
     hub.faults[f"{REPO}/data/a.jsonl"] = [Fault(pause=1.0)]
-    code = f"from extract.files.hub import download; download('set', {REPO!r}, {PATTERNS!r}, None)"
+    code = f"from extract.files.hub import download; download('set', {REPO!r}, {LAYOUTS!r}, None)"
     own = {"HF_ENDPOINT": hub.endpoint, "HF_HUB_CACHE": str(tmp_path / "cache"), "HF_HUB_OFFLINE": "0"}
     with subprocess.Popen([sys.executable, "-c", code], env={**os.environ, **own}) as process:
         blobs = tmp_path / "cache" / "datasets--org--set" / "blobs"
