@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -118,7 +119,7 @@ def test_a_body_that_stands_still_is_asked_for_again(hub: Hub, monkeypatch: pyte
 
 def test_the_hub_is_given_the_time_that_it_asks_for(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("extract.hub.patience.time.sleep", waits.append)
+    monkeypatch.setattr("extract.hub.patience.time", SimpleNamespace(sleep=waits.append))
     limited = {"RateLimit": '"api";r=0;t=55', "Retry-After": "3"}
     hub.faults[f"api/datasets/{REPO}"] = [Fault(429, limited), Fault(503)]
     hub.faults[f"{REPO}/data/a.jsonl"] = [Fault(429, {"Retry-After": "7"})]
@@ -131,7 +132,7 @@ def test_the_hub_is_given_the_time_that_it_asks_for(hub: Hub, monkeypatch: pytes
 
 def test_waits_grow_and_end(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr("extract.hub.patience.time.sleep", waits.append)
+    monkeypatch.setattr("extract.hub.patience.time", SimpleNamespace(sleep=waits.append))
     monkeypatch.setattr("extract.hub.patience.FIRST_WAIT", 1.0)
     hub.always[REPO] = Fault(503)
     with pytest.raises(UserError, match=r"set: the hub failed for org/set \(HTTP 503\): look at .* run the same"):
