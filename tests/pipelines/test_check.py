@@ -16,6 +16,7 @@ from extract.check.results import Check
 from pipelines.commands.check import check
 from pipelines.commands.extract import extract, find
 from pipelines.recipe import read_recipe
+from pipelines.results import to_json
 from pipelines.run import Run
 from tests.conftest import ROOT, TINY
 from tests.extract import official_mirror
@@ -283,7 +284,7 @@ def test_a_run_from_the_hub_has_the_same_tables(
         assert (remote.folder / name).read_bytes() == (local.folder / name).read_bytes()
 
 
-def test_the_command_prints_one_line_a_problem_and_ends_with_2(tmp_path: Path) -> None:
+def test_the_command_prints_one_line_a_problem_and_ends_with_2(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     good = {"prompt": "Q?", "response": "A.", "polite": 3}
     (tmp_path / "good.jsonl").write_text("".join(json.dumps(good | {"polite": one % 7 + 1}) + "\n" for one in range(9)))
     (tmp_path / "bad.jsonl").write_text("<html>")
@@ -311,9 +312,8 @@ def test_the_command_prints_one_line_a_problem_and_ends_with_2(tmp_path: Path) -
     assert "Traceback" not in told.stderr
     (tmp_path / "bad.jsonl").write_text(json.dumps({"prompt": "Q", "chosen": "A", "rejected": "B"}))
     (tmp_path / "no.jsonl").write_text(json.dumps({"prompt": "Q", "chosen": "A", "rejected": "B"}))
-    told = armorm("check", "--recipe", "small.toml", "--json", folder=tmp_path)
-    assert told.returncode == 0, told.stderr
-    values = json.loads(told.stdout)
+    monkeypatch.chdir(tmp_path)
+    values = json.loads(to_json(check(Run(read_recipe(Path("small.toml"))))))
     assert values["problems"] == []
     polite = values["datasets"]["multi_objective"]["ratings"]["polite"]
     assert polite["counts"] == [2, 2, 1, 1, 1, 1, 1]
