@@ -16,7 +16,9 @@ from export.reward_config import SECTION, RewardConfig
 from export.reward_tensors import reward_tensors
 from export.weights import Weights, write_weights
 from extract.backbone import Backbone
+from extract.records import Message
 from extract.special_tokens import padding_token
+from extract.template.rendering import render
 from extract.templating import added_bos
 from gating.reward import RewardParts
 
@@ -176,7 +178,7 @@ def _template(backbone: Backbone) -> str:
     template: str = tokenizer.chat_template
     if added_bos(tokenizer) is None:
         return template
-    text = tokenizer.apply_chat_template([{"role": "user", "content": "Hello"}], tokenize=False)
+    text = render(tokenizer, (Message("user", "Hello"),))
     return template if text.startswith(tokenizer.bos_token) else "{{- bos_token }}" + template
 
 

@@ -19,7 +19,7 @@ from extract.records import Message, Prompt
 from extract.settings import BackboneSettings
 from extract.template.facts import TemplateFacts
 from extract.template.probe import CONVERSATION, EXAMPLE, REMEDY, probe
-from extract.template.rendering import NotEncodableError, render
+from extract.template.rendering import NotEncodableError, render, render_each
 
 __all__ = ["ConversationEncoder", "Encoded", "NotEncodableError", "TokenIds", "added_bos", "with_bos"]
 
@@ -89,37 +89,51 @@ class ConversationEncoder:
     def encode(self, conversations: Sequence[tuple[Prompt, tuple[str, ...]]]) -> list[Encoded | NotEncodableError]:
         """Encode a batch of prompts, each with its responses; returns one result per prompt, in order."""
         results: list[Encoded | NotEncodableError | None] = [None] * len(conversations)
-        texts: list[str] = []
-        where: list[tuple[int, int]] = []
+        asked: list[Prompt] = []
+        places: list[tuple[int, int]] = []
         for number, (prompt, responses) in enumerate(conversations):
             try:
-                rendered = self._render_all(prompt, responses)
+                self._check_turns(prompt, responses)
+            except NotEncodableError as reason:
+                results[number] = reason
+                continue
+            places.append((number, len(asked)))
+            asked += [prompt, *((*prompt, Message("assistant", response)) for response in responses)]
+        rendered = render_each(self._tokenizer, asked)
+        texts: list[str] = []
+        where: list[tuple[int, int]] = []
+        for number, start in places:
+            try:
+                own = self._up_to_ends(rendered[start : start + 1 + len(conversations[number][1])])
             except NotEncodableError as reason:
                 results[number] = reason
                 continue
             where.append((number, len(texts)))
-            texts.extend(rendered)
+            texts.extend(own)
         ids = self.tokenize(texts)
         for number, start in where:
             count = len(conversations[number][1])
             results[number] = self._encoded(ids[start], ids[start + 1 : start + 1 + count])
         return [result for result in results if result is not None]
 
-    def _render_all(self, prompt: Prompt, responses: tuple[str, ...]) -> list[str]:
+    def _check_turns(self, prompt: Prompt, responses: tuple[str, ...]) -> None:
         for message in prompt:
             self._check_text(message.content, f"the {message.role} turn")
         for response in responses:
             self._check_text(response, "the response")
         if not prompt or prompt[-1].role != "user":
             raise NotEncodableError("the prompt does not end with a user turn")
-        rendered = [self._prompt_end.cut(render(self._tokenizer, prompt), self._strip)]
-        for response in responses:
-            whole = render(self._tokenizer, (*prompt, Message("assistant", response)))
-            text = self._response_end.cut(whole, self._strip)
-            if not text.startswith(rendered[0]):
+
+    def _up_to_ends(self, rendered: Sequence[str | NotEncodableError]) -> list[str]:
+        """The texts of a prompt and of its conversations, each up to the end of its last message."""
+        texts: list[str] = []
+        for text in rendered:
+            if isinstance(text, NotEncodableError):
+                raise text
+            texts.append((self._response_end if texts else self._prompt_end).cut(text, self._strip))
+            if not texts[-1].startswith(texts[0]):
                 raise NotEncodableError("the templated prompt is not a prefix of the templated conversation")
-            rendered.append(text)
-        return rendered
+        return texts
 
     def cut(self, text: str) -> str:
         """A templated conversation up to the token at which its response's feature is read.

@@ -8,15 +8,17 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
 
 from cache import UserError
 from evaluation.scorers.conversations import reward_model_kind
+from extract import records
 from extract.engines.padded_batches import PaddedBatches, pad
 from extract.template.fitting import fit_template
+from extract.template.rendering import NotEncodableError, render
 from extract.templating import added_bos, with_bos
 
 log = logging.getLogger(__name__)
@@ -86,10 +88,12 @@ class SequenceClassifier:
 
     def encode(self, messages: Sequence[Message]) -> list[int] | str:
         """Token ids of a conversation that ends with a response, or the reason why it cannot be scored."""
+        # Any role: the template decides which ones it takes.
+        turns = tuple(records.Message(cast(Any, each["role"]), each["content"]) for each in messages)
         try:
-            text = self._tokenizer.apply_chat_template(list(messages), tokenize=False)
-        except Exception as error:  # a template is a program by somebody else
-            return f"the chat template refuses it: {_first_line(error)}"
+            text = render(self._tokenizer, turns)
+        except NotEncodableError as reason:
+            return str(reason)
         ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         bos = self._tokenizer.bos_token_id
         while bos is not None and ids[:2] == [bos, bos]:
