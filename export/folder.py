@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig
-
 from cache import UserError
 from cache.durable import TEMPORARY, sync_folder
 from export import modeling_armorm
@@ -16,6 +14,7 @@ from export.reward_config import SECTION, RewardConfig
 from export.reward_tensors import reward_tensors
 from export.weights import Weights, write_weights
 from extract.backbone import Backbone
+from extract.configuration import whole_configuration
 from extract.records import Message
 from extract.special_tokens import padding_token
 from extract.template.rendering import render
@@ -106,7 +105,7 @@ def _config(model: Exported) -> dict[str, Any]:
     """The backbone's config.json with the reward model's keys added."""
     values: dict[str, Any] = json.loads((model.backbone.folder / "config.json").read_text(encoding="utf-8"))
     if "text_config" in values:  # a model that also takes images: only its language part is used
-        values = AutoConfig.from_pretrained(model.backbone.folder, trust_remote_code=False).get_text_config().to_dict()
+        values = whole_configuration(model.backbone.folder).get_text_config().to_dict()
     gate, padding = model.parts.gate, _padding(model)
     return (
         values
