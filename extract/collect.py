@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -40,7 +40,7 @@ class Dataset:
     ranges: Mapping[str, Range] = field(default_factory=dict)
     """Objective -> (lowest, highest) rating, for rating sets."""
     columns: Mapping[str, str] = field(default_factory=dict)
-    """Objective -> column, for sources whose rating columns are named by the recipe."""
+    """Names that the recipe gives: objective -> column for rating sets, else the source's column -> the file's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ class Collected:
     skipped: SkippedRows
     kinds: dict[str, Kind]
     """Data set -> kind of its rows, derived pair sets included."""
+    forms: dict[str, Counter[str]]
+    """Data set -> form of its rows -> how many were read in it, for sources that read several forms."""
 
 
 def collect(
@@ -84,7 +86,7 @@ def collect(
         pairs = derive_pairs(tables.examples, settings)
         tables = replace(tables, pairs=tables.pairs.vstack(pairs))
         collector.kinds[settings.name] = "pairs"
-    return Collected(tables, collector.request, collector.skipped, collector.kinds)
+    return Collected(tables, collector.request, collector.skipped, collector.kinds, collector.forms)
 
 
 class _Collector:
@@ -92,6 +94,7 @@ class _Collector:
         self.request = Request()
         self.skipped = SkippedRows()
         self.kinds: dict[str, Kind] = {}
+        self.forms: dict[str, Counter[str]] = {}
         self.records = 0
         self._objectives = tuple(objectives)
         self._encoder = encoder
@@ -153,7 +156,7 @@ class _Collector:
             else:
                 reason = f"the rating '{objective}' is {value:g}, outside {low:g} to {high:g}; it is skipped"
                 self._skip(dataset, Skipped(record.row, reason, rating_only=True))
-        return RatedResponse(record.row, record.prompt, record.response, ratings)
+        return replace(record, ratings=ratings)
 
     def _skip(self, dataset: Dataset, skipped: Skipped) -> None:
         name = dataset.settings.name
@@ -164,6 +167,8 @@ class _Collector:
             self._suites.append(tuple(line.get(column) for column in SUITES))
 
     def _add(self, name: str, record: Record, encoded: Encoded) -> None:
+        if record.form:
+            self.forms.setdefault(name, Counter())[record.form] += 1
         prompt, keys = self.request.add(encoded)
         lengths = [len(ids) for ids in encoded.responses]
         split = split_of(prompt, self._split)
@@ -177,7 +182,7 @@ class _Collector:
             places += [(False, place) for place in range(len(record.rejected))]
             row = self._unique_row_name(name, record)
             metadata = json.dumps(dict(record.metadata), ensure_ascii=False)
-            messages = [asdict(message) for message in record.prompt]
+            messages = [{"role": message.role, "content": message.text} for message in record.prompt]
             responses = (*record.chosen, *record.rejected)
             for key, length, place, response in zip(keys, lengths, places, responses, strict=True):
                 self._suites.append((name, record.subset, row, prompt, key, length, *place, None, metadata))

@@ -8,7 +8,7 @@ from cache import UserError
 from extract.collect import Dataset, Range
 from extract.files.locate import locate
 from extract.files.missing import MissingDatasetError
-from extract.settings import DatasetSettings, RatingSettings
+from extract.settings import DatasetSettings, PairSettings, RatingSettings, SuiteSettings
 from extract.sources import SOURCES
 
 
@@ -65,6 +65,8 @@ def find_datasets(
         columns = {}
         if isinstance(settings, RatingSettings):
             columns = {name: settings.columns.get(name, name) for name in own}
+        elif isinstance(settings, PairSettings | SuiteSettings):
+            columns = settings.columns
         found.datasets.append(Dataset(settings, source, located.root, located.paths, own, columns))
     if not any(dataset.source.kind == "ratings" for dataset in found.datasets):
         raise UserError("none of the recipe's rating sets was found: check --data-root, or data_root in the recipe")

@@ -4,7 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "developer", "user", "assistant", "tool", "function"]
+"""Roles of turns. `extract.template.roles` says which of them a chat template knows."""
+
+ASKING: tuple[Role, ...] = ("user", "tool", "function")
+"""Roles of the turn that a response follows: a question, or the result of a tool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +17,13 @@ class Message:
 
     role: Role
     content: str
+    tool_calls: str = ""
+    """An assistant's calls of tools, as the JSON text of the list that chat templates take; empty for most turns."""
+
+    @property
+    def text(self) -> str:
+        """The content, or the tool calls of a turn that is nothing else."""
+        return self.content or self.tool_calls
 
 
 Prompt = tuple[Message, ...]
@@ -31,6 +42,8 @@ class RatedResponse:
     prompt: Prompt
     response: str
     ratings: Mapping[str, float]
+    form: str = field(default="", compare=False)
+    """The form in which the raw row was written, for sources that read several; a name for the summary."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,7 @@ class PreferencePair:
     chosen: str
     rejected: str
     margin: float | None = None
+    form: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +68,7 @@ class SuiteItem:
     chosen: tuple[str, ...]
     rejected: tuple[str, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    form: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

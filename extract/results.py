@@ -1,7 +1,8 @@
 """The result of an extraction, as `extract.json` holds it."""
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -25,7 +26,10 @@ class DatasetRows:
     ratings_skipped: int
     """Number of single ratings that are not used, although their responses are; `skipped.jsonl` names them too."""
     reasons: dict[str, int]
-    """Kind of reason -> how often, over rows and ratings."""
+    """First reason of each kind, as it stands -> how often that kind occurs, over rows and ratings."""
+    forms: dict[str, int] = field(default_factory=dict)
+    """Form in which rows are written -> how many were read in it; for sources that read several forms. A form is the
+    columns that make the record, and how they are written."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +74,24 @@ class Extract:
     """Why the packed engine, which was wanted, gave way to padded batches when it was tried; None if it did not."""
 
 
-def count_rows(kinds: Mapping[str, Kind], tables: Tables, skipped: SkippedRows) -> dict[str, DatasetRows]:
+def count_rows(
+    kinds: Mapping[str, Kind], tables: Tables, skipped: SkippedRows, forms: Mapping[str, Counter[str]]
+) -> dict[str, DatasetRows]:
     """Count the rows of every data set.
 
     Args:
         kinds: data set -> kind of its rows.
         tables: the final tables of the run.
         skipped: all skipped rows of the run.
+        forms: data set -> form -> number of rows read in it.
     """
     suites = tables.suites.filter(pl.col("missing").is_null()).unique(["suite", "subset", "row"])
     columns = {"ratings": tables.examples["dataset"], "pairs": tables.pairs["dataset"], "suite": suites["suite"]}
     counts = {}
     for name, kind in kinds.items():
         used, unused = int((columns[kind] == name).sum()), skipped.rows(name)
-        counts[name] = DatasetRows(kind, used + unused, used, unused, skipped.ratings(name), skipped.reasons(name))
+        written = dict(forms.get(name, Counter()).most_common())
+        counts[name] = DatasetRows(
+            kind, used + unused, used, unused, skipped.ratings(name), skipped.reasons(name), written
+        )
     return counts

@@ -147,6 +147,8 @@ class PairSettings(DatasetSettings):
     compared by the weighted mean of the objectives in `by`, or by each of the objectives in `by_each`.
     """
 
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Column that the source reads -> its name in the files, where that is another: { prompt = "query" }."""
     ratings: str | None = None
     """For derived pairs: the name of a rating set of this recipe."""
     by: dict[str, float] = Field(default_factory=dict)
@@ -178,6 +180,8 @@ class PairSettings(DatasetSettings):
                     raise ValueError(f"{key} has no meaning for a derived set: give it to the rating set")
             if self.per_prompt is not None:
                 raise ValueError("per_prompt has no meaning for a derived set: pick says how many pairs a prompt has")
+            if self.columns:
+                raise ValueError("columns has no meaning for a derived set: give it to the rating set")
         elif self.ratings is not None or self.by or self.by_each or "pick" in self.model_fields_set:
             raise ValueError("ratings, by, by_each and pick belong to source = 'derived'")
         return self
@@ -185,3 +189,6 @@ class PairSettings(DatasetSettings):
 
 class SuiteSettings(DatasetSettings):
     """`[[suites]]`: rows to be judged, never used for training."""
+
+    columns: dict[str, str] = Field(default_factory=dict)
+    """Column that the source reads -> its name in the files, where that is another: { prompt = "query" }."""

@@ -8,6 +8,14 @@ from pathlib import Path
 from cache.durable import write_text
 from extract.records import Skipped
 
+QUOTED = re.compile(r"((?:column|rating) '[^']*')|'[^']*'|\"[^\"]*\"")
+"""What a reason quotes: in the group the names of the source's columns and ratings, of which there are few."""
+
+NUMBER = re.compile(r"0x[0-9a-f]+|-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
+
+LISTED = re.compile(r"'…'(?:(?:, | and )(?:'…'|N more))+")
+"""A list of quotes, however many they are."""
+
 
 class SkippedRows:
     """A list of skipped rows and ratings, written as one JSON object per line."""
@@ -23,9 +31,16 @@ class SkippedRows:
         return len(self._rows)
 
     def reasons(self, dataset: str) -> dict[str, int]:
-        """Kind of reason -> how often a data set has it; reasons that differ in numbers or quotes are one kind."""
-        kinds = Counter(_kind(skipped.reason) for name, skipped in self._rows if name == dataset)
-        return dict(kinds.most_common())
+        """The first reason of each kind as it stands -> how often a data set has that kind, the most frequent first.
+
+        Reasons are of one kind if they differ only in numbers or in quotes, other than the name of a column or rating.
+        """
+        examples: dict[str, str] = {}
+        counts: Counter[str] = Counter()
+        for name, skipped in self._rows:
+            if name == dataset:
+                counts[examples.setdefault(_kind(skipped.reason), skipped.reason)] += 1
+        return dict(counts.most_common())
 
     def rows(self, dataset: str) -> int:
         """Number of skipped rows of a data set."""
@@ -45,4 +60,5 @@ class SkippedRows:
 
 
 def _kind(reason: str) -> str:
-    return re.sub(r"'[^']*'|\"[^\"]*\"", "'…'", re.sub(r"-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?", "N", reason))
+    quotes = QUOTED.sub(lambda found: found[1] or "'…'", reason)
+    return LISTED.sub("'…'", NUMBER.sub("N", quotes))

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from cache import UserError
-from extract.records import Message, Prompt
+from extract.records import ASKING, Message, Prompt
 from extract.settings import BackboneSettings
 from extract.template.facts import TemplateFacts
 from extract.template.probe import CONVERSATION, EXAMPLE, REMEDY, probe
 from extract.template.rendering import NotEncodableError, render, render_each
+from extract.template.roles import in_known_roles
 
 __all__ = ["ConversationEncoder", "Encoded", "NotEncodableError", "TokenIds", "added_bos", "with_bos"]
 
@@ -93,12 +94,12 @@ class ConversationEncoder:
         places: list[tuple[int, int]] = []
         for number, (prompt, responses) in enumerate(conversations):
             try:
-                self._check_turns(prompt, responses)
+                known = self._in_known_roles(prompt, responses)
             except NotEncodableError as reason:
                 results[number] = reason
                 continue
             places.append((number, len(asked)))
-            asked += [prompt, *((*prompt, Message("assistant", response)) for response in responses)]
+            asked += [known, *((*known, Message("assistant", response)) for response in responses)]
         rendered = render_each(self._tokenizer, asked)
         texts: list[str] = []
         where: list[tuple[int, int]] = []
@@ -116,13 +117,15 @@ class ConversationEncoder:
             results[number] = self._encoded(ids[start], ids[start + 1 : start + 1 + count])
         return [result for result in results if result is not None]
 
-    def _check_turns(self, prompt: Prompt, responses: tuple[str, ...]) -> None:
+    def _in_known_roles(self, prompt: Prompt, responses: tuple[str, ...]) -> Prompt:
+        """The prompt with the roles that the template knows, once its texts and those of the responses have passed."""
         for message in prompt:
-            self._check_text(message.content, f"the {message.role} turn")
+            self._check_text(f"{message.content}{message.tool_calls}", f"the {message.role} turn")
         for response in responses:
             self._check_text(response, "the response")
-        if not prompt or prompt[-1].role != "user":
+        if not prompt or prompt[-1].role not in ASKING:
             raise NotEncodableError("the prompt does not end with a user turn")
+        return in_known_roles(prompt, self.facts.roles, self.facts.tool_calls)
 
     def _up_to_ends(self, rendered: Sequence[str | NotEncodableError]) -> list[str]:
         """The texts of a prompt and of its conversations, each up to the end of its last message."""

@@ -45,12 +45,12 @@ class Scored:
     @property
     def not_finite(self) -> str | None:
         """Name of the first result that is NaN or infinite, in the order of computation; None if all are finite."""
-        results = {
+        results: dict[str, NDArray[Any]] = {
             "reward": self.rewards,
             "weight": self.weights,
             "adjusted reward": self.adjusted,
             "contribution": self.contributions,
-            "score": self.score,
+            "score": np.asarray(self.score),
         }
         return next((name for name, values in results.items() if not np.isfinite(values).all()), None)
 

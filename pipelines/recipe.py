@@ -96,6 +96,10 @@ class Recipe(BaseModel):
         for ratings in self.ratings:
             for objective in (*ratings.scales, *ratings.columns):
                 _check_known(objective, objectives, f"[[ratings]] {ratings.name}: scales or columns")
+        renamed: tuple[PairSettings | SuiteSettings, ...] = (*self.pairs, *self.suites)
+        for named in renamed:
+            for column in named.columns:
+                _check_known(column, list(SOURCES[named.source].columns), f"columns of {named.name}")
         for pairs in self.pairs:
             for objective in (*pairs.by, *pairs.by_each):
                 _check_known(objective, objectives, f"[[pairs]] {pairs.name}: by or by_each")

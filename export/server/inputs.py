@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, BaseModel, Field
 
@@ -42,7 +42,7 @@ TokenRow = Annotated[list[int], Field(fail_fast=True, max_length=MOST_TOKENS)]
 class Message(BaseModel):
     """One turn."""
 
-    role: Literal["system", "user", "assistant"]
+    role: records.Role
     content: Text
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cache.errors import UserError
 from extract.files.hub import download
+from extract.files.matching import matching
 from extract.files.missing import MissingDatasetError
 from extract.settings import DatasetSettings
 from extract.sources.source import Source
@@ -55,15 +56,11 @@ def locate(settings: DatasetSettings, source: Source, data_root: Path | None = N
 
 
 def _matching(name: str, folder: Path, layouts: Sequence[Sequence[str]], remedy: str) -> tuple[Path, ...]:
-    """The files that match the first of the layouts that any file matches."""
-    wanted = " or ".join(layouts[0])
-    if not folder.is_dir():
-        raise MissingDatasetError(f"{name}: there is no folder {folder} to look for {wanted} in: {remedy}")
+    """The files of the first layout that has any; the error is that of the first layout."""
+    problems = []
     for patterns in layouts:
         try:
-            paths = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file()}
-        except (NotImplementedError, ValueError) as error:
-            raise UserError(f"{name}: `files` holds a pattern that cannot be used ({error}): check it") from None
-        if paths:
-            return tuple(sorted(paths))
-    raise MissingDatasetError(f"{name}: no file in {folder} matches {wanted}: {remedy}")
+            return matching(name, folder, patterns, remedy)
+        except MissingDatasetError as error:
+            problems.append(error)
+    raise problems[0]

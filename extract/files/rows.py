@@ -1,57 +1,71 @@
 """The raw rows of a file of any kind that can be read."""
 
-import lzma
-import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Any
 
-import ijson
-
-from cache.errors import UserError, first_line
-from extract.files.json_rows import json_rows
+from cache.errors import UserError
+from extract.files.arrow_rows import arrow_rows, count_arrow_rows
+from extract.files.compression import refuse_other_suffix
+from extract.files.delimited_rows import count_delimited_rows, delimited_rows
+from extract.files.faults import faults_of, refuse_other_content
+from extract.files.file_row import FileRow
+from extract.files.json_rows import count_json_rows, json_rows
+from extract.files.kinds import KNOWN, Kind, kind_of
 from extract.files.malformed import Malformed
-from extract.files.parquet_rows import parquet_rows
+from extract.files.parquet_rows import count_parquet_rows, parquet_rows
 
-SUFFIXES = (".jsonl", ".json", ".jsonl.gz", ".json.gz", ".jsonl.xz", ".json.xz", ".parquet")
-"""Suffixes of readable files. BeaverTails is compressed with xz, most others with gzip."""
-
-POINTER = b"version https://git-lfs"
-"""First bytes of a file that was cloned without its content."""
+DELIMITERS: dict[Kind, str] = {"csv": ",", "tsv": "\t"}
 
 
-def read_rows(path: Path) -> Iterator[dict[str, Any] | Malformed]:
+def read_rows(path: Path, columns: Collection[str] | None = None) -> Iterator[FileRow | Malformed]:
     """Yield the rows of a file in order, without the whole file in memory.
 
     JSON that starts with '[' is read as an array, other JSON as one object per line, whatever the
     file's name: SHP names its JSON lines `train.json`.
 
+    Args:
+        path: the file.
+        columns: names of the columns to read, by default all. The others are not looked at, so that a fault in one of
+            them is no fault of the row.
+
     Raises:
-        UserError: the file cannot be read, is damaged or of an unknown kind.
+        UserError: the file cannot be read, is damaged, of an unknown kind, or holds something else than rows.
     """
-    if not path.name.endswith(SUFFIXES):
-        raise UserError(f"{path} is of an unknown kind: files may end in {', '.join(SUFFIXES)}")
-    try:
-        pointer = _begins_as_pointer(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({first_line(error)}): check its name and permissions") from None
-    if pointer:
-        raise UserError(f"{path} is a Git LFS pointer without its content: run `git lfs pull` in its repository")
-    try:
-        yield from parquet_rows(path) if path.suffix == ".parquet" else json_rows(path)
-    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, ijson.JSONError) as error:
-        raise UserError(f"{path} is damaged or cannot be read ({first_line(error)}): fetch it again") from error
-
-
-def _begins_as_pointer(path: Path) -> bool:
-    with path.open("rb") as file:
-        return file.read(len(POINTER)) == POINTER
+    with faults_of(path):
+        kind = _kind(path)
+        if kind == "json":
+            yield from json_rows(path, columns)
+        elif kind == "parquet":
+            yield from parquet_rows(path, columns)
+        elif kind == "arrow":
+            yield from arrow_rows(path, columns)
+        else:
+            yield from delimited_rows(path, columns, DELIMITERS[kind])
 
 
 def count_rows(path: Path) -> int:
-    """Number of rows that `read_rows` yields.
+    """Number of rows that `read_rows` yields, malformed ones included, without making rows of them.
 
     Raises:
         UserError: as `read_rows`.
     """
-    return sum(1 for _ in read_rows(path))
+    with faults_of(path):
+        kind = _kind(path)
+        if kind == "json":
+            return count_json_rows(path)
+        if kind == "parquet":
+            return count_parquet_rows(path)
+        if kind == "arrow":
+            return count_arrow_rows(path)
+        return count_delimited_rows(path, DELIMITERS[kind])
+
+
+def _kind(path: Path) -> Kind:
+    kind = kind_of(path)
+    if kind is None:
+        raise UserError(f"{path} is of an unknown kind: files may end in {KNOWN}")
+    with path.open("rb") as file:
+        start = file.read(64)
+    refuse_other_content(start)
+    refuse_other_suffix(path, start)
+    return kind

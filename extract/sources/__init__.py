@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 SOURCES: "LazyRegistry[Source]" = LazyRegistry(
     {
         "helpsteer": "extract.sources.helpsteer:SOURCE",
+        "helpsteer2": "extract.sources.helpsteer2:SOURCE",
         "ultrafeedback": "extract.sources.ultrafeedback:SOURCE",
         "beavertails": "extract.sources.beavertails:SOURCE",
         "prometheus": "extract.sources.prometheus:SOURCE",
@@ -25,6 +26,10 @@ SOURCES: "LazyRegistry[Source]" = LazyRegistry(
         "shp": "extract.sources.shp:SOURCE",
         "preference_collection": "extract.sources.preference_collection:SOURCE",
         "prm800k": "extract.sources.prm800k:SOURCE",
+        "helpsteer2_preference": "extract.sources.helpsteer2_preference:SOURCE",
+        "helpsteer3": "extract.sources.helpsteer3:SOURCE",
+        "skywork_reward_preference": "extract.sources.skywork_reward_preference:SOURCE",
+        "nectar": "extract.sources.nectar:SOURCE",
         "preference": "extract.sources.preference:SOURCE",
         "reward_bench": "extract.sources.reward_bench:SOURCE",
         "preference_test_sets": "extract.sources.preference_test_sets:SOURCE",

@@ -6,7 +6,8 @@ Schema (PKU-Alignment/BeaverTails): prompt, response, category {14 kinds of harm
 from collections.abc import Iterator
 
 from extract.records import RatedResponse, Skipped
-from extract.sources.source import RawRow, Source, rated_response, user_prompt
+from extract.sources.prompts import user_prompt
+from extract.sources.source import RawRow, Source, rated_response
 
 
 def parse(row: RawRow) -> Iterator[RatedResponse | Skipped]:

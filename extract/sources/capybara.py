@@ -8,7 +8,8 @@ one rated response; which of the two was preferred does not matter here.
 from collections.abc import Iterator
 
 from extract.records import RatedResponse, Skipped
-from extract.sources.source import BadRowError, RawRow, Source, rated_response, split_conversation, turns
+from extract.sources.source import BadRowError, RawRow, Source, rated_response
+from extract.sources.turns import split_conversation, turns
 
 
 def parse(row: RawRow) -> Iterator[RatedResponse | Skipped]:

@@ -10,15 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from extract.records import RatedResponse, Skipped
-from extract.sources.source import (
-    BadRowError,
-    RawRow,
-    Source,
-    mapping,
-    nonempty_text,
-    rated_response,
-    user_prompt,
-)
+from extract.sources.prompts import user_prompt
+from extract.sources.source import BadRowError, RawRow, Source, mapping, nonempty_text, rated_response
 
 PREFERENCES = ("complexity", "style", "explanation", "instruction-following", "readability")
 

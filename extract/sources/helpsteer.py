@@ -6,7 +6,8 @@ Schema (nvidia/HelpSteer): prompt, response, helpfulness, correctness, coherence
 from collections.abc import Iterator
 
 from extract.records import RatedResponse, Skipped
-from extract.sources.source import RawRow, Source, rated_response, user_prompt
+from extract.sources.prompts import user_prompt
+from extract.sources.source import RawRow, Source, rated_response
 
 ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 

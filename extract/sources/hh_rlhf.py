@@ -9,44 +9,23 @@ after a pause: they become one turn, with a blank line between, since chat templ
 alternate.
 """
 
-import re
 from collections.abc import Iterator
 
-from extract.records import Message, PreferencePair, Prompt, Role, Skipped
+from extract.records import PreferencePair, Skipped
+from extract.sources.dialogue import dialogue
 from extract.sources.pairing import preference_pair
-from extract.sources.source import BadRowError, RawRow, Source, nonempty_text
-
-SPEAKER = re.compile(r"(?:\A\s*|\n\n)(Human|Assistant):")
-ROLES: dict[str, Role] = {"Human": "user", "Assistant": "assistant"}
+from extract.sources.source import BadRowError, RawRow, Source
+from extract.sources.turns import split_conversation
 
 
 def parse(row: RawRow) -> Iterator[PreferencePair | Skipped]:
     """One pair per row."""
-    prompt, chosen = _split(row, "chosen")
-    other, rejected = _split(row, "rejected")
+    sides = ((column, f"column '{column}'") for column in ("chosen", "rejected"))
+    talks = [split_conversation(dialogue(row.text(column), what), what) for column, what in sides]
+    (prompt, chosen), (other, rejected) = talks
     if prompt != other:
         raise BadRowError("chosen and rejected differ before the assistant's last turn")
     yield preference_pair(row.where, prompt, chosen, rejected)
-
-
-def _split(row: RawRow, column: str) -> tuple[Prompt, str]:
-    start, *parts = SPEAKER.split(row.text(column))
-    if start.strip() or not parts:
-        raise BadRowError(f"column '{column}' does not start with 'Human:' or 'Assistant:'")
-    speakers: list[Role] = []
-    texts: list[str] = []
-    for speaker, text in zip(parts[::2], parts[1::2], strict=True):
-        if speakers and speakers[-1] == ROLES[speaker]:
-            texts[-1] = f"{texts[-1]}\n\n{text.strip()}".strip()
-        else:
-            speakers.append(ROLES[speaker])
-            texts.append(text.strip())
-    if speakers[0] != "user" or speakers[-1] != "assistant":
-        raise BadRowError(f"column '{column}' does not go from a turn of Human to one of Assistant")
-    for number, text in enumerate(texts):
-        nonempty_text(text, f"turn {number} of column '{column}'")
-    turns = tuple(map(Message, speakers, texts))
-    return turns[:-1], turns[-1].content
 
 
 SOURCE = Source(

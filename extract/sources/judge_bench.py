@@ -8,7 +8,8 @@ response_A, response_B, label 'A>B' or 'B>A'. A subset is `response_model/source
 from collections.abc import Iterator
 
 from extract.records import Skipped, SuiteItem
-from extract.sources.source import BadRowError, RawRow, Source, in_subset, user_prompt
+from extract.sources.prompts import user_prompt
+from extract.sources.source import BadRowError, RawRow, Source, in_subset
 
 SOURCES = ("mmlu-pro", "livebench-reasoning", "livebench-math", "livecodebench")
 """Prefixes of the sources that the benchmark counts."""

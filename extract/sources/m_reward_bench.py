@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from extract.records import Skipped, SuiteItem
+from extract.sources.prompts import user_prompt
 from extract.sources.reward_bench import SUBSETS
-from extract.sources.source import BadRowError, RawRow, Source, in_subset, user_prompt
+from extract.sources.source import BadRowError, RawRow, Source, in_subset
 
 LANGUAGES = (
     *("arb_Arab", "ces_Latn", "deu_Latn", "ell_Grek", "fra_Latn", "heb_Hebr", "hin_Deva", "ind_Latn"),

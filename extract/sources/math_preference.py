@@ -8,7 +8,8 @@ objective of that name. The scale is not stated on the card.
 from collections.abc import Iterator
 
 from extract.records import RatedResponse, Skipped
-from extract.sources.source import BadRowError, RawRow, Source, rated_response, user_prompt
+from extract.sources.prompts import user_prompt
+from extract.sources.source import BadRowError, RawRow, Source, rated_response
 
 
 def parse(row: RawRow) -> Iterator[RatedResponse | Skipped]:

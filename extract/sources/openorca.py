@@ -15,15 +15,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from extract.records import RatedResponse, Skipped
-from extract.sources.source import (
-    BadRowError,
-    RawRow,
-    Source,
-    nonempty_text,
-    rated_response,
-    rating,
-    user_prompt,
-)
+from extract.sources.prompts import user_prompt
+from extract.sources.source import BadRowError, RawRow, Source, nonempty_text, rated_response, rating
 
 
 def parse(row: RawRow) -> Iterator[RatedResponse | Skipped]:

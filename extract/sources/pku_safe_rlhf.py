@@ -9,9 +9,11 @@ wide patterns.
 
 from collections.abc import Iterator
 
+from extract.files.kinds import TRAINING_FILES, patterns
 from extract.records import PreferencePair, Skipped
 from extract.sources.pairing import preference_pair
-from extract.sources.source import BadRowError, RawRow, Source, user_prompt
+from extract.sources.prompts import user_prompt
+from extract.sources.source import BadRowError, RawRow, Source
 
 
 def parse(row: RawRow) -> Iterator[PreferencePair | Skipped]:
@@ -33,8 +35,8 @@ SOURCE = Source(
     name="pku_safe_rlhf",
     kind="pairs",
     repo="PKU-Alignment/PKU-SafeRLHF-30K",
-    files=("**/train*.json*", "**/train*.parquet"),
-    other_files=(("**/*train*.json*", "**/*train*.parquet"),),
+    files=TRAINING_FILES,
+    other_files=(patterns("**/*train*"),),
     columns=("prompt", "response_0", "response_1", "better_response_id", "safer_response_id"),
     parse=parse,
 )

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from extract.records import PreferencePair, Skipped
 from extract.sources.pairing import margin_of, preference_pair
-from extract.sources.source import BadRowError, RawRow, Source, user_prompt
+from extract.sources.prompts import user_prompt
+from extract.sources.source import BadRowError, RawRow, Source
 
 
 def parse(row: RawRow) -> Iterator[PreferencePair | Skipped]:

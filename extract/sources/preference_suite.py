@@ -1,16 +1,20 @@
-"""Custom suites: the plain schema that most public sets use.
+"""Custom suites, in the forms that most public sets use.
 
-Schema: prompt, chosen, rejected. Each may be a text or a list of {role, content}; chosen and rejected are the
-responses alone, or whole conversations (then `prompt` may be missing). Where both are lists of texts, the row has
-several good and bad responses, and every good one must score above every bad one. Optional: id (by default the row's
-place) and subset (else `all`).
+A row's pair is written in any of the forms of the source 'preference'. Where chosen and rejected are both lists of
+texts, the row has several good and bad responses, and every good one must score above every bad one. Optional: id (by
+default the row's place) and subset (else `all`).
 """
 
 from collections.abc import Iterator
 
-from extract.records import Prompt, Skipped, SuiteItem
-from extract.sources.pairing import pair_of_messages, prompt_of
+from extract.files.kinds import patterns
+from extract.records import Skipped, SuiteItem
+from extract.sources.pairing import SIDES, written_pair
+from extract.sources.prompts import CONVERSATIONS, PROMPT_COLUMNS, asked_in
+from extract.sources.shapes import other_shape
 from extract.sources.source import RawRow, Source, in_subset, nonempty_text
+
+NAME = "preference_suite"
 
 WHOLE = "all"
 
@@ -20,15 +24,22 @@ def parse(row: RawRow) -> Iterator[SuiteItem | Skipped]:
     subset = row.values.get("subset")
     subset = WHOLE if subset is None else nonempty_text(subset, "column 'subset'")
     with in_subset(subset):
+        missing = next((side for side in SIDES if row.values.get(side) is None), None)
+        if missing is not None:
+            raise other_shape(row, NAME, f"column '{missing}' is missing")
         name = row.where if row.values.get("id") is None else row.identifier("id")
-        yield SuiteItem(name, subset, *_responses(row))
+        yield _item(row, name, subset)
 
 
-def _responses(row: RawRow) -> tuple[Prompt, tuple[str, ...], tuple[str, ...]]:
-    if all(_lists_texts(row.values.get(side)) for side in ("chosen", "rejected")):
-        return prompt_of(row), row.texts("chosen"), row.texts("rejected")
-    prompt, chosen, rejected = pair_of_messages(row)
-    return prompt, (chosen,), (rejected,)
+def _item(row: RawRow, name: str, subset: str) -> SuiteItem:
+    if all(_lists_texts(row.values.get(side)) for side in SIDES):
+        asked = asked_in(row)
+        if asked is None:
+            raise other_shape(row, NAME, "column 'prompt' is missing")
+        form = f"{', '.join((*asked[0], *SIDES))}: lists of texts"
+        return SuiteItem(name, subset, asked[1], row.texts("chosen"), row.texts("rejected"), form=form)
+    pair = written_pair(row)
+    return SuiteItem(name, subset, pair.prompt, (pair.chosen,), (pair.rejected,), form=pair.form)
 
 
 def _lists_texts(value: object) -> bool:
@@ -36,10 +47,10 @@ def _lists_texts(value: object) -> bool:
 
 
 SOURCE = Source(
-    name="preference_suite",
+    name=NAME,
     kind="suite",
     repo=None,
-    files=("**/*.parquet", "**/*.json*"),
-    columns=("id", "subset", "prompt", "chosen", "rejected"),
+    files=patterns("**/*"),
+    columns=tuple(dict.fromkeys(("id", "subset", *SIDES, *PROMPT_COLUMNS, *CONVERSATIONS))),
     parse=parse,
 )

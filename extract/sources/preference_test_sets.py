@@ -15,7 +15,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from extract.records import Skipped, SuiteItem
-from extract.sources.pairing import pair_of_messages
+from extract.sources.pairing import written_pair
 from extract.sources.source import BadRowError, RawRow, Source, in_subset
 
 SUBSETS = ("anthropic_helpful", "anthropic_hhh", "shp", "summarize")
@@ -26,8 +26,8 @@ def parse(row: RawRow) -> Iterator[SuiteItem | Skipped]:
     subset = _subset(row.where)
     with in_subset(subset):
         values = {column: _alternating(value) for column, value in row.values.items()}
-        prompt, chosen, rejected = pair_of_messages(replace(row, values=values))
-        yield SuiteItem(row.where, subset, prompt, (chosen,), (rejected,))
+        pair = written_pair(replace(row, values=values))
+        yield SuiteItem(row.where, subset, pair.prompt, (pair.chosen,), (pair.rejected,))
 
 
 def _subset(where: str) -> str:

@@ -17,7 +17,8 @@ from typing import Any
 
 from extract.records import PreferencePair, Skipped
 from extract.sources.pairing import preference_pair
-from extract.sources.source import BadRowError, RawRow, Source, mapping, nonempty_text, user_prompt
+from extract.sources.prompts import user_prompt
+from extract.sources.source import BadRowError, RawRow, Source, mapping, nonempty_text
 
 SERVED_TO_ALL = ("is_initial_screening_question", "is_quality_control_question")
 """Flags of rows that check a labeler: the same problem is there once for each of them."""

@@ -8,7 +8,8 @@ orig_response, orig_reference_answer, orig_criteria, orig_feedback, orig_score (
 from collections.abc import Iterator
 
 from extract.records import RatedResponse, Skipped
-from extract.sources.source import RawRow, Source, rated_response, user_prompt
+from extract.sources.prompts import user_prompt
+from extract.sources.source import RawRow, Source, rated_response
 
 
 def parse(row: RawRow) -> Iterator[RatedResponse | Skipped]:

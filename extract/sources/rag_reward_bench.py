@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from extract.records import Skipped, SuiteItem
-from extract.sources.source import BadRowError, RawRow, Source, in_subset, user_prompt
+from extract.sources.prompts import user_prompt
+from extract.sources.source import BadRowError, RawRow, Source, in_subset
 
 SCENARIOS = ("helpful", "reason", "citation", "harmless", "abstain", "conflict")
 

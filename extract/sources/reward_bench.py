@@ -7,7 +7,8 @@ subset, id.
 from collections.abc import Iterator
 
 from extract.records import Skipped, SuiteItem
-from extract.sources.source import BadRowError, RawRow, Source, in_subset, user_prompt
+from extract.sources.prompts import user_prompt
+from extract.sources.source import BadRowError, RawRow, Source, in_subset
 
 SUBSETS = (
     *("alpacaeval-easy", "alpacaeval-length", "alpacaeval-hard"),

@@ -8,7 +8,8 @@ right answer, and `tied:N` for the form with several; as in the official scoring
 from collections.abc import Iterator
 
 from extract.records import Skipped, SuiteItem
-from extract.sources.source import BadRowError, RawRow, Source, in_subset, user_prompt
+from extract.sources.prompts import user_prompt
+from extract.sources.source import BadRowError, RawRow, Source, in_subset
 
 TIES = "Ties"
 SUBSETS = ("Factuality", "Precise IF", "Math", "Safety", "Focus", TIES)

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from extract.records import Skipped, SuiteItem
-from extract.sources.source import BadRowError, RawRow, Source, in_subset, mapping, nonempty_text, turns
+from extract.sources.source import BadRowError, RawRow, Source, in_subset, mapping, nonempty_text
+from extract.sources.turns import turns
 
 PARTS = tuple(f"{kind}/{goal}" for kind in ("Pairwise_set", "BoN_set") for goal in ("Helpfulness", "Harmlessness"))
 

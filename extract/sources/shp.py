@@ -9,7 +9,8 @@ from collections.abc import Iterator
 
 from extract.records import PreferencePair, Skipped
 from extract.sources.pairing import preference_pair
-from extract.sources.source import BadRowError, RawRow, Source, rating, user_prompt
+from extract.sources.prompts import user_prompt
+from extract.sources.source import BadRowError, RawRow, Source, rating
 
 
 def parse(row: RawRow) -> Iterator[PreferencePair | Skipped]:

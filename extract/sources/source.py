@@ -1,14 +1,20 @@
 """The description of a source: its files in their repository, and how one raw row becomes records."""
 
-from collections.abc import Callable, Iterator, Mapping
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
-from extract.records import Message, Prompt, RatedResponse, Record, Role, Skipped
+from extract.listing import listed
+from extract.records import Prompt, RatedResponse, Record, Skipped
 
 MISSING_RATINGS = frozenset({"", "n/a", "na", "none", "null", "nan"})
 """Values of the public rating sets for a missing rating, in lower case."""
+
+MOST_CHARACTERS = 40
+"""Most characters of a column's name in a reason."""
 
 Kind = Literal["ratings", "pairs", "suite"]
 
@@ -33,12 +39,18 @@ class RawRow:
     """Name of the row inside the data set: file, '#', number of the row from 0."""
     objectives: Mapping[str, str] = field(default_factory=dict)
     """Objective name -> column, for sources whose rating columns the recipe names."""
+    columns: Collection[str] = ()
+    """Names of all columns that the row has in its file, those that are not read included; empty: those of `values`."""
 
     def value(self, column: str) -> Any:
         """The value of a column that must exist."""
         if column not in self.values:
-            raise BadRowError(f"column '{column}' is missing")
+            raise BadRowError(f"column '{column}' is missing; {self.seen()}")
         return self.values[column]
+
+    def seen(self) -> str:
+        """The row's columns in words, for a reason why it cannot be used."""
+        return f"the row has {quoted(self.columns or self.values) or 'no column'}"
 
     def text(self, column: str) -> str:
         """A column that must hold a non-empty string."""
@@ -68,12 +80,17 @@ class RawRow:
         return f"{self.where}/{name}"
 
 
+def quoted(names: Iterable[str]) -> str:
+    """Names of columns or keys for a reason, whatever characters they have; empty where there is none."""
+    return listed(repr(name[:MOST_CHARACTERS]) for name in names)
+
+
 def nonempty_text(value: Any, what: str) -> str:
     """`value`, which must be a string with more than white space; `what` names it in the error."""
+    if value is None or (isinstance(value, str) and not value.strip()):
+        raise BadRowError(f"{what} is empty")
     if not isinstance(value, str):
         raise BadRowError(f"{what} is {type(value).__name__}, expected text")
-    if not value.strip():
-        raise BadRowError(f"{what} is empty")
     if not value.isascii():
         try:
             value.encode()
@@ -106,10 +123,10 @@ def in_subset(subset: str) -> Iterator[str]:
 
 
 def rating(value: Any, what: str) -> float | None:
-    """A rating as a number: from int, float, bool or a numeric string; None if it is missing.
+    """A rating as a number: from int, float, bool, decimal or a numeric string; None if it is missing or NaN.
 
-    Raises `BadRowError` for anything else. Whether the rating is on the scale is checked later, where the
-    recipe's scale is known.
+    Raises `BadRowError` for anything else, infinity included. Whether the rating is on the scale is checked later,
+    where the recipe's scale is known.
     """
     if value is None:
         return None
@@ -120,14 +137,16 @@ def rating(value: Any, what: str) -> float | None:
             number = float(value)
         except ValueError:
             raise BadRowError(f"{what} is {value[:40]!r}, expected a number") from None
-    elif isinstance(value, bool | int | float):
+    elif isinstance(value, bool | int | float | Decimal):
         try:
             number = float(value)
         except OverflowError:
             raise BadRowError(f"{what} is a number too large to be a rating") from None
     else:
         raise BadRowError(f"{what} is {type(value).__name__}, expected a number")
-    return None if number != number else number
+    if math.isinf(number):
+        raise BadRowError(f"{what} is infinite, expected a number")
+    return None if math.isnan(number) else number
 
 
 def rated_response(
@@ -147,36 +166,6 @@ def rated_response(
         if number is not None:
             ratings[objective] = number
     yield RatedResponse(row, prompt, response, ratings)
-
-
-def user_prompt(text: str, system: str | None = None) -> Prompt:
-    """A prompt of one user turn, after a system turn if one is given."""
-    turns = (Message("system", system),) if system and system.strip() else ()
-    return (*turns, Message("user", text))
-
-
-def turns(value: Any, what: str) -> Prompt:
-    """A list of {role, content} mappings as messages; `BadRowError` for any other role than the three known."""
-    if not isinstance(value, list | tuple) or not value:
-        raise BadRowError(f"{what} is not a non-empty list of messages")
-    roles: dict[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
-    messages = []
-    for number, turn in enumerate(value):
-        if not isinstance(turn, Mapping):
-            raise BadRowError(f"{what}[{number}] is not a message")
-        role = roles.get(str(turn.get("role")))
-        if role is None:
-            known = "expected system, user or assistant"
-            raise BadRowError(f"{what}[{number}] has the role {str(turn.get('role'))[:40]!r}, {known}")
-        messages.append(Message(role, nonempty_text(turn.get("content"), f"{what}[{number}].content")))
-    return tuple(messages)
-
-
-def split_conversation(messages: Prompt, what: str) -> tuple[Prompt, str]:
-    """A conversation as (prompt, response); `BadRowError` if it does not end with the assistant."""
-    if len(messages) < 2 or messages[-1].role != "assistant":
-        raise BadRowError(f"{what} does not end with an assistant turn after a prompt")
-    return messages[:-1], messages[-1].content
 
 
 @dataclass(frozen=True, slots=True)

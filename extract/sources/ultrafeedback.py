@@ -13,16 +13,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from extract.records import Prompt, RatedResponse, Skipped
-from extract.sources.source import (
-    BadRowError,
-    RawRow,
-    Source,
-    mapping,
-    nonempty_text,
-    only,
-    rated_response,
-    user_prompt,
-)
+from extract.sources.prompts import user_prompt
+from extract.sources.source import BadRowError, RawRow, Source, mapping, nonempty_text, only, rated_response
 
 ASPECTS = ("instruction_following", "truthfulness", "honesty", "helpfulness")
 

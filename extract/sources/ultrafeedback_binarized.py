@@ -8,15 +8,15 @@ The margin is the difference of the scores.
 from collections.abc import Iterator
 
 from extract.records import PreferencePair, Skipped
-from extract.sources.pairing import margin_of, pair_of_messages, preference_pair
+from extract.sources.pairing import margin_of, preference_pair, written_pair
 from extract.sources.source import RawRow, Source
 
 
 def parse(row: RawRow) -> Iterator[PreferencePair | Skipped]:
     """One pair per row."""
-    prompt, chosen, rejected = pair_of_messages(row)
+    pair = written_pair(row)
     margin = margin_of(row.value("score_chosen"), row.value("score_rejected"))
-    yield preference_pair(row.where, prompt, chosen, rejected, margin)
+    yield preference_pair(row.where, pair.prompt, pair.chosen, pair.rejected, margin)
 
 
 SOURCE = Source(

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from extract.records import Role
+
 PROMPT_MARK = "«prompt»"
 RESPONSE_MARK = "«response»"
 
@@ -45,6 +47,11 @@ class TemplateFacts:
     """Text after the token that closes the response; it is cut off."""
     example: str
     """A templated conversation, with a mark after each token at which a feature is read."""
+    roles: tuple[Role, ...] = ()
+    """Roles that it knows beside system, user and assistant. A developer's turn is given to any other template as the
+    system's, a function's as a tool's; a row with another role is skipped."""
+    tool_calls: bool = False
+    """Whether it writes calls of tools; if not, a row with one is skipped."""
 
     def lines(self) -> Iterator[str]:
         """The facts in sentences, the usual ones left out; the example comes first."""
@@ -78,6 +85,9 @@ class TemplateFacts:
             )
         if self.drops_thoughts:
             yield "text up to </think> in a response is left out"
+        if self.roles or self.tool_calls:
+            calls = ("calls of tools",) if self.tool_calls else ()
+            yield f"it also knows turns of {', '.join((*self.roles, *calls))}"
         if self.bos == "tokenizer":
             yield "it writes no BOS: the tokenizer's is put in front"
         for turn, surplus in (("prompt", self.prompt_surplus), ("response", self.response_surplus)):

@@ -13,6 +13,7 @@ from extract.template.endings import Ending, NoEndError, ending, pieces
 from extract.template.facts import PROMPT_MARK, RESPONSE_MARK, EarlierTurns, SystemTurn, TemplateFacts
 from extract.template.preludes import fixed_date, takes_parts
 from extract.template.rendering import NotEncodableError, render
+from extract.template.roles import known_roles, writes_tool_calls
 
 REMEDY = "name another in backbone.chat_template"
 
@@ -80,6 +81,8 @@ def probe(tokenizer: Any, strip: bool, bos: Literal["template", "tokenizer", "no
         prompt_surplus=prompt.surplus,
         response_surplus=response.surplus,
         example=_example(tokenizer, prompt, response, strip),
+        roles=known_roles(tokenizer, prompt, strip),
+        tool_calls=writes_tool_calls(tokenizer, prompt, strip),
     )
     return Probed(facts, prompt, response)
 

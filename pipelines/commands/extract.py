@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cache import FeatureStore
     from cache.progress import Progress
     from extract.backbone import Backbone
+    from extract.collect import Collected
     from extract.engines.engine import Engine
     from extract.found_datasets import FoundDatasets
     from extract.results import Extract
@@ -143,6 +144,8 @@ def extract(
         f"{collected.request.tokens():,}",
         f"{len(collected.skipped):,}",
     )
+    if not len(collected.request.keys()):
+        raise UserError(_nothing_to_compute(collected))
 
     sizes = {"pack_tokens": recipe.extract.pack_tokens, "shard_rows": recipe.store.shard_rows}
 
@@ -168,7 +171,7 @@ def extract(
     assert not isinstance(done, str), "only packs can fail to pack"
     store, outcome = done
     tables = without_skipped(collected.tables, store.skipped, collected.skipped)
-    counts = count_rows(collected.kinds, tables, collected.skipped)
+    counts = count_rows(collected.kinds, tables, collected.skipped, collected.forms)
     result = Extract(
         rows=sum(count.rows for count in counts.values()),
         unique_tokens=collected.request.tokens(),
@@ -196,6 +199,12 @@ def extract(
     else:
         log.info("worker %s is done; when all are, run extract without --worker: it writes the tables", worker)
     return result
+
+
+def _nothing_to_compute(collected: "Collected") -> str:
+    reasons = {name: next(iter(collected.skipped.reasons(name)), "it has no rows") for name in collected.kinds}
+    why = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
+    return f"not one row of the recipe's data sets can be used ({why}): correct `source`, `path` or `files`"
 
 
 def _engine(run: "Run", wanted: "EngineName", backbone: "Backbone") -> "tuple[EngineName, str | None]":
@@ -257,7 +266,7 @@ def _name(device: "torch.device") -> str:
 
 
 def show(result: "Extract", run: "Run") -> None:
-    """Print rows used and skipped by data set, and the features computed."""
+    """Print rows used and skipped by data set, a warning for each set without a usable row, and the features."""
     from rich.table import Table
 
     from pipelines.artefacts import SKIPPED
@@ -266,12 +275,17 @@ def show(result: "Extract", run: "Run") -> None:
     table = Table("data set", "kind", title=f"{run.recipe.name}: rows")
     for heading in ("rows", "used", "skipped", "ratings skipped"):
         table.add_column(heading, justify="right")
-    table.add_column("why", overflow="fold")
+    table.add_column("why, by an example", overflow="fold")
     for name, count in result.datasets.items():
         why = "; ".join(f"{number} × {reason}" for reason, number in list(count.reasons.items())[:3])
         figures = (f"{number:,}" for number in (count.rows, count.used, count.skipped, count.ratings_skipped))
         table.add_row(name, count.kind, *figures, why)
     out.print(table)
+    for name, count in result.datasets.items():
+        for form, number in count.forms.items():
+            out.print(f"{name}: {number:,} × {form}", highlight=False)
+    for line in unused(result):
+        out.print(f"warning: {line}", style="bold red", highlight=False)
     for name, reason in result.missing.items():
         out.print(f"missing: {name} ({reason})", highlight=False)
     if result.features_new == 0:
@@ -285,3 +299,21 @@ def show(result: "Extract", run: "Run") -> None:
         )
     if result.skipped and result.worker == str(ALONE):
         out.print(f"every skipped row, with its reason: {run.path(SKIPPED)}")
+
+
+NEEDED_BY = {"ratings": "armorm fit-heads", "pairs": "armorm train-gating"}
+"""Kind of data set -> the command that cannot do without its rows."""
+
+
+def unused(result: "Extract") -> list[str]:
+    """The data sets of which not one row is used, and the commands that will lack rows, a sentence each."""
+    lines = [
+        f"not one row of {name} is used ({next(iter(count.reasons), 'it has no rows')})"
+        for name, count in result.datasets.items()
+        if not count.used
+    ]
+    for kind, command_name in NEEDED_BY.items():
+        counts = [count.used for count in result.datasets.values() if count.kind == kind]
+        if counts and not any(counts):
+            lines.append(f"no set of {kind} has a usable row, and `{command_name}` needs one")
+    return lines

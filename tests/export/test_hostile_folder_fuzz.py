@@ -78,8 +78,8 @@ def put(values: Values, path: tuple[str, ...], value: Any) -> None:
 def changed(tensor: torch.Tensor, how: Any) -> torch.Tensor:
     if isinstance(how, torch.dtype):
         return tensor.to(how)
-    tensor = tensor.clone()
-    if how in ("nan", "inf", "huge"):
+    tensor = tensor.float().clone()
+    if how in ("nan", "inf", "huge") and tensor.numel():
         tensor.view(-1)[0] = {"nan": float("nan"), "inf": float("inf"), "huge": 3e38}[how]
     if how == "zero":
         tensor.zero_()

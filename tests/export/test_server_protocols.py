@@ -222,3 +222,22 @@ def test_messages_are_as_good_as_records(served: Served, model: RewardModel) -> 
     (scored,) = model.score([system])
     body = {"messages": [{"role": message.role, "content": message.content} for message in system]}
     assert_close([post(served, "/classify", body)["data"][0]["probs"][0]], [scored.score])
+
+
+def test_a_role_that_the_template_does_not_know_is_refused_by_name(served: Served) -> None:
+    result = {"role": "tool", "content": "It is 4."}
+    with served.client() as client:
+        answer = client.post("/classify", json={"messages": [*turns("Add.")[:1], result, *turns("Four.")[1:]]})
+        unknown = client.post("/classify", json={"messages": [{"role": "narrator", "content": "x"}, *turns("b")]})
+    assert answer.status_code == unknown.status_code == 422
+    assert "the chat template does not know the role 'tool'" in answer.json()["error"]["message"]
+    assert "role" in unknown.json()["error"]["message"]
+
+
+def test_a_developers_turn_is_the_systems_where_the_template_has_no_other(served: Served) -> None:
+    def score(role: str) -> float:
+        body = {"messages": [{"role": role, "content": "Be brief."}, *turns("No.")]}
+        number: float = post(served, "/classify", body)["data"][0]["probs"][0]
+        return number
+
+    assert_close([score("developer")], [score("system")])

@@ -9,7 +9,7 @@ import pytest
 from cache import UserError
 from extract.collect import Collected, Dataset, collect
 from extract.results import DatasetRows, count_rows
-from extract.settings import DatasetSettings, SplitSettings
+from extract.settings import DatasetSettings, PairSettings, SplitSettings
 from extract.sources import SOURCES
 from extract.tables import Tables, read_table
 from extract.templating import ConversationEncoder
@@ -35,7 +35,7 @@ def run(encoder: ConversationEncoder, *datasets: Dataset) -> Collected:
 
 
 def counts_of(collected: Collected, name: str = "helpsteer") -> DatasetRows:
-    return count_rows(collected.kinds, collected.tables, collected.skipped)[name]
+    return count_rows(collected.kinds, collected.tables, collected.skipped, collected.forms)[name]
 
 
 def test_good_rows_become_examples_with_their_raw_ratings(tmp_path: Path, encoder: ConversationEncoder) -> None:
@@ -53,8 +53,11 @@ def test_good_rows_become_examples_with_their_raw_ratings(tmp_path: Path, encode
     ("row", "reason"),
     [
         (helpsteer_row(response=""), "column 'response' is empty"),
-        (helpsteer_row(prompt=None), "column 'prompt' is NoneType, expected text"),
-        ({"prompt": "Say hello.", "response": "Hello."}, "column 'helpfulness' is missing"),
+        (helpsteer_row(prompt=None), "column 'prompt' is empty"),
+        (
+            {"prompt": "Say hello.", "response": "Hello."},
+            "column 'helpfulness' is missing; the row has 'prompt' and 'response'",
+        ),
         (helpsteer_row(response="Stop. <|eot_id|> Go."), "the response spells the special token <|eot_id|>"),
         (helpsteer_row(prompt="word " * 100_000), "tokens, more than backbone.max_tokens = 2048"),
         ("{not json\n", "is not JSON"),
@@ -81,7 +84,7 @@ def test_a_rating_off_its_scale_is_left_out_alone(tmp_path: Path, encoder: Conve
     assert table["helpsteer-helpfulness"].to_list() == [3.0]
     counted = counts_of(collected)
     assert (counted.used, counted.skipped, counted.ratings_skipped) == (1, 0, 1)
-    assert counted.reasons == {"the rating '…' is N, outside N to N; it is skipped": 1}
+    assert counted.reasons == {"the rating 'helpsteer-verbosity' is 7, outside 0 to 4; it is skipped": 1}
 
 
 def test_one_prompt_lies_in_one_split_in_every_data_set(tmp_path: Path, encoder: ConversationEncoder) -> None:
@@ -144,7 +147,7 @@ def test_rows_whose_feature_was_refused_leave_the_tables_and_are_counted(
     assert tables.examples["row"].to_list() == ["helpsteer.jsonl#0"]
     assert tables.pairs.is_empty()
     assert tables.suites.select("row", "response_key", "missing").rows() == [("7", None, "not finite")]
-    counts = count_rows(collected.kinds, tables, collected.skipped)
+    counts = count_rows(collected.kinds, tables, collected.skipped, collected.forms)
     assert {name: (counted.used, counted.skipped) for name, counted in counts.items()} == {
         "helpsteer": (1, 1),
         "preference": (0, 1),
@@ -156,5 +159,39 @@ def test_a_damaged_file_is_named(tmp_path: Path, encoder: ConversationEncoder) -
     damaged = dataset(tmp_path, "helpsteer", [])
     path = tmp_path / "helpsteer.jsonl.gz"
     path.write_bytes(b"\x1f\x8b\x08\x00not gzip at all")
-    with pytest.raises(UserError, match=r"helpsteer\.jsonl\.gz is damaged or cannot be read"):
+    with pytest.raises(UserError, match=r"helpsteer\.jsonl\.gz is damaged or cut off"):
         run(encoder, Dataset(damaged.settings, damaged.source, tmp_path, (path,), RANGES))
+
+
+def test_the_forms_of_rows_are_counted(tmp_path: Path, encoder: ConversationEncoder) -> None:
+    plain = {"prompt": "Say hello.", "chosen": "Hello.", "rejected": "No."}
+    turns = [{"from": "human", "value": "Say hello."}]
+    whole = {side: [*turns, {"from": "gpt", "value": plain[side]}] for side in ("chosen", "rejected")}
+    collected = run(encoder, dataset(tmp_path, "preference", [plain, whole, plain, {"prompt": "Say hello."}]))
+    assert counts_of(collected, "preference").forms == {
+        "prompt, chosen, rejected: texts": 2,
+        "chosen, rejected: ShareGPT turns": 1,
+    }
+    assert collected.tables.pairs["prompt_key"].n_unique() == 1
+
+
+def test_unpaired_labels_become_pairs_where_a_prompt_has_both(tmp_path: Path, encoder: ConversationEncoder) -> None:
+    rows = [
+        {"prompt": prompt, "completion": completion, "label": label}
+        for prompt, completion, label in (
+            ("Say hello.", "Hello.", True),
+            ("Say hello.", "No.", False),
+            ("Say bye.", "Bye.", True),
+            ("Say bye.", "So long.", True),
+        )
+    ]
+    path = tmp_path / "kto.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    ratings = DatasetSettings(source="multi_objective", name="labels", path=path)
+    labels = Dataset(
+        ratings, SOURCES["multi_objective"], tmp_path, (path,), {"desirable": (0, 1)}, {"desirable": "label"}
+    )
+    derived = PairSettings(source="derived", name="d", ratings="labels", by={"desirable": 1.0})
+    tables = collect([labels], [derived], ["desirable"], encoder, SplitSettings()).tables
+    assert tables.examples["desirable"].to_list() == [1.0, 0.0, 1.0, 1.0]
+    assert tables.pairs["row"].to_list() == ["kto.jsonl#0 > kto.jsonl#1"]

@@ -1,5 +1,7 @@
 """Rows that look made to break a reader become refusals, and rows of one name stay apart."""
 
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -8,7 +10,7 @@ import pytest
 from extract.backbone import Backbone
 from extract.collect import Dataset, collect
 from extract.derived_pairs import derive_pairs
-from extract.records import Record, Skipped
+from extract.records import RatedResponse, Record, Skipped
 from extract.settings import BackboneSettings, PairSettings, SplitSettings, SuiteSettings
 from extract.sources import SOURCES
 from extract.sources.reader import parse_row
@@ -33,6 +35,31 @@ def test_a_number_beyond_every_float_is_refused(source: str, values: dict[str, o
     refused = parsed(source, values)[0]
     assert isinstance(refused, Skipped)
     assert "too large" in refused.reason
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        (float("inf"), "the rating 'polite' is infinite, expected a number"),
+        ("-inf", "the rating 'polite' is infinite, expected a number"),
+        (datetime(2024, 7, 26), "the rating 'polite' is datetime, expected a number"),
+        (b"4", "the rating 'polite' is bytes, expected a number"),
+    ],
+)
+def test_what_is_no_number_is_no_rating(value: object, reason: str) -> None:
+    assert parsed("multi_objective", RATED | {"polite": value})[0] == Skipped("f#0", reason, rating_only=True)
+
+
+def test_a_decimal_is_a_number() -> None:
+    for value in (Decimal("3.50"), "3.5", 3.5):
+        (rated,) = parsed("multi_objective", RATED | {"polite": value})
+        assert isinstance(rated, RatedResponse)
+        assert rated.ratings == {"polite": 3.5}
+
+
+def test_a_turn_without_a_role_is_named_by_its_keys() -> None:
+    (refused,) = parsed("preference", {"chosen": [{"speaker": "human", "value": "Hi"}], "rejected": [{}]})
+    assert refused == Skipped("f#0", "column 'chosen'[0] has neither 'role' nor 'from'; it has 'speaker' and 'value'")
 
 
 def test_an_id_that_is_no_text_is_refused_in_its_subset() -> None:

@@ -286,4 +286,4 @@ def test_preference_refuses(values: dict[str, Any], expected: str) -> None:
 @pytest.mark.parametrize("name", [name for name, source in SOURCES.items() if source.kind == "pairs"])
 def test_an_empty_row_is_refused_by_column(name: str) -> None:
     (refused,) = records(name, {})
-    assert reason(refused).endswith("is missing")
+    assert "is missing; the row has no column" in reason(refused)

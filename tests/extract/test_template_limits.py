@@ -113,6 +113,14 @@ def test_a_template_finds_what_transformers_gives_it(template: str) -> None:
     assert render(tokenizer, HI) == tokenizer.apply_chat_template(MESSAGES, tokenize=False)
 
 
+@pytest.mark.parametrize("calls", ["{", "[5]", '[{"function": 5}]', "5"])
+def test_calls_of_tools_that_are_none_are_the_rows_reason(calls: str) -> None:
+    strange = (HI[0], Message("assistant", "", calls), Message("tool", "It is four."), HI[1])
+    first, second, third = render_each(tokenizer_with(LLAMA), [HI, strange, HI])
+    assert first == third
+    assert isinstance(second, NotEncodableError)
+
+
 def test_a_process_that_was_killed_meanwhile_is_replaced() -> None:
     tokenizer = tokenizer_with(LLAMA)
     expected = render(tokenizer, HI)

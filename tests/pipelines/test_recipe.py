@@ -43,6 +43,37 @@ def test_the_published_recipe_has_the_nineteen_objectives_all_eight_rating_sets_
     assert {suite.source for suite in recipe.suites} == suites - {"preference_suite"}
 
 
+@pytest.mark.parametrize("name", ["helpsteer2", "helpsteer3", "skywork-80k"])
+def test_the_presets_have_the_five_objectives_that_their_ratings_have(name: str) -> None:
+    recipe = read_recipe(ROOT / "recipes" / f"{name}.toml")
+    objectives = [objective.name for objective in recipe.objectives]
+    assert objectives == list(SOURCES["helpsteer2"].objectives)
+    assert all(scale == PUBLISHED_OBJECTIVES[0].model_copy(update={"name": scale.name}) for scale in recipe.objectives)
+    assert recipe.debiasing.verbosity in objectives
+    assert all(SOURCES[each.source].repo for each in (*recipe.ratings, *recipe.pairs, *recipe.suites))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (
+            'source = "hh_rlhf"\ncolumns = { prompt = "query" }',
+            "columns of hh_rlhf names 'prompt', which is not one of",
+        ),
+        (
+            'source = "derived"\nname = "d"\nratings = "helpsteer"\nby = { "helpsteer-coherence" = 1.0 }\n'
+            'columns = { prompt = "query" }',
+            "columns has no meaning for a derived set",
+        ),
+    ],
+)
+def test_names_of_columns_that_nobody_reads_are_refused(tmp_path: Path, change: str, why: str) -> None:
+    with pytest.raises(UserError, match=why):
+        read_recipe(write(tmp_path, GOOD.replace('source = "hh_rlhf"', change)))
+    named = GOOD.replace('source = "hh_rlhf"', 'source = "hh_rlhf"\ncolumns = { chosen = "better" }')
+    assert read_recipe(write(tmp_path, named)).pairs[0].columns == {"chosen": "better"}
+
+
 def test_defaults_are_the_published_objectives(tmp_path: Path) -> None:
     recipe = read_recipe(write(tmp_path, GOOD))
     assert recipe.objectives == PUBLISHED_OBJECTIVES
