@@ -31,6 +31,9 @@ TOKENIZER_FILES = (
     "merges.txt",
 )
 
+MACHINES_OWN = ("attn_implementation", "experts_implementation")
+"""Keys of a configuration that name the kernels of one machine; transformers may fetch those that it does not have."""
+
 MODEL_CLASS = modeling_armorm.ArmoRewardModel.__name__
 
 
@@ -108,7 +111,7 @@ def _config(model: Exported) -> dict[str, Any]:
         values = whole_configuration(model.backbone.folder).get_text_config().to_dict()
     gate, padding = model.parts.gate, _padding(model)
     return (
-        values
+        {key: value for key, value in values.items() if not key.lstrip("_").startswith(MACHINES_OWN)}
         | _for_older_transformers(values)
         | {
             "architectures": [MODEL_CLASS],

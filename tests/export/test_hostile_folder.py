@@ -140,8 +140,6 @@ def test_a_damaged_configuration_is_refused(small_export: Path, tmp_path: Path, 
 HEAD_NAMES = (
     "regression_layer.weight",
     "reward_transform_matrix",
-    "gating.layers.0.weight",
-    "gating.layers.2.bias",
     "gating.logit_scale",
 )
 
@@ -208,16 +206,22 @@ def test_attention_of_a_hub_never_reaches_transformers(
 
     monkeypatch.setattr("transformers.modeling_utils.lazy_import_flash_attention", kernel)
     expected = outcome(copied(small_export, tmp_path / "same"))
-    for number, name in enumerate(("evil/kernel", "flash_attention_2", "evil/kernel@main:attend", {"": "evil/kernel"})):
-        for engine in ("packed", "padded", "sequential"):
+    cases: list[tuple[Any, str]] = [
+        ("evil/kernel", "packed"),
+        ("evil/kernel", "padded"),
+        ("evil/kernel@main:attend", "sequential"),
+        ("flash_attention_2", "sequential"),
+        ({"": "evil/kernel"}, "padded"),
+    ]
+    for number, (name, engine) in enumerate(cases):
 
-            def change(own: dict[str, Any], name: Any = name, engine: str = engine) -> None:
-                own |= {"_attn_implementation": name, "attn_implementation": name}
-                own |= {"_attn_implementation_internal": name, "_experts_implementation": name}
-                own["armorm"]["engine"] = engine
+        def change(own: dict[str, Any], name: Any = name, engine: str = engine) -> None:
+            own |= {"_attn_implementation": name, "attn_implementation": name}
+            own |= {"_attn_implementation_internal": name, "_experts_implementation": name}
+            own["armorm"]["engine"] = engine
 
-            told = outcome(copied(small_export, tmp_path / f"{number}-{engine}", config=change))
-            assert told == pytest.approx(expected, rel=1e-4)
+        told = outcome(copied(small_export, tmp_path / str(number), config=change))
+        assert told == pytest.approx(expected, rel=1e-4)
     assert asked == []
 
 
