@@ -11,8 +11,12 @@ class UserError(Exception):
     """A mistake the user can mend.
 
     The message is one sentence that names the file, row or key at fault and the remedy.
-    The command line prints it without a traceback and ends with exit code 2.
+    The command line prints it without a traceback and ends with exit code 2. Characters that do not print are escaped:
+    a message may quote a file from anywhere, and is written to a terminal.
     """
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 class DamageError(UserError):
@@ -54,11 +58,15 @@ def cause(error: BaseException) -> str:
 def first_line(error: BaseException) -> str:
     """First line of an error's message, at most 200 characters; the type's name where the message is empty.
 
-    A line that ends with a colon goes on with the next one, which says what is wrong. Characters that do not print are
-    escaped: a message may quote a file, and is written to a terminal.
+    A line that ends with a colon goes on with the next one, which says what is wrong.
     """
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if not lines:
         return type(error).__name__
     line = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line[:MOST_CHARACTERS])
+    return printable(line[:MOST_CHARACTERS])
+
+
+def printable(text: str) -> str:
+    """The text with escapes in place of all that does not print, halves of surrogate pairs too; lines stay lines."""
+    return "".join(each if each.isprintable() or each == "\n" else ascii(each)[1:-1] for each in text)

@@ -11,6 +11,8 @@ from pathlib import Path
 import uvicorn
 
 from cache import UserError
+from export.not_scorable import NotScorableError
+from export.reward_headers import REMEDY
 from export.reward_model import RewardModel
 from export.server.app import build_app
 from export.server.authorization import read_token
@@ -37,7 +39,7 @@ def serve(folder: Path, settings: ServerSettings, *, device: str = "auto", dtype
     token = read_token(settings.host, settings.token_file)
     with bound(settings.host, settings.port) as listening:  # before the model, which may take minutes to load
         model = RewardModel.load(folder, device=device, dtype=dtype, pack_tokens=settings.pack_tokens)
-        model.score([WARM_UP])  # the first pass sets up much, and fails if the model cannot score
+        _warm_up(model)
         server = server_of(model, settings, token)
         gc.collect()
         gc.freeze()  # the model stays loaded; searching it for garbage would delay requests
@@ -60,6 +62,15 @@ def serve(folder: Path, settings: ServerSettings, *, device: str = "auto", dtype
             signal.signal(number, server.handle_exit)
         server.run(sockets=[listening])
     log.info("stopped")
+
+
+def _warm_up(model: RewardModel) -> None:
+    """Score once: the first pass sets up much, and a model that cannot score is refused before anybody asks it."""
+    (scored,) = model.score_each([WARM_UP])
+    if isinstance(scored, NotScorableError):
+        raise UserError(
+            f"the model in {model.folder} has no score for a plain question and answer ({scored}): {REMEDY}"
+        )
 
 
 def server_of(model: RewardModel, settings: ServerSettings, token: bytes | None) -> uvicorn.Server:

@@ -22,6 +22,10 @@ def test_a_sentence_from_inside_stays_and_an_interrupt_passes() -> None:
         raise KeyboardInterrupt
 
 
+def test_a_message_prints_whatever_it_quotes() -> None:
+    assert str(UserError("row '\ud83d\x1b[2J\x1f' of é 猫\nand")) == r"row '\ud83d\x1b[2J\x1f' of é 猫" + "\nand"
+
+
 @pytest.mark.parametrize(
     ("message", "line"),
     [

@@ -12,6 +12,8 @@ from safetensors.torch import load_file, save_file
 
 from cache import UserError
 from export.reward_model import RewardModel
+from export.server.run import serve
+from export.server.settings import ServerSettings
 from tests.export.conftest import SEVERAL
 from tests.export.hostile_folder import HEADS, copied, outcome
 
@@ -192,7 +194,10 @@ def test_a_result_that_is_not_finite_is_no_score_and_is_named(small_export: Path
         held["gating.layers.1.weight"] = torch.full_like(held["gating.layers.1.weight"], 1e10)
 
     for name, change in (("reward", rewards), ("weight", weights)):
-        told = refusal(copied(small_export, tmp_path / name, heads=change))
+        folder = copied(small_export, tmp_path / name, heads=change)
+        with pytest.raises(UserError, match=rf"no score for a plain question and answer \(a value .* its {name}\)"):
+            serve(folder, ServerSettings(port=0))
+        told = refusal(folder)
         assert f"conversation 0 cannot be scored: a value that is not finite is its {name}" in told
 
 
