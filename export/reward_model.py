@@ -13,18 +13,20 @@ from numpy.typing import ArrayLike, NDArray
 
 from cache import UserError
 from export.conversations import Conversation, prompt_and_response
-from export.not_scorable import NotScorableError
+from export.not_scorable import NotFiniteError, NotScorableError
 from export.reward_config import RewardConfig, backbone_settings, read_config
 from export.reward_tensors import read_reward_parts
 from export.turns import TurnMarkers
 from extract.backbone import Backbone, read_backbone
+from extract.encoded import Encoded, EncodedPrompt
 from extract.engines.choice import choose_device, load_engine
 from extract.engines.engine import Engine
 from extract.engines.sequential import SequentialEngine
 from extract.packing import Request
 from extract.records import Prompt
 from extract.settings import BackboneSettings, EngineName, ExtractSettings
-from extract.templating import ConversationEncoder, Encoded
+from extract.template.rendering import NotEncodableError
+from extract.templating import ConversationEncoder
 from gating.reward import RewardParts, Scored
 
 
@@ -132,6 +134,11 @@ class RewardModel:
         return TurnMarkers.of(self._encoder, self._position)
 
     @property
+    def tokens_of_a_turn(self) -> int:
+        """Smallest number of tokens that a turn can have."""
+        return self._encoder.tokens_of_a_turn
+
+    @property
     def objectives(self) -> tuple[str, ...]:
         """Names of the rewards, in order."""
         return self.parts.objectives
@@ -148,6 +155,28 @@ class RewardModel:
             raise encoded
         return encoded
 
+    def encode_prompt(self, prompt: Prompt) -> EncodedPrompt:
+        """The turns before a response, to be followed by any number of responses without being tokenised again.
+
+        Raises:
+            NotScorableError: a turn is empty or spells a special token, they are too long, or the last is no user's.
+        """
+        try:
+            return self._encoder.encode_prompt(prompt)
+        except NotEncodableError as reason:
+            raise NotScorableError(str(reason)) from None
+
+    def encode_response(self, prompt: EncodedPrompt, response: str) -> Encoded:
+        """A response to an encoded prompt, as `encode` encodes the whole conversation.
+
+        Raises:
+            NotScorableError: it is empty, too long with its prompt, or spells a special token.
+        """
+        try:
+            return self._encoder.encode_response(prompt, response)
+        except NotEncodableError as reason:
+            raise NotScorableError(str(reason)) from None
+
     def encode_text(self, text: str) -> Encoded:
         """A whole conversation that the chat template has written; only a missing BOS is added.
 
@@ -155,9 +184,11 @@ class RewardModel:
             NotScorableError: the text has no assistant turn, is empty, or too long.
         """
         text = self._encoder.cut(text)
-        padding = self._encoder.tokenizer.pad_token
-        while padding and text.startswith(padding):  # else a missing BOS would be put before the padding
-            text = text.removeprefix(padding)
+        if padding := self._encoder.tokenizer.pad_token:  # else a missing BOS would be put before the padding
+            start = 0
+            while text.startswith(padding, start):
+                start += len(padding)
+            text = text[start:]
         (ids,) = self._encoder.tokenize([text])
         return self.encode_ids(ids)
 
@@ -229,8 +260,12 @@ class RewardModel:
         self, encoded: Encoded, rewards: NDArray[np.float64], weights: NDArray[np.float32]
     ) -> Scored | NotScorableError:
         if not (np.isfinite(rewards).all() and np.isfinite(weights).all()):
-            return NotScorableError("the backbone gave a value that is not finite")
-        return self.parts.score(rewards, weights, len(encoded.prompt), len(encoded.responses[0]))
+            return NotFiniteError("the backbone gave a value that is not finite")
+        with np.errstate(over="ignore", invalid="ignore"):  # looked for in the result
+            scored = self.parts.score(rewards, weights, len(encoded.prompt), len(encoded.responses[0]))
+        if not (np.isfinite(scored.score) and np.isfinite(scored.adjusted).all()):
+            return NotFiniteError("the model's transform gave a value that is not finite")
+        return scored
 
     def _encode_all(self, conversations: Sequence[Conversation]) -> list[Encoded | NotScorableError]:
         results: list[Encoded | NotScorableError] = [NotScorableError()] * len(conversations)

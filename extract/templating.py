@@ -110,7 +110,8 @@ class ConversationEncoder:
         """A prompt, to be followed by any number of responses.
 
         Raises:
-            NotEncodableError: it is empty, too long by itself, does not end with a user turn, or spells a special token.
+            NotEncodableError: it is empty or too long by itself, does not end with a user turn, or spells a special
+                token.
         """
         (encoded,) = self._prompts([prompt])
         if isinstance(encoded, NotEncodableError):
