@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -67,7 +68,7 @@ def test_nobody_waits_longer_than_a_turn_of_each_other(sizes: list[list[int]], t
     assert sorted(order) == [number for number, costs in enumerate(sizes) for _ in costs]
     for number, costs in enumerate(sizes):
         places = [place for place, other in enumerate(order) if other == number]
-        others = [order[a + 1 : b] for a, b in zip(places, places[1:], strict=False)]
+        others = [order[a + 1 : b] for a, b in pairwise(places)]
         for between in others:  # at most one turn of each: no two runs of the same one
             runs = [one for place, one in enumerate(between) if place == 0 or between[place - 1] != one]
             assert len(runs) == len(set(runs))

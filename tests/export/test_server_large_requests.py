@@ -135,22 +135,22 @@ def test_a_client_that_leaves_while_its_request_is_encoded_ends_the_work(model: 
     watched = Watched(model, hold)
     body = json.dumps({"text_1": "word " * 4000, "text_2": [f"{n}" for n in range(128)]}).encode()
     head = f"POST /score HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
-    with listening(watched.model) as port:
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as leaving, client(port) as asking:
-            leaving.sendall(head.encode() + b"\r\n\r\n" + body)
-            assert begun.wait(30)
-            second = socket.create_connection(("127.0.0.1", port), timeout=10)  # waits behind it
-            second.sendall(head.encode() + b"\r\n\r\n" + body)
-            time.sleep(0.2)
-            leaving.close()
-            second.close()
-            end = time.monotonic() + 20
-            while 'path="/score",status="499"} 2.0' not in (told := asking.get("/metrics").text):
-                assert time.monotonic() < end, told
-                time.sleep(0.02)
-            go_on.set()
-            assert asking.post("/score", json=SMALL).status_code == 200
-            assert "armorm_queue_tokens 0.0" in asking.get("/metrics").text
+    with listening(watched.model) as port, client(port) as asking:
+        leaving = socket.create_connection(("127.0.0.1", port), timeout=10)
+        leaving.sendall(head.encode() + b"\r\n\r\n" + body)
+        assert begun.wait(30)
+        second = socket.create_connection(("127.0.0.1", port), timeout=10)  # waits behind it
+        second.sendall(head.encode() + b"\r\n\r\n" + body)
+        time.sleep(0.2)
+        leaving.close()
+        second.close()
+        end = time.monotonic() + 20
+        while 'path="/score",status="499"} 2.0' not in (told := asking.get("/metrics").text):
+            assert time.monotonic() < end, told
+            time.sleep(0.02)
+        go_on.set()
+        assert asking.post("/score", json=SMALL).status_code == 200
+        assert "armorm_queue_tokens 0.0" in asking.get("/metrics").text
     assert watched.prompts == [20_000, len(SMALL["text_1"])]  # the second was never begun
     assert watched.responses == [SMALL["text_2"]]
 
