@@ -2,8 +2,8 @@
 
 import asyncio
 import time
-from collections import OrderedDict, deque
-from collections.abc import Iterator, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
@@ -37,19 +37,23 @@ class Waiting(Generic[Result]):
     job: Job
     answer: "asyncio.Future[Result | Exception]"
     since: float = field(default_factory=time.monotonic)
+    request: int = 0
+    """Number of its request."""
     taken: bool = False
     """Whether it has left the queue for a pass of the model."""
 
 
-Group = deque[Waiting[Result]]
-"""Responses of one request to one prompt."""
+SMALLEST_SHARE = 8
+"""A request's share of a pass is an eighth at least, however many others there are: small passes waste a GPU."""
 
 
 class FairQueue(Generic[Result]):
     """Requests in the order of their turns.
 
-    A turn is one prompt of a request, with as many of its responses as the request's share of a pass holds. Responses
-    of other requests to the same prompt go with them, since they cost less there than anywhere else.
+    Each request has one turn in a pass, in which it takes its share: a pass divided by the number of requests that
+    wait, or that were in the pass before, whose clients may ask again at once. The share is not topped up where others
+    are about, since they would wait for it. Responses of other requests to a prompt go with its first, out of their
+    own shares.
 
     Args:
         pack_tokens: largest number of tokens in one pass.
@@ -57,9 +61,11 @@ class FairQueue(Generic[Result]):
 
     def __init__(self, pack_tokens: int) -> None:
         self._pack_tokens = pack_tokens
-        self._requests: OrderedDict[int, OrderedDict[bytes, Group[Result]]] = OrderedDict()
+        self._requests: OrderedDict[int, OrderedDict[bytes, deque[Waiting[Result]]]] = OrderedDict()
         self._asking: dict[bytes, dict[int, None]] = {}  # requests that wait for a prompt, in order
         self._last = 0
+        self._in_pass: set[int] = set()
+        self._in_pass_before = 0
 
     def __bool__(self) -> bool:
         return bool(self._requests)
@@ -71,32 +77,44 @@ class FairQueue(Generic[Result]):
         self._last += 1
         prompts = self._requests[self._last] = OrderedDict()
         for each in request:
+            each.request = self._last
             prompts.setdefault(each.job.prompt, deque()).append(each)
         for prompt in prompts:
             self._asking.setdefault(prompt, {})[self._last] = None
 
     def take(self, batch: Sequence[Waiting[Result]] = ()) -> list[Waiting[Result]]:
-        """Take jobs that fit into a pass together with `batch`, whose cancelled ones are dropped."""
-        pack = _Pack(batch, self._pack_tokens)
+        """Take jobs for a pass; `batch`: those that are in it already. Cancelled ones are dropped."""
+        if not batch:
+            self._in_pass_before, self._in_pass = len(self._in_pass), set()
+        about = max(len(self._requests), self._in_pass_before, 1)
+        pack = _Pack(batch, self._pack_tokens, max(self._pack_tokens // about, self._pack_tokens // SMALLEST_SHARE))
         taken: list[Waiting[Result]] = []
-        share = self._pack_tokens // max(len(self._requests), 1)
-        while self._requests:
-            number, prompts = next(iter(self._requests.items()))
-            prompt = next(iter(prompts))
-            before = len(taken)
-            taken += self._turn(number, prompt, pack, share)
-            if prompt in prompts and len(taken) == before:  # the next job does not fit: its turn is in the next pass
+        for number in list(self._requests):
+            if not self._take_turn(number, pack, taken):
                 break
-            for other in list(self._asking.get(prompt, ())):
-                if other != number:
-                    taken += self._turn(other, prompt, pack, share)
-            if number in self._requests:
-                self._requests.move_to_end(number)
+        self._in_pass |= {each.request for each in taken}
         return taken
 
-    def _turn(self, number: int, prompt: bytes, pack: "_Pack", share: int) -> list[Waiting[Result]]:
+    def _take_turn(self, number: int, pack: "_Pack", taken: list[Waiting[Result]]) -> bool:
+        """Take a request's share, and what goes with it; False if the pass is full."""
+        full = False
+        while not full and number in self._requests and pack.has_share(number):
+            prompt = next(iter(self._requests[number]))
+            for each in [number, *(other for other in self._asking[prompt] if other != number)]:
+                taken += self._take_group(each, prompt, pack)
+            full = prompt in self._requests.get(number, ()) and pack.has_share(number)  # its next job does not fit
+        if number in self._requests and pack.has_any(number):
+            self._requests.move_to_end(number)
+        return not full
+
+    def _take_group(self, number: int, prompt: bytes, pack: "_Pack") -> list[Waiting[Result]]:
         group = self._requests[number][prompt]
-        taken = list(_fitting(group, pack, pack.tokens + share))
+        taken = []
+        while group and (group[0].answer.cancelled() or (pack.has_share(number) and pack.fits(group[0].job))):
+            each = group.popleft()
+            if not each.answer.cancelled():
+                pack.add(each)
+                taken.append(each)
         if not group:
             del self._requests[number][prompt]
             del self._asking[prompt][number]
@@ -108,38 +126,40 @@ class FairQueue(Generic[Result]):
 
 
 class _Pack:
-    """The size of a pass that is being put together; each prompt counts once."""
+    """A pass that is being put together; each prompt counts once, for the request that came with it first.
 
-    def __init__(self, batch: Sequence[Waiting[Result]], most: int) -> None:
-        self._prompts: set[bytes] = set()
+    Args:
+        batch: in it already.
+        most: largest number of tokens.
+        share: number of tokens at which a request's turn ends.
+    """
+
+    def __init__(self, batch: Sequence[Waiting[Result]], most: int, share: int) -> None:
         self._most = most
-        self.tokens = 0
+        self._share = share
+        self._prompts: set[bytes] = set()
+        self._tokens = 0
+        self._by_request: Counter[int] = Counter()
         for each in batch:
-            self.add(each.job)
+            self.add(each)
+
+    def has_share(self, request: int) -> bool:
+        """Whether a request has taken less than its share."""
+        return self._by_request.get(request, 0) < max(self._share, 1)
+
+    def has_any(self, request: int) -> bool:
+        """Whether a request has a job in it."""
+        return request in self._by_request
 
     def fits(self, job: Job) -> bool:
-        """Whether there is room; one job has room always."""
-        return self.tokens == 0 or self.tokens + self._more(job) <= self._most
+        """Whether there is room; a job alone has room always."""
+        return self._tokens == 0 or self._tokens + self._more(job) <= self._most
 
-    def add(self, job: Job) -> None:
-        self.tokens += self._more(job)
-        self._prompts.add(job.prompt)
+    def add(self, each: Waiting[Result]) -> None:
+        more = self._more(each.job)
+        self._tokens += more
+        self._by_request[each.request] += more
+        self._prompts.add(each.job.prompt)
 
     def _more(self, job: Job) -> int:
         return job.response_tokens + (0 if job.prompt in self._prompts else job.prompt_tokens)
-
-
-def _fitting(group: Group[Result], pack: _Pack, until: int) -> Iterator[Waiting[Result]]:
-    """Take jobs of a group out while the pack has room and fewer than `until` tokens, but one at least."""
-    first = True
-    while group and (first or pack.tokens < until):
-        each = group[0]
-        if each.answer.cancelled():
-            group.popleft()
-            continue
-        if not pack.fits(each.job):
-            return
-        group.popleft()
-        pack.add(each.job)
-        first = False
-        yield each

@@ -66,7 +66,7 @@ class Scoring:
                 answers.append(_answer(next(results)) if isinstance(one, Job) else one)
             return answers
 
-        answers = await unless_left(request, work())
+        answers = await unless_left(request.receive, work())
         self._metrics.refused_conversations.inc(sum(isinstance(answer, Unusable) for answer in answers))
         return answers
 
@@ -88,7 +88,7 @@ class Scoring:
             jobs = self._usable(encoded, names)  # before any is scored
             return self._usable([_answer(result) for result in await self._results(jobs)], names)
 
-        return await unless_left(request, work())
+        return await unless_left(request.receive, work())
 
     def _usable(self, given: Sequence[Usable | Unusable | None], names: Sequence[str]) -> list[Usable]:
         for name, one in zip(names, given, strict=True):
