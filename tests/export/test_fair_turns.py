@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import pairwise
 from typing import Any
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from export.server.fair_queue import FairQueue, Job, Waiting
 from export.server.fair_thread import FairThread
+from export.server.parsing_turns import ParsingTurns
 from extract.encoded import Encoded
 
 
@@ -189,3 +191,48 @@ def test_cancelled_jobs_leave_no_trace(pack_tokens: int) -> None:
         return taken
 
     assert asyncio.run(use()) == [b"\2", b"\3"]
+
+
+def test_large_bodies_are_parsed_one_after_another_with_pauses_between_them() -> None:
+    async def use() -> list[str]:
+        turns, done = ParsingTurns(), list[str]()
+
+        async def parse(name: str, *, asked: bool = True) -> None:
+            await turns.wait()
+            done.append(f"{name} waited")
+            await asyncio.sleep(0)
+            if not asked:  # a path that is not served asks for no body
+                turns.unused()
+                return
+            turns.begin()
+            time.sleep(0.02)
+            done.append(f"{name} parsed")
+
+        async def others() -> None:
+            while len(done) < 7:
+                if done and done[-1] == "first parsed":
+                    done.append("others")
+                await asyncio.sleep(0.001)
+
+        beside = asyncio.create_task(others())
+        left = asyncio.create_task(parse("left"))
+        await asyncio.sleep(0)
+        work = [parse("first"), parse("second", asked=False), parse("third")]
+        waiting = asyncio.create_task(parse("gone"))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait_for(asyncio.gather(left, *work), 20)
+        beside.cancel()
+        return done
+
+    done = asyncio.run(use())
+    assert done == [
+        "left waited",
+        "left parsed",
+        "first waited",
+        "first parsed",
+        "others",
+        "second waited",
+        "third waited",
+        "third parsed",
+    ]
