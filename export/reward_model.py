@@ -14,19 +14,21 @@ from numpy.typing import ArrayLike, NDArray
 from cache import UserError
 from cache.errors import refusing
 from export.conversations import Conversation, prompt_and_response
-from export.not_scorable import NotScorableError
+from export.not_scorable import NotFiniteError, NotScorableError
 from export.reward_config import RewardConfig, backbone_settings, read_config
 from export.reward_headers import REMEDY
 from export.reward_tensors import read_reward_parts
 from export.turns import TurnMarkers
 from extract.backbone import Backbone, read_backbone
+from extract.encoded import Encoded, EncodedPrompt
 from extract.engines.choice import choose_device, load_engine
 from extract.engines.engine import Engine
 from extract.engines.sequential import SequentialEngine
 from extract.packing import Request
 from extract.records import Prompt
 from extract.settings import BackboneSettings, EngineName, ExtractSettings
-from extract.templating import ConversationEncoder, Encoded
+from extract.template.rendering import NotEncodableError
+from extract.templating import ConversationEncoder
 from extract.tokenizer import vocabulary_digest
 from gating.reward import RewardParts, Scored
 
@@ -137,6 +139,11 @@ class RewardModel:
         return TurnMarkers.of(self._encoder, self._position)
 
     @property
+    def tokens_of_a_turn(self) -> int:
+        """Smallest number of tokens that a turn can have."""
+        return self._encoder.tokens_of_a_turn
+
+    @property
     def objectives(self) -> tuple[str, ...]:
         """Names of the rewards, in order."""
         return self.parts.objectives
@@ -153,6 +160,28 @@ class RewardModel:
             raise encoded
         return encoded
 
+    def encode_prompt(self, prompt: Prompt) -> EncodedPrompt:
+        """The turns before a response, to be followed by any number of responses without being tokenised again.
+
+        Raises:
+            NotScorableError: a turn is empty or spells a special token, they are too long, or the last is no user's.
+        """
+        try:
+            return self._encoder.encode_prompt(prompt)
+        except NotEncodableError as reason:
+            raise NotScorableError(str(reason)) from None
+
+    def encode_response(self, prompt: EncodedPrompt, response: str) -> Encoded:
+        """A response to an encoded prompt, as `encode` encodes the whole conversation.
+
+        Raises:
+            NotScorableError: it is empty, too long with its prompt, or spells a special token.
+        """
+        try:
+            return self._encoder.encode_response(prompt, response)
+        except NotEncodableError as reason:
+            raise NotScorableError(str(reason)) from None
+
     def encode_text(self, text: str) -> Encoded:
         """A whole conversation that the chat template has written; only a missing BOS is added.
 
@@ -160,9 +189,11 @@ class RewardModel:
             NotScorableError: the text has no assistant turn, is empty, or too long.
         """
         text = self._encoder.cut(text)
-        padding = self._encoder.tokenizer.pad_token
-        while padding and text.startswith(padding):  # else a missing BOS would be put before the padding
-            text = text.removeprefix(padding)
+        if padding := self._encoder.tokenizer.pad_token:  # else a missing BOS would be put before the padding
+            start = 0
+            while text.startswith(padding, start):
+                start += len(padding)
+            text = text[start:]
         (ids,) = self._encoder.tokenize([text])
         return self.encode_ids(ids)
 
@@ -237,7 +268,7 @@ class RewardModel:
         with np.errstate(over="ignore", invalid="ignore"):  # looked at below
             scored = self.parts.score(rewards, weights, len(encoded.prompt), len(encoded.responses[0]))
         if scored.not_finite is not None:
-            return NotScorableError(f"a value that is not finite is its {scored.not_finite}")
+            return NotFiniteError(f"a value that is not finite is its {scored.not_finite}")
         return scored
 
     def _encode_all(self, conversations: Sequence[Conversation]) -> list[Encoded | NotScorableError]:

@@ -14,10 +14,11 @@ from cache import UserError
 from export.not_scorable import NotScorableError
 from export.reward_headers import REMEDY
 from export.reward_model import RewardModel
+from export.server import connection
 from export.server.app import build_app
 from export.server.authorization import read_token
+from export.server.log_lines import NowAndThen
 from export.server.settings import ServerSettings
-from export.server.slow_heads import with_deadline
 
 log = logging.getLogger(__name__)
 
@@ -76,10 +77,14 @@ def _warm_up(model: RewardModel) -> None:
 def server_of(model: RewardModel, settings: ServerSettings, token: bytes | None) -> uvicorn.Server:
     """Uvicorn's server over a loaded model."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for name in ("uvicorn.error", connection.__name__):  # what they say of requests, anybody can make them say
+        lines = logging.getLogger(name)
+        if not any(isinstance(each, NowAndThen) for each in lines.filters):
+            lines.addFilter(NowAndThen())
     return uvicorn.Server(
         uvicorn.Config(
             build_app(model, settings, token),
-            http=with_deadline(settings.headers_seconds),
+            http=connection.connection_of(settings),
             ws="none",
             loop="asyncio",
             lifespan="on",
@@ -87,7 +92,6 @@ def server_of(model: RewardModel, settings: ServerSettings, token: bytes | None)
             access_log=False,
             server_header=False,
             backlog=BACKLOG,
-            limit_concurrency=settings.connections,
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
         )
