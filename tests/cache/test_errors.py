@@ -33,6 +33,8 @@ def test_a_message_prints_whatever_it_quotes() -> None:
         ("\n one \n", "one"),
         ("not valid:\n  it is 5\nmore", "not valid: it is 5"),
         ("", "ValueError"),
+        (" \n ", "ValueError"),
+        ("x" * 300, "x" * 200),
         ("\ud83d \x1b[2J é 猫", r"\ud83d \x1b[2J é 猫"),
         ("a" * 300, "a" * 200),
     ],
