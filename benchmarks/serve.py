@@ -123,9 +123,17 @@ async def load(url: str, given: list[Turns], clients: int) -> Round:
     return Round(seconds, latencies, scores)
 
 
+@dataclass(frozen=True)
+class Serving:
+    """A server that listens."""
+
+    url: str
+    process: int
+
+
 @contextmanager
-def server(folder: Path, device: str, pack_tokens: int | None) -> Iterator[str]:
-    """Run `armorm serve` in a separate process; its address."""
+def server(folder: Path, device: str, pack_tokens: int | None) -> Iterator[Serving]:
+    """Run `armorm serve` in a separate process."""
     with tempfile.NamedTemporaryFile() as log:
         command = [sys.executable, "-m", "pipelines.cli", "serve", str(folder), "--port", "0", "--device", device]
         if pack_tokens is not None:
@@ -137,7 +145,7 @@ def server(folder: Path, device: str, pack_tokens: int | None) -> Iterator[str]:
                 if process.poll() is not None or time.monotonic() > end:
                     raise SystemExit(f"the server did not start: {Path(log.name).read_text()}")
                 time.sleep(0.1)
-            yield found[0]
+            yield Serving(found[0], process.pid)
         finally:
             process.terminate()
             process.wait()
@@ -208,15 +216,15 @@ def main() -> None:
     figures.add(conversations=len(given), rounds=arguments.rounds, pack_tokens=arguments.pack_tokens)
     base: list[Round] = []
     ways: dict[int, list[Round]] = {clients: [] for clients in arguments.clients}
-    with server(arguments.folder, arguments.device, arguments.pack_tokens) as url:
+    with server(arguments.folder, arguments.device, arguments.pack_tokens) as serving:
         for clients in (4, max(ways)):  # warm-up with small and large passes, which counts for no way
-            asyncio.run(load(url, given[: 2 * clients], clients))
+            asyncio.run(load(serving.url, given[: 2 * clients], clients))
         for _ in range(arguments.rounds):
             asked.put(given)
             base.append(replies.get(timeout=START_SECONDS))
             figures.add(**asdict(measured(ALONE, base[-1:], base[-1:])))
             for clients, rounds in ways.items():
-                rounds.append(asyncio.run(load(url, given, clients)))
+                rounds.append(asyncio.run(load(serving.url, given, clients)))
                 figures.add(**asdict(measured(served(clients), rounds[-1:], base[-1:])))
     asked.put(None)
     alone.join()

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig
-
 from cache import UserError
 from cache.durable import TEMPORARY, sync_folder
 from export import modeling_armorm
@@ -16,7 +14,10 @@ from export.reward_config import SECTION, RewardConfig
 from export.reward_tensors import reward_tensors
 from export.weights import Weights, write_weights
 from extract.backbone import Backbone
+from extract.configuration import whole_configuration
+from extract.records import Message
 from extract.special_tokens import padding_token
+from extract.template.rendering import render
 from extract.templating import added_bos
 from gating.reward import RewardParts
 
@@ -29,6 +30,9 @@ TOKENIZER_FILES = (
     "vocab.json",
     "merges.txt",
 )
+
+MACHINES_OWN = ("attn_implementation", "experts_implementation")
+"""Keys of a configuration that name the kernels of one machine; transformers may fetch those that it does not have."""
 
 MODEL_CLASS = modeling_armorm.ArmoRewardModel.__name__
 
@@ -104,10 +108,10 @@ def _config(model: Exported) -> dict[str, Any]:
     """The backbone's config.json with the reward model's keys added."""
     values: dict[str, Any] = json.loads((model.backbone.folder / "config.json").read_text(encoding="utf-8"))
     if "text_config" in values:  # a model that also takes images: only its language part is used
-        values = AutoConfig.from_pretrained(model.backbone.folder, trust_remote_code=False).get_text_config().to_dict()
+        values = whole_configuration(model.backbone.folder).get_text_config().to_dict()
     gate, padding = model.parts.gate, _padding(model)
     return (
-        values
+        {key: value for key, value in values.items() if not key.lstrip("_").startswith(MACHINES_OWN)}
         | _for_older_transformers(values)
         | {
             "architectures": [MODEL_CLASS],
@@ -176,7 +180,7 @@ def _template(backbone: Backbone) -> str:
     template: str = tokenizer.chat_template
     if added_bos(tokenizer) is None:
         return template
-    text = tokenizer.apply_chat_template([{"role": "user", "content": "Hello"}], tokenize=False)
+    text = render(tokenizer, (Message("user", "Hello"),))
     return template if text.startswith(tokenizer.bos_token) else "{{- bos_token }}" + template
 
 

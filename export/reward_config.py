@@ -7,18 +7,21 @@ origin, which the published one leaves to its readers.
 
 import json
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Annotated, Any, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cache import UserError
+from cache.errors import refusing
+from export.reward_headers import REGRESSION, REMEDY, head_headers
 from export.turns import TurnMarkers
 from extract.backbone import Backbone
-from extract.settings import BackboneSettings, EngineName
+from extract.settings import MOST_TOKENS, BackboneSettings, EngineName
 from extract.template.facts import TemplateFacts
 from extract.templating import ConversationEncoder
+from extract.tokenizer import vocabulary_digest
 from gating.reward import RewardParts
-from gating.settings import GateSettings
+from gating.settings import NO_VERBOSITY, RESPONSE_TOKENS, GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
 
 SECTION = "armorm"
@@ -33,13 +36,16 @@ PUBLISHED_NUMBERS = {
 """The published checkpoint's keys -> those of this project."""
 
 
+TokenId = Annotated[int, Field(ge=0, lt=2**31)]
+
+
 class RewardConfig(BaseModel):
     """The table `armorm` of config.json. The defaults describe the published checkpoint."""
 
     model_config = ConfigDict(extra="ignore", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
     objectives: tuple[str, ...] = ()
-    """Names of the rows of `regression_layer.weight`."""
+    """Names of the rows of `regression_layer.weight`: different ones, of characters that print."""
     scales: dict[str, Scale] = Field(default_factory=dict)
     """Objective -> scale of its ratings, where it is known."""
     verbosity: str = "helpsteer-verbosity"
@@ -50,7 +56,7 @@ class RewardConfig(BaseModel):
     """As in `[backbone]`."""
     special_tokens_in_text: Literal["skip", "keep"] = "skip"
     """As in `[backbone]`."""
-    max_tokens: int | None = Field(default=None, ge=8)
+    max_tokens: int | None = Field(default=None, ge=8, le=MOST_TOKENS)
     """A longer conversation is refused; None: the backbone's number of positions."""
     dtype: Literal["float32", "bfloat16", "float16"] | None = None
     """The backbone's dtype when the heads were fitted; None: the dtype of its stored weights."""
@@ -58,16 +64,18 @@ class RewardConfig(BaseModel):
     """Width of a feature, all layers together; None: as many layers of the backbone's hidden size."""
     engine: Literal["packed", "padded", "sequential"] = "packed"
     """The engine that the backbone runs with. A packed one that fails its trial gives way to padded batches."""
-    prompt_end: tuple[int, ...] = ()
+    prompt_end: tuple[TokenId, ...] = ()
     """Token ids around the end of the prompt: the end of the last user turn, and the header of the response."""
-    prompt_end_offset: int = 0
+    prompt_end_offset: int = Field(default=0, ge=0)
     """Number of tokens of `prompt_end` that belong to the prompt."""
-    trailing: tuple[int, ...] = ()
+    trailing: tuple[TokenId, ...] = ()
     """Token ids that the template writes after the closing token; no feature is read there."""
     template: TemplateFacts | None = None
     """The findings about the chat template; the folder's template itself holds its fixed date and takes plain text."""
     backbone: str = ""
     """Source of the features: `org/name@commit`, or the digest of a folder."""
+    vocabulary: str = ""
+    """Digest of the tokenizer's tokens and their ids; empty in folders of version 0.2 and earlier."""
     fingerprint: str = ""
     """Fingerprint of the features that the heads were fitted on."""
     recipe: str = ""
@@ -77,6 +85,25 @@ class RewardConfig(BaseModel):
     @classmethod
     def _as_named_before(cls, value: object) -> object:
         return "skip" if value == "quarantine" else value  # folders of version 0.1 have the former name
+
+    @field_validator("objectives")
+    @classmethod
+    def _names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if not (name.strip() and name.isprintable()):
+                raise ValueError(f"{name!a} is no name that can be shown")
+        if len(set(names)) < len(names):
+            raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is the name of two objectives")
+        return names
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> "RewardConfig":
+        known = (*self.objectives, RESPONSE_TOKENS, NO_VERBOSITY)
+        if self.objectives and self.verbosity not in known:
+            raise ValueError(f"verbosity {self.verbosity!a} is none of the objectives")
+        if self.prompt_end_offset > len(self.prompt_end):
+            raise ValueError("prompt_end_offset is beyond the end of prompt_end")
+        return self
 
 
 def run_config(
@@ -121,6 +148,7 @@ def run_config(
         trailing=markers.trailing,
         template=encoder.facts,
         backbone=backbone.identity,
+        vocabulary=vocabulary_digest(backbone.tokenizer, backbone.vocabulary),
         fingerprint=fingerprint,
         recipe=recipe,
     )
@@ -133,27 +161,28 @@ def read_config(folder: Path) -> tuple[RewardConfig, GateSettings]:
         UserError: the file is missing, not that of a reward model of this kind, or damaged.
     """
     path = folder / "config.json"
-    try:
+    if not path.is_file():
+        raise UserError(f"there is no {path}: name a folder that `armorm export` wrote")
+    with refusing(f"{path} is damaged", REMEDY):
         values = json.loads(path.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"there is no {path}: name a folder that `armorm export` wrote") from None
-    except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}): export or fetch the folder again") from None
     missing = [key for key in PUBLISHED_NUMBERS if not isinstance(values, dict) or key not in values]
     if missing:
         raise UserError(
             f"{path} is not that of an ArmoRM reward model, for it has no {missing[0]}: name a folder that"
             " `armorm export` wrote, or the published checkpoint's"
         )
-    if not isinstance(values["num_objectives"], int) or values["num_objectives"] < 1:
-        raise UserError(f"{path}: num_objectives is no number of objectives: export or fetch the folder again")
+    count, stored = values["num_objectives"], head_headers(folder)[REGRESSION].shape[0]
+    if type(count) is not int or count != stored:
+        raise UserError(
+            f"{path} says that num_objectives is {count!a:.80}, and {REGRESSION} has {stored} rows: {REMEDY}"
+        )
     try:
         config = RewardConfig.model_validate(values.get(SECTION, {}))
         gate = GateSettings(**{ours: values[key] for key, ours in PUBLISHED_NUMBERS.items() if key != "num_objectives"})
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))
-        raise UserError(f"{path}: {key}: {problem['msg']}: export or fetch the folder again") from None
+        raise UserError(f"{path}: {key}: {problem['msg']}: {REMEDY}") from None
     return _named(config, values, path), gate
 
 
@@ -168,7 +197,7 @@ def backbone_settings(folder: Path, config: RewardConfig, changed: dict[str, Any
     Raises:
         UserError: a setting is impossible.
     """
-    values = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    values: dict[str, Any] = json.loads((folder / "config.json").read_text(encoding="utf-8"))
     stored = values.get("dtype") or values.get("torch_dtype") or "float32"
     settings = {
         "model": str(folder),

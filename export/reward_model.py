@@ -12,19 +12,24 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from cache import UserError
+from cache.errors import refusing
 from export.conversations import Conversation, prompt_and_response
-from export.not_scorable import NotScorableError
+from export.not_scorable import NotFiniteError, NotScorableError
 from export.reward_config import RewardConfig, backbone_settings, read_config
+from export.reward_headers import REMEDY
 from export.reward_tensors import read_reward_parts
 from export.turns import TurnMarkers
 from extract.backbone import Backbone, read_backbone
+from extract.encoded import Encoded, EncodedPrompt
 from extract.engines.choice import choose_device, load_engine
 from extract.engines.engine import Engine
 from extract.engines.sequential import SequentialEngine
 from extract.packing import Request
 from extract.records import Prompt
 from extract.settings import BackboneSettings, EngineName, ExtractSettings
-from extract.templating import ConversationEncoder, Encoded
+from extract.template.rendering import NotEncodableError
+from extract.templating import ConversationEncoder
+from extract.tokenizer import vocabulary_digest
 from gating.reward import RewardParts, Scored
 
 
@@ -89,18 +94,20 @@ class RewardModel:
             UserError: the folder is no reward model's, a file is damaged, or a setting is impossible on this machine.
         """
         folder = Path(folder)
-        config, gate = read_config(folder)
-        given = {"dtype": dtype, "max_tokens": max_tokens, "position": position}
-        settings = backbone_settings(folder, config, {key: value for key, value in given.items() if value is not None})
-        parts = read_reward_parts(folder, config.objectives, gate)
-        backbone = read_backbone(folder, config.backbone or str(folder), settings)
-        _check_widths(folder, config, parts, backbone)
-        extract = ExtractSettings(
-            pack_tokens=max(pack_tokens, settings.max_tokens), compile="auto" if compiled else "never"
-        )
-        loaded = load_engine(engine or config.engine, backbone, settings, extract, choose_device(device))
-        model = cls(folder, config, parts, backbone, settings, loaded.engine, pack_tokens)
-        _ = model._markers  # a template without them is refused here, not at the first text
+        with refusing(f"the reward model in {folder} cannot be loaded", REMEDY):
+            config, gate = read_config(folder)
+            given = {"dtype": dtype, "max_tokens": max_tokens, "position": position}
+            changed = {key: value for key, value in given.items() if value is not None}
+            settings = backbone_settings(folder, config, changed)
+            backbone = read_backbone(folder, config.backbone or str(folder), settings)
+            _check_tokenizer(folder, config, backbone)
+            parts = read_reward_parts(folder, config, gate, backbone.hidden_size)
+            extract = ExtractSettings(
+                pack_tokens=max(pack_tokens, settings.max_tokens), compile="auto" if compiled else "never"
+            )
+            loaded = load_engine(engine or config.engine, backbone, settings, extract, choose_device(device))
+            model = cls(folder, config, parts, backbone, settings, loaded.engine, pack_tokens)
+            _ = model._markers  # a template without them is refused here, not at the first text
         return model
 
     @classmethod
@@ -132,6 +139,11 @@ class RewardModel:
         return TurnMarkers.of(self._encoder, self._position)
 
     @property
+    def tokens_of_a_turn(self) -> int:
+        """Smallest number of tokens that a turn can have."""
+        return self._encoder.tokens_of_a_turn
+
+    @property
     def objectives(self) -> tuple[str, ...]:
         """Names of the rewards, in order."""
         return self.parts.objectives
@@ -148,6 +160,28 @@ class RewardModel:
             raise encoded
         return encoded
 
+    def encode_prompt(self, prompt: Prompt) -> EncodedPrompt:
+        """The turns before a response, to be followed by any number of responses without being tokenised again.
+
+        Raises:
+            NotScorableError: a turn is empty or spells a special token, they are too long, or the last is no user's.
+        """
+        try:
+            return self._encoder.encode_prompt(prompt)
+        except NotEncodableError as reason:
+            raise NotScorableError(str(reason)) from None
+
+    def encode_response(self, prompt: EncodedPrompt, response: str) -> Encoded:
+        """A response to an encoded prompt, as `encode` encodes the whole conversation.
+
+        Raises:
+            NotScorableError: it is empty, too long with its prompt, or spells a special token.
+        """
+        try:
+            return self._encoder.encode_response(prompt, response)
+        except NotEncodableError as reason:
+            raise NotScorableError(str(reason)) from None
+
     def encode_text(self, text: str) -> Encoded:
         """A whole conversation that the chat template has written; only a missing BOS is added.
 
@@ -155,9 +189,11 @@ class RewardModel:
             NotScorableError: the text has no assistant turn, is empty, or too long.
         """
         text = self._encoder.cut(text)
-        padding = self._encoder.tokenizer.pad_token
-        while padding and text.startswith(padding):  # else a missing BOS would be put before the padding
-            text = text.removeprefix(padding)
+        if padding := self._encoder.tokenizer.pad_token:  # else a missing BOS would be put before the padding
+            start = 0
+            while text.startswith(padding, start):
+                start += len(padding)
+            text = text[start:]
         (ids,) = self._encoder.tokenize([text])
         return self.encode_ids(ids)
 
@@ -215,7 +251,8 @@ class RewardModel:
         for layout, states in zip(layouts, self._engine.features(layouts), strict=True):
             features = states.reshape(len(states), -1)  # (m, layers * d)
             keys = [bytes(key) for key in layout.keys]
-            rewards.update(zip(keys, self.parts.rewards(features), strict=True))
+            with np.errstate(over="ignore", invalid="ignore"):  # looked at in `_scored`
+                rewards.update(zip(keys, self.parts.rewards(features), strict=True))
             of_prompts = [place for place, key in enumerate(keys) if key in prompts]
             if of_prompts:
                 gated = self.parts.weights(features[of_prompts])
@@ -228,9 +265,11 @@ class RewardModel:
     def _scored(
         self, encoded: Encoded, rewards: NDArray[np.float64], weights: NDArray[np.float32]
     ) -> Scored | NotScorableError:
-        if not (np.isfinite(rewards).all() and np.isfinite(weights).all()):
-            return NotScorableError("the backbone gave a value that is not finite")
-        return self.parts.score(rewards, weights, len(encoded.prompt), len(encoded.responses[0]))
+        with np.errstate(over="ignore", invalid="ignore"):  # looked at below
+            scored = self.parts.score(rewards, weights, len(encoded.prompt), len(encoded.responses[0]))
+        if scored.not_finite is not None:
+            return NotFiniteError(f"a value that is not finite is its {scored.not_finite}")
+        return scored
 
     def _encode_all(self, conversations: Sequence[Conversation]) -> list[Encoded | NotScorableError]:
         results: list[Encoded | NotScorableError] = [NotScorableError()] * len(conversations)
@@ -247,10 +286,7 @@ class RewardModel:
         return results
 
 
-def _check_widths(folder: Path, config: RewardConfig, parts: RewardParts, backbone: Backbone) -> None:
-    k, d = parts.weight.shape
-    if k != len(config.objectives) or d != len(config.layers) * backbone.hidden_size:
-        raise UserError(
-            f"the heads in {folder} are {k} rows of {d} values, and its config.json says {len(config.objectives)} of"
-            f" {len(config.layers) * backbone.hidden_size}: export or fetch the folder again"
-        )
+def _check_tokenizer(folder: Path, config: RewardConfig, backbone: Backbone) -> None:
+    """Refuse a tokenizer whose tokens are not those that the heads were fitted with."""
+    if config.vocabulary and config.vocabulary != vocabulary_digest(backbone.tokenizer, backbone.vocabulary):
+        raise UserError(f"the tokenizer in {folder} has other tokens than when the folder was exported: {REMEDY}")

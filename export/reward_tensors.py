@@ -4,19 +4,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
 from cache import UserError
+from cache.errors import refusing
+from export.reward_config import RewardConfig
+from export.reward_headers import LENGTH_PENALTY, REGRESSION, REMEDY, TRANSFORM, head_headers
+from extract.stored_weights import StoredTensor
 from gating.gate import Gate, GateShapeError
 from gating.reward import GATE_PREFIX, RewardParts
-from gating.settings import GateSettings
+from gating.settings import RESPONSE_TOKENS, GateSettings
 from gating.transform import Transform
-
-REGRESSION = "regression_layer.weight"
-TRANSFORM = "reward_transform_matrix"
-
-LENGTH_PENALTY = "length_penalty"
-"""A tensor of this project's own, stored only where verbosity is the number of tokens."""
 
 
 def reward_tensors(parts: RewardParts) -> dict[str, torch.Tensor]:
@@ -32,52 +30,68 @@ def reward_tensors(parts: RewardParts) -> dict[str, torch.Tensor]:
     return {name: tensor.float().contiguous() for name, tensor in tensors.items()}
 
 
-def read_reward_parts(folder: Path, objectives: tuple[str, ...], settings: GateSettings) -> RewardParts:
+def read_reward_parts(folder: Path, config: RewardConfig, settings: GateSettings, hidden_size: int) -> RewardParts:
     """Read a folder's reward model, whichever of its safetensors files the tensors are in.
+
+    Every shape is compared before a tensor is read, and every number is looked at before one is used.
 
     Args:
         folder: exported folder, or the published checkpoint.
-        objectives: names of the rewards; their number is not checked here.
+        config: its table `armorm`, with names.
         settings: the shape of the gate.
+        hidden_size: length of a state of its backbone.
 
     Raises:
-        UserError: a tensor is missing, of another shape, or a file is damaged.
+        UserError: a tensor is missing, in two files, of another shape or dtype, not finite, or a file is damaged.
     """
-    tensors = _read(folder)
-    for name in (REGRESSION, TRANSFORM):
-        if name not in tensors:
-            raise UserError(f"the weights in {folder} have no {name}: export or fetch the folder again")
-    weight, transform = tensors.pop(REGRESSION), tensors.pop(TRANSFORM)
-    on_length = tensors.pop(LENGTH_PENALTY, None)
-    if weight.ndim != 2:
-        raise UserError(f"{REGRESSION} in {folder} is no matrix: export or fetch the folder again")
-    k, d = weight.shape
-    if transform.shape != (k, k) or (on_length is not None and on_length.shape != (k,)):
-        raise UserError(f"{TRANSFORM} in {folder} does not fit {k} objectives: export or fetch the folder again")
-    state = {name.removeprefix(GATE_PREFIX): value for name, value in tensors.items()}
+    headers = head_headers(folder)
+    k, d = len(config.objectives), len(config.layers) * hidden_size
+    _check_shape(headers[REGRESSION], (k, d))
+    _check_shape(headers[TRANSFORM], (k, k))
+    if config.features not in (None, d):
+        raise UserError(f"config.json in {folder} says that features is {config.features}, and it is {d}: {REMEDY}")
+    if (LENGTH_PENALTY in headers) != (config.verbosity == RESPONSE_TOKENS):
+        raise UserError(
+            f"config.json in {folder} says that verbosity is {config.verbosity!r}, and {LENGTH_PENALTY} is"
+            f" {'there' if LENGTH_PENALTY in headers else 'missing'}: {REMEDY}"
+        )
+    if LENGTH_PENALTY in headers:
+        _check_shape(headers[LENGTH_PENALTY], (k,))
+    tensors = {name: _read(header) for name, header in headers.items()}
+    on_length = tensors.get(LENGTH_PENALTY)
+    state = {name.removeprefix(GATE_PREFIX): value for name, value in tensors.items() if name.startswith(GATE_PREFIX)}
     try:
         gate = Gate.of_state(state, d, k, settings)
-    except GateShapeError:
+    except GateShapeError as error:
         raise UserError(
-            f"the gate in {folder} is not as wide or deep as its config.json says: export or fetch the folder again"
+            f"the gate in {folder} is not as wide or deep as its config.json says ({error}): {REMEDY}"
         ) from None
     return RewardParts(
-        objectives,
-        weight.numpy(),
-        Transform.of_matrix(transform.double().numpy(), None if on_length is None else on_length.double().numpy()),
+        config.objectives,
+        tensors[REGRESSION].numpy(),
+        Transform.of_matrix(
+            tensors[TRANSFORM].double().numpy(), None if on_length is None else on_length.double().numpy()
+        ),
         gate,
     )
 
 
-def _read(folder: Path) -> dict[str, torch.Tensor]:
-    """The tensors of heads, transform and gate, float32."""
-    found: dict[str, torch.Tensor] = {}
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            with safe_open(path, framework="pt") as file:
-                for name in file.keys():  # noqa: SIM118 - a safe_open is no dictionary
-                    if name in (REGRESSION, TRANSFORM, LENGTH_PENALTY) or name.startswith(GATE_PREFIX):
-                        found[name] = file.get_tensor(name).float()
-        except (SafetensorError, OSError) as error:
-            raise UserError(f"{path} is damaged ({error}): export or fetch the folder again") from None
-    return found
+def _check_shape(header: StoredTensor, expected: tuple[int, ...]) -> None:
+    if header.shape != expected:
+        raise UserError(
+            f"{header.name} in {header.path} is {_times(header.shape)}, and config.json there asks for"
+            f" {_times(expected)}: {REMEDY}"
+        )
+
+
+def _times(shape: tuple[int, ...]) -> str:
+    return " × ".join(map(str, shape)) or "a single number"
+
+
+def _read(header: StoredTensor) -> torch.Tensor:
+    """A tensor as float32."""
+    with refusing(f"{header.path} is damaged", REMEDY), safe_open(header.path, framework="pt") as file:
+        tensor: torch.Tensor = file.get_tensor(header.name).float()
+    if not bool(tensor.isfinite().all()):
+        raise UserError(f"{header.name} in {header.path} holds a value that is not finite: {REMEDY}")
+    return tensor

@@ -9,11 +9,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from cache import UserError
 from cache.durable import naming, write_text
 from cache.progress import Progress
+from export.ends import STANDARD, Destination, Source, check_apart
 from export.not_scorable import NotScorableError
 from export.results import FileScores, ResponseScore
 from export.reward_model import RewardModel
@@ -40,8 +41,9 @@ def score_file(
 
     Args:
         model: the reward model.
-        source: JSONL, in the shapes of `export.rows`.
-        out: JSONL; `<out>.run.json` records the input, model and settings it was made with.
+        source: JSONL, in the shapes of `export.rows`; may be a pipe, or `-` for standard input.
+        out: JSONL; `<out>.run.json` records the input, model and settings it was made with. A pipe, a device, or `-`
+            for standard output has no such file, and an interrupted run begins anew.
         prefix: prefix of the keys that are added to a row.
         full: whether rewards, weights and contributions are added too.
         progress: receives the number of rows done.
@@ -50,15 +52,13 @@ def score_file(
         UserError: the input is missing, or `out` was made from another input, model or settings.
     """
     started = time.monotonic()
-    if not source.is_file():
-        raise UserError(f"there is no file {source}: name a JSONL file with --input")
-    if out.exists() and out.samefile(source):
-        raise UserError(f"--input and --output are both {source}: name another --output")
+    origin, destination = ends(source, out)
     about = _about(model, source, prefix, full)
-    done, bad_rows = _resumed(out, about, prefix)
+    done, bad_rows = ([], []) if destination.flows else _resumed(out, about, prefix)
     rows, all_responses = len(done), 0
-    _write_run_file(out, about | {"complete": False})
-    with source.open("rb") as file, naming(out), out.open("ab") as written:
+    if not destination.flows:
+        _write_run_file(out, about | {"complete": False})
+    with naming(source), origin.open() as file, naming(out), destination.open() as written:
         lines = enumerate(file, start=1)
         _skip(lines, done, source, out, prefix)
         while batch := list(islice(((number, line) for number, line in lines if line.strip()), BATCH_ROWS)):
@@ -70,7 +70,9 @@ def score_file(
                     bad_rows.append(number)
                     if len(bad_rows) <= NAMED_ROWS:
                         log.warning("not scored: %s, line %s: %s", source, number, values[prefix + "error"])
-            _flush(written)
+            written.flush()
+            if not destination.flows:
+                os.fsync(written.fileno())
             progress("scoring", rows, None, "rows")
     progress("scoring", rows, rows, "rows")
     result = FileScores(
@@ -83,8 +85,22 @@ def score_file(
         output=str(out),
         seconds=time.monotonic() - started,
     )
-    _write_run_file(out, about | {"complete": True, "result": asdict(result)})
+    if not destination.flows:
+        _write_run_file(out, about | {"complete": True, "result": asdict(result)})
     return result
+
+
+def ends(source: Path, out: Path) -> tuple[Source, Destination]:
+    """Where rows come from and go to, checked before a model is loaded for them.
+
+    Raises:
+        UserError: rows cannot be read or written there, or `out` is a file that somebody else wrote.
+    """
+    origin, destination = Source.of(source), Destination.of(out)
+    check_apart(origin, destination)
+    if destination.state is not None and destination.state.st_size > 0 and not destination.flows:
+        _check_own(out)
+    return origin, destination
 
 
 def score_one(model: RewardModel, prompt: str, response: str, *, full: bool) -> ResponseScore:
@@ -138,7 +154,7 @@ def _about(model: RewardModel, source: Path, prefix: str, full: bool) -> dict[st
     return {
         "model": str(model.folder.resolve()),
         "model_digest": digest.hexdigest(),
-        "input": str(source.resolve()),
+        "input": str(source) if source == STANDARD else str(source.resolve()),
         "prefix": prefix,
         "full": full,
         "max_tokens": model.max_tokens,
@@ -164,12 +180,16 @@ def _read_run_file(out: Path) -> dict[str, Any]:
     return value
 
 
+def _check_own(out: Path) -> None:
+    if not _run_file(out).exists():
+        raise UserError(f"{out} is there and was not written by `armorm score`: name another --output, or remove it")
+
+
 def _resumed(out: Path, about: dict[str, Any], prefix: str) -> tuple[list[bytes], list[int]]:
     """Lines that `out` holds already, and the numbers of those without a score; a torn last line is cut off."""
     if not out.exists() or out.stat().st_size == 0:
         return [], []
-    if not _run_file(out).exists():
-        raise UserError(f"{out} is there and was not written by `armorm score`: name another --output, or remove it")
+    _check_own(out)
     earlier = _read_run_file(out)
     changed = [key for key, value in about.items() if earlier.get(key) != value]
     if changed:
@@ -204,8 +224,3 @@ def _skip(lines: Iterator[tuple[int, bytes]], done: list[bytes], source: Path, o
 
 def _line(values: dict[str, Any]) -> bytes:
     return json.dumps(values, ensure_ascii=False, allow_nan=False).encode() + b"\n"
-
-
-def _flush(file: BinaryIO) -> None:
-    file.flush()
-    os.fsync(file.fileno())

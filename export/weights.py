@@ -14,15 +14,16 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import AutoConfig, AutoModel
+from transformers import AutoModel
 
 from cache import UserError
 from export.modeling_armorm import base_model_prefix
+from extract.configuration import whole_configuration
+from extract.stored_weights import INDEX
 
 Weights = Literal["copy", "link"]
 """copy: the folder can be moved anywhere; link: it takes no disk space, and the backbone must stay in its place."""
 
-INDEX = "model.safetensors.index.json"
 SHARD_BYTES = 5 * 10**9
 """Largest size of a copied file, as transformers' default was; a larger tensor has a file to itself."""
 
@@ -74,7 +75,7 @@ def _files(backbone: Path) -> dict[str, Path]:
 
 def _names_in_the_folder(backbone: Path, stored: list[str]) -> dict[str, str]:
     """Stored name -> name in the exported folder, for the tensors of the decoder."""
-    config = AutoConfig.from_pretrained(backbone, trust_remote_code=False).get_text_config()
+    config = whole_configuration(backbone).get_text_config()
     with torch.device("meta"):
         decoder = AutoModel.from_config(config, trust_remote_code=False)
     family = f"{base_model_prefix(type(decoder))}."

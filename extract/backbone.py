@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from transformers import AutoConfig, AutoModel, PretrainedConfig, PreTrainedTokenizerBase
+from transformers import AutoModel, PretrainedConfig, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
 from cache import Fingerprint, UserError
-from cache.errors import first_line
+from cache.errors import cause, first_line
 from cache.precision import StoreDtype
 from cache.progress import Progress, silent
 from extract.configuration import (
@@ -20,10 +19,12 @@ from extract.configuration import (
     has_table_of_positions,
     read_configuration,
     read_facts,
+    whole_configuration,
     without_unknown_padding,
 )
 from extract.model_files import fetch_model, identity_of, is_model, list_model, refuse_revision_of_folder
 from extract.settings import BackboneSettings
+from extract.stored_weights import check_room, read_headers
 from extract.tokenizer import read_tokenizer
 from extract.weight_names import renamed_weights
 
@@ -122,13 +123,14 @@ class Backbone:
         # Other weights in the files (an output layer, a reward model's heads) are not used, and need no warning.
         transformers_logging.set_verbosity_error()
         try:
-            config = AutoConfig.from_pretrained(self.folder, trust_remote_code=False)
+            config = whole_configuration(self.folder)
             without_unknown_padding(config)
+            check_room(config, self.folder, read_headers(self.folder))
             loaded: tuple[Any, dict[str, Any]] = AutoModel.from_pretrained(
                 self.folder,
                 config=config,
                 dtype=dtype,
-                attn_implementation=attention,
+                attn_implementation=attention,  # None: sdpa or eager, as the family supports it
                 use_safetensors=True,
                 trust_remote_code=False,
                 key_mapping=renamed_weights(self.folder, self.family),
@@ -140,12 +142,12 @@ class Backbone:
                 f"backbone.model: {self.folder} needs a library that is not installed ({first_line(error)}): install"
                 " it, or use the weights that are not quantised"
             ) from None
-        except torch.OutOfMemoryError:
+        except (torch.OutOfMemoryError, UserError):
             raise
         except Exception as error:  # loaders of weights and of quantised ones raise whatever they stumble over
             raise UserError(
-                f"backbone.model: {self.folder} cannot be loaded as {self.family}"
-                f" ({type(error).__name__}: {first_line(error)}): fetch it again, or use another model"
+                f"backbone.model: {self.folder} cannot be loaded as {self.family} ({cause(error)}): fetch it again, or"
+                " use another model"
             ) from None
         finally:
             transformers_logging.set_verbosity(verbosity)
@@ -185,7 +187,6 @@ def read_backbone(folder: Path, identity: str, settings: BackboneSettings) -> Ba
     tokenizer = read_tokenizer(folder, settings)
     _check_layers(facts, folder, settings)
     _check_positions(facts, config, folder, settings)
-    _check_weights(folder)
     return Backbone(folder=folder, identity=identity, tokenizer=tokenizer, facts=facts)
 
 
@@ -216,16 +217,6 @@ def _check_positions(facts: ModelFacts, config: PretrainedConfig, folder: Path, 
         folder,
         positions,
     )
-
-
-def _check_weights(folder: Path) -> None:
-    """Refuse a file of weights that was cut, before any row is read; only the headers are read."""
-    for path in sorted(folder.glob("*.safetensors")):
-        try:
-            with safe_open(path, framework="pt"):
-                pass
-        except (SafetensorError, OSError) as error:
-            raise UserError(f"backbone.model: {path} is cut or damaged ({first_line(error)}): fetch it again") from None
 
 
 def _shape(size: Any) -> str:

@@ -13,7 +13,8 @@ from torch import nn
 from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig
 
 from cache import UserError
-from cache.errors import first_line
+from cache.errors import refusing
+from extract.stored_weights import REMEDY, check_loops, read_headers
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +41,37 @@ class ModelFacts:
     """Dtype of the weights in their files, such as 'bfloat16', as the configuration says; None if it does not."""
 
 
+def whole_configuration(folder: Path, key: str = "backbone.model") -> PretrainedConfig:
+    """The configuration in a folder, held against the headers of the weights before transformers reads it.
+
+    Code in the folder is never run, so families that transformers does not know are refused. The implementations of
+    attention and experts that the file may name are taken out: a name such as `org/kernel` would have transformers
+    fetch compiled code from the hub, and without one it takes its own.
+
+    Args:
+        folder: with config.json and safetensors.
+        key: the setting or option that named it, for errors.
+
+    Raises:
+        UserError: config.json cannot be read, or asks for more layers than there are weights.
+    """
+    with refusing(f"{key}: {folder} cannot be read as a model", REMEDY):  # classes check values in ways of their own
+        check_loops(folder, read_headers(folder), key)
+        config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+        config._attn_implementation = None
+        config._experts_implementation = None
+    return config
+
+
 def read_configuration(folder: Path) -> PretrainedConfig:
     """The configuration of the decoder in a folder; of a model that also takes images, its language part.
 
     Raises:
         UserError: config.json cannot be read, or the model is no decoder.
     """
-    try:
-        # Code in a model's folder is never run: families that transformers does not know are refused.
-        whole = AutoConfig.from_pretrained(folder, trust_remote_code=False)
+    whole = whole_configuration(folder)
+    with refusing(f"backbone.model: {folder} cannot be read as a model", REMEDY):
         config = whole.get_text_config()
-    except Exception as error:  # classes of configurations check their values in ways of their own
-        raise UserError(f"backbone.model: {folder} cannot be read as a model: {first_line(error)}") from None
     if whole.is_encoder_decoder or config.is_encoder_decoder:
         raise UserError(
             f"backbone.model: {folder} is an encoder with a decoder ({config.model_type}), and a state after a whole"
@@ -107,10 +127,10 @@ def without_unknown_padding(config: PretrainedConfig) -> None:
 
 def _size(config: PretrainedConfig, name: str, folder: Path) -> int:
     value = getattr(config, name, None)
-    if not isinstance(value, int):
+    if not isinstance(value, int) or value < 1:
         raise UserError(
-            f"backbone.model: the configuration of {folder} ({config.model_type}) has no {name}: use a decoder-only"
-            " language model"
+            f"backbone.model: the configuration of {folder} ({config.model_type}) has no {name} of 1 or more: use a"
+            " decoder-only language model"
         )
     return value
 

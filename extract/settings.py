@@ -17,6 +17,10 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A name that is also a file name."""
 
 
+MOST_TOKENS = 2**24
+"""Largest number of tokens that a conversation may be allowed: more than any model has positions."""
+
+
 class BackboneSettings(BaseModel):
     """`[backbone]`: the frozen decoder, and where in a conversation its state is read."""
 
@@ -32,7 +36,7 @@ class BackboneSettings(BaseModel):
     """Indices into the hidden states; -1 is the last, after the final norm."""
     dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
     """Dtype of weights and activations."""
-    max_tokens: int = Field(default=4096, ge=8)
+    max_tokens: int = Field(default=4096, ge=8, le=MOST_TOKENS)
     """A longer conversation is skipped, never cut."""
     position: Literal["end_of_turn", "last_token"] = "end_of_turn"
     """end_of_turn: the last token before the white space that some templates add after the closing

@@ -7,35 +7,26 @@ the prompt ends, the response's feature where the conversation ends. What a temp
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from transformers import PreTrainedTokenizerBase
 
 from cache import UserError
+from extract.encoded import Encoded, EncodedPrompt, TokenIds
 from extract.records import ASKING, Message, Prompt
 from extract.settings import BackboneSettings
+from extract.template.division import tokens_of_a_turn, undivided_end
 from extract.template.facts import TemplateFacts
 from extract.template.probe import CONVERSATION, EXAMPLE, REMEDY, probe
-from extract.template.rendering import NotEncodableError, render
+from extract.template.rendering import NotEncodableError, render, render_each
 from extract.template.roles import in_known_roles
 
-__all__ = ["ConversationEncoder", "Encoded", "NotEncodableError", "TokenIds", "added_bos", "with_bos"]
-
-TokenIds = NDArray[np.uint32]
+__all__ = ["ConversationEncoder", "Encoded", "EncodedPrompt", "NotEncodableError", "TokenIds", "added_bos", "with_bos"]
 
 BATCH = 512
 """Number of conversations templated and tokenised at once: enough for the tokenizer's threads, little memory."""
-
-
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """Token ids of a prompt and its responses; `prompt + responses[i]` is conversation i. Shapes (tokens,)."""
-
-    prompt: TokenIds
-    responses: tuple[TokenIds, ...]
 
 
 def added_bos(tokenizer: Any) -> int | None:
@@ -59,6 +50,7 @@ class ConversationEncoder:
 
     Attributes:
         facts: the findings of the probe.
+        tokens_of_a_turn: smallest number of tokens that a turn can have.
 
     Raises:
         UserError: no row could be read rightly with this template.
@@ -79,7 +71,10 @@ class ConversationEncoder:
         self._bos = added_bos(tokenizer)
         probed = probe(tokenizer, self._strip, self._writer_of_bos())
         self._prompt_end, self._response_end = probed.prompt, probed.response
+        end = undivided_end(tokenizer, self._prompt_end.closing) or ""
+        self._prompt_tail = (end, self._token_ids([end])[0] if end else [])
         self.facts: TemplateFacts = probed.facts
+        self.tokens_of_a_turn = self._tokens_of_a_turn()
         self._check_tokens()
 
     @property
@@ -89,39 +84,138 @@ class ConversationEncoder:
 
     def encode(self, conversations: Sequence[tuple[Prompt, tuple[str, ...]]]) -> list[Encoded | NotEncodableError]:
         """Encode a batch of prompts, each with its responses; returns one result per prompt, in order."""
-        results: list[Encoded | NotEncodableError | None] = [None] * len(conversations)
-        texts: list[str] = []
-        where: list[tuple[int, int]] = []
-        for number, (prompt, responses) in enumerate(conversations):
+        prompts = self._prompts([prompt for prompt, _ in conversations])
+        both = list(zip(prompts, (responses for _, responses in conversations), strict=True))
+        made = iter(
+            self._responses(
+                [
+                    (prompt, each)
+                    for prompt, responses in both
+                    if isinstance(prompt, EncodedPrompt)
+                    for each in responses
+                ]
+            )
+        )
+        results: list[Encoded | NotEncodableError] = []
+        for prompt, responses in both:
+            if isinstance(prompt, NotEncodableError):
+                results.append(prompt)
+                continue
+            own = [next(made) for _ in responses]
+            reasons = [each for each in own if isinstance(each, NotEncodableError)]
+            ids = tuple(each for each in own if not isinstance(each, NotEncodableError))
+            results.append(reasons[0] if reasons else Encoded(prompt.ids, ids))
+        return results
+
+    def encode_prompt(self, prompt: Prompt) -> EncodedPrompt:
+        """A prompt, to be followed by any number of responses.
+
+        Raises:
+            NotEncodableError: it is empty or too long by itself, does not end with a user turn, or spells a special
+                token.
+        """
+        (encoded,) = self._prompts([prompt])
+        if isinstance(encoded, NotEncodableError):
+            raise encoded
+        return encoded
+
+    def encode_response(self, prompt: EncodedPrompt, response: str) -> Encoded:
+        """One response to an encoded prompt; the same token ids as `encode` gives.
+
+        Raises:
+            NotEncodableError: it is empty, the two are too long, or it spells a special token.
+        """
+        (ids,) = self._responses([(prompt, response)])
+        if isinstance(ids, NotEncodableError):
+            raise ids
+        return Encoded(prompt.ids, (ids,))
+
+    def _prompts(self, prompts: Sequence[Prompt]) -> list[EncodedPrompt | NotEncodableError]:
+        results: list[EncodedPrompt | NotEncodableError | None] = [None] * len(prompts)
+        asked: list[tuple[int, Prompt]] = []
+        for number, prompt in enumerate(prompts):
             try:
-                rendered = self._render_all(prompt, responses)
+                asked.append((number, self._in_known_roles(prompt)))
             except NotEncodableError as reason:
                 results[number] = reason
-                continue
-            where.append((number, len(texts)))
-            texts.extend(rendered)
-        ids = self.tokenize(texts)
-        for number, start in where:
-            count = len(conversations[number][1])
-            results[number] = self._encoded(ids[start], ids[start + 1 : start + 1 + count])
+        texts: list[tuple[int, Prompt, str]] = []
+        rendered = render_each(self._tokenizer, [prompt for _, prompt in asked])
+        for (number, prompt), text in zip(asked, rendered, strict=True):
+            try:
+                texts.append((number, prompt, self._prompt_end.cut(_rendered(text), self._strip)))
+            except NotEncodableError as reason:
+                results[number] = reason
+        for (number, prompt, text), ids in zip(texts, self.tokenize([text for *_, text in texts]), strict=True):
+            results[number] = self._encoded_prompt(prompt, text, ids)
         return [result for result in results if result is not None]
 
-    def _render_all(self, prompt: Prompt, responses: tuple[str, ...]) -> list[str]:
+    def _in_known_roles(self, prompt: Prompt) -> Prompt:
+        """The prompt with the roles that the template knows, once its texts have passed."""
         for message in prompt:
             self._check_text(f"{message.content}{message.tool_calls}", f"the {message.role} turn")
-        for response in responses:
-            self._check_text(response, "the response")
         if not prompt or prompt[-1].role not in ASKING:
             raise NotEncodableError("the prompt does not end with a user turn")
-        prompt = in_known_roles(prompt, self.facts.roles, self.facts.tool_calls)
-        rendered = [self._prompt_end.cut(render(self._tokenizer, prompt), self._strip)]
-        for response in responses:
-            whole = render(self._tokenizer, (*prompt, Message("assistant", response)))
-            text = self._response_end.cut(whole, self._strip)
-            if not text.startswith(rendered[0]):
-                raise NotEncodableError("the templated prompt is not a prefix of the templated conversation")
-            rendered.append(text)
-        return rendered
+        return in_known_roles(prompt, self.facts.roles, self.facts.tool_calls)
+
+    def _responses(self, asked: Sequence[tuple[EncodedPrompt, str]]) -> list[TokenIds | NotEncodableError]:
+        """Token ids of responses after their prompts, rendered and tokenised together."""
+        results: list[TokenIds | NotEncodableError | None] = [None] * len(asked)
+        usable: list[int] = []
+        for number, (_, response) in enumerate(asked):
+            try:
+                self._check_text(response, "the response")
+                usable.append(number)
+            except NotEncodableError as reason:
+                results[number] = reason
+        turns = [(*asked[number][0].turns, Message("assistant", asked[number][1])) for number in usable]
+        texts: list[tuple[int, str]] = []
+        for number, text in zip(usable, render_each(self._tokenizer, turns), strict=True):
+            try:
+                texts.append((number, self._from_end_of_prompt(asked[number][0], _rendered(text))))
+            except NotEncodableError as reason:
+                results[number] = reason
+        for (number, _), ids in zip(texts, self._token_ids([text for _, text in texts]), strict=True):
+            try:
+                results[number] = self._after(asked[number][0], ids)
+            except NotEncodableError as reason:
+                results[number] = reason
+        return [result for result in results if result is not None]
+
+    def _from_end_of_prompt(self, prompt: EncodedPrompt, whole: str) -> str:
+        """The conversation's text, from the prompt's `end` on."""
+        text = self._response_end.cut(whole, self._strip)
+        if not text.startswith(prompt.text):
+            raise NotEncodableError("the templated prompt is not a prefix of the templated conversation")
+        return text[len(prompt.text) - len(prompt.end) :]
+
+    def _encoded_prompt(self, prompt: Prompt, text: str, ids: TokenIds) -> EncodedPrompt | NotEncodableError:
+        if len(ids) > self._max_tokens:
+            return NotEncodableError(
+                f"the prompt alone is {len(ids)} tokens, more than backbone.max_tokens = {self._max_tokens}"
+            )
+        end, end_ids = self._prompt_tail
+        if end and text.endswith(end) and ids[-len(end_ids) :].tolist() == end_ids:
+            return EncodedPrompt(prompt, text, ids, end, len(end_ids))
+        return EncodedPrompt(prompt, text, ids, text, len(ids))
+
+    def _after(self, prompt: EncodedPrompt, ids: list[int]) -> TokenIds:
+        """The response's token ids, from those of the prompt's `end` and the response."""
+        n = len(prompt.ids)
+        if prompt.end == prompt.text:
+            ids = with_bos(ids, self._bos)
+        row = np.asarray(ids, dtype=np.uint32)
+        tokens = n - prompt.end_tokens + len(row)
+        if tokens > self._max_tokens:
+            raise NotEncodableError(f"{tokens} tokens, more than backbone.max_tokens = {self._max_tokens}")
+        largest = int(max(prompt.ids.max(initial=0), row.max(initial=0)))
+        if largest >= self._vocabulary:
+            raise NotEncodableError(
+                f"the tokenizer gives token {largest}, and the backbone knows {self._vocabulary} (0 to"
+                f" {self._vocabulary - 1})"
+            )
+        if tokens <= n or not np.array_equal(row[: prompt.end_tokens], prompt.ids[n - prompt.end_tokens :]):
+            raise NotEncodableError("the tokens of the prompt are not a prefix of the conversation's")
+        return row[prompt.end_tokens :]
 
     def cut(self, text: str) -> str:
         """A templated conversation up to the token at which its response's feature is read.
@@ -140,28 +234,24 @@ class ConversationEncoder:
 
     def tokenize(self, texts: list[str]) -> list[TokenIds]:
         """Token ids of texts that have their template's special tokens already, each with at most one BOS."""
+        return [np.asarray(with_bos(ids, self._bos), dtype=np.uint32) for ids in self._token_ids(texts)]
+
+    def _token_ids(self, texts: list[str]) -> list[list[int]]:
         if not texts:
             return []
         # No special tokens are added: the template has written them, and a second BOS changes every
         # state after it (reward-bench issue 164).
-        batches = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
-        return [np.asarray(with_bos(ids, self._bos), dtype=np.uint32) for ids in batches]
+        batches: list[list[int]] = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        return batches
 
-    def _encoded(self, prompt: TokenIds, conversations: Sequence[TokenIds]) -> Encoded | NotEncodableError:
-        longest = max((len(ids) for ids in conversations), default=len(prompt))
-        if longest > self._max_tokens:
-            return NotEncodableError(f"{longest} tokens, more than backbone.max_tokens = {self._max_tokens}")
-        largest = int(max((ids.max(initial=0) for ids in (prompt, *conversations)), default=0))
-        if largest >= self._vocabulary:
-            return NotEncodableError(
-                f"the tokenizer gives token {largest}, and the backbone knows {self._vocabulary} (0 to"
-                f" {self._vocabulary - 1})"
-            )
-        n = len(prompt)
-        for ids in conversations:
-            if len(ids) <= n or not np.array_equal(ids[:n], prompt):
-                return NotEncodableError("the tokens of the prompt are not a prefix of the conversation's")
-        return Encoded(prompt, tuple(ids[n:] for ids in conversations))
+    def _tokens_of_a_turn(self) -> int:
+        text = EXAMPLE[0].content
+        answered = (*CONVERSATION, Message("user", text), Message("assistant", text))
+        try:
+            rendered = [render(self._tokenizer, answered[: len(CONVERSATION) + more]) for more in range(3)]
+        except NotEncodableError:  # a template for one turn alone
+            return 1
+        return min(tokens_of_a_turn(one, two, self._special) for one, two in pairwise(rendered))
 
     def _writer_of_bos(self) -> Literal["template", "tokenizer", "none"]:
         bos = self._tokenizer.bos_token_id
@@ -191,3 +281,9 @@ class ConversationEncoder:
         bos = self._tokenizer.bos_token_id
         if bos is not None and first.prompt[:2].tolist() == [bos, bos]:
             raise UserError(f"the chat template writes more than one BOS at the start: {REMEDY}")
+
+
+def _rendered(text: str | NotEncodableError) -> str:
+    if isinstance(text, NotEncodableError):
+        raise text
+    return text

@@ -1,5 +1,7 @@
 """The backbone's tokenizer, with the chat template in use."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,12 @@ def read_tokenizer(folder: Path, settings: BackboneSettings) -> Any:
     tokenizer.chat_template = _template(tokenizer.chat_template, folder, settings)
     fit_template(tokenizer)
     return tokenizer
+
+
+def vocabulary_digest(tokenizer: Any, embeddings: int) -> str:
+    """SHA-256 over the tokens that the backbone has embeddings for, in the order of their ids, with these."""
+    tokens = sorted((number, token) for token, number in tokenizer.get_vocab().items() if number < embeddings)
+    return hashlib.sha256(json.dumps(tokens).encode()).hexdigest()
 
 
 def _template(own: Any, folder: Path, settings: BackboneSettings) -> str:

@@ -6,7 +6,8 @@ from pathlib import Path
 from transformers import MODEL_MAPPING
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 
-INDEX = "model.safetensors.index.json"
+from extract.stored_weights import INDEX
+
 HEADS = "regression_layer.weight"
 """A tensor that only a reward model's folder has."""
 

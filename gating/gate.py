@@ -40,12 +40,19 @@ class Gate(nn.Module):
         Raises:
             GateShapeError: a parameter is missing, of another shape, or unknown.
         """
-        with torch.device("meta"):  # settings may say anything: memory is taken for the stored parameters alone
+        # Settings may say anything: nothing is made in their size before the stored parameters bear it out.
+        if len(state) != 2 * (settings.hidden_layers + 1) + 1:
+            raise GateShapeError(f"{len(state)} parameters are not those of {settings.hidden_layers} hidden layers")
+        widths = [features, *[settings.hidden_size] * settings.hidden_layers, objectives]
+        shapes: dict[str, tuple[int, ...]] = {"logit_scale": (1,)}
+        for number, (a, b) in enumerate(pairwise(widths)):
+            shapes |= {f"layers.{number}.weight": (b, a), f"layers.{number}.bias": (b,)}
+        for name, shape in shapes.items():
+            if name not in state or tuple(state[name].shape) != shape:
+                raise GateShapeError(f"{name} is missing, or not {' x '.join(map(str, shape))}")
+        with torch.device("meta"):
             gate = cls(features, objectives, settings)
-        try:
-            gate.load_state_dict(state, assign=True)
-        except RuntimeError as error:
-            raise GateShapeError(str(error)) from None
+        gate.load_state_dict(state, assign=True)
         return gate.requires_grad_(False).eval()
 
     def forward(self, prompts: Tensor, dropout_mask: Tensor | None = None) -> Tensor:

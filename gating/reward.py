@@ -43,6 +43,18 @@ class Scored:
     response_tokens: int
 
     @property
+    def not_finite(self) -> str | None:
+        """Name of the first result that is NaN or infinite, in the order of computation; None if all are finite."""
+        results: dict[str, NDArray[Any]] = {
+            "reward": self.rewards,
+            "weight": self.weights,
+            "adjusted reward": self.adjusted,
+            "contribution": self.contributions,
+            "score": np.asarray(self.score),
+        }
+        return next((name for name, values in results.items() if not np.isfinite(values).all()), None)
+
+    @property
     def tokens(self) -> int:
         """Length of prompt and response together."""
         return self.prompt_tokens + self.response_tokens

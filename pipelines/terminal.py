@@ -67,12 +67,12 @@ def finish(result: object, as_json: bool, show: Callable[[], None]) -> None:
         show()
 
 
-def console() -> "Console":
-    """Standard output, on which names and reasons from recipes and data are text, whatever they look like."""
+def console(*, stderr: bool = False) -> "Console":
+    """Standard output or error, on which names and reasons from recipes and data are text, whatever they look like."""
     from rich.console import Console
 
-    plain = Console(markup=False, emoji=False)
-    return plain if plain.is_terminal else Console(width=WIDTH, markup=False, emoji=False)
+    plain = Console(markup=False, emoji=False, stderr=stderr)
+    return plain if plain.is_terminal else Console(width=WIDTH, markup=False, emoji=False, stderr=stderr)
 
 
 @contextmanager

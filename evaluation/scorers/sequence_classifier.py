@@ -8,15 +8,20 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
-from transformers import AutoConfig, AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
 
 from cache import UserError
+from cache.errors import refusing
 from evaluation.scorers.conversations import reward_model_kind
+from extract import records
+from extract.configuration import whole_configuration
 from extract.engines.padded_batches import PaddedBatches, pad
+from extract.stored_weights import REMEDY, check_room, read_headers
 from extract.template.fitting import fit_template
+from extract.template.rendering import NotEncodableError, render
 from extract.templating import added_bos, with_bos
 
 log = logging.getLogger(__name__)
@@ -42,7 +47,8 @@ class SequenceClassifier:
         config = self._config(folder)
         self.max_tokens: int | None = getattr(config.get_text_config(), "max_position_embeddings", None)
         """Longest conversation that the model was made for; None where its configuration does not say."""
-        try:
+        check_room(config, folder, read_headers(folder))
+        with refusing(f"{folder} cannot be loaded as a sequence classifier", REMEDY):
             self._tokenizer: PreTrainedTokenizerBase = AutoTokenizer.from_pretrained(folder, trust_remote_code=False)
             model, loading = AutoModelForSequenceClassification.from_pretrained(
                 folder,
@@ -52,8 +58,6 @@ class SequenceClassifier:
                 use_safetensors=True,
                 output_loading_info=True,
             )
-        except (OSError, ValueError, ImportError) as error:
-            raise UserError(f"{folder} cannot be loaded as a sequence classifier: {_first_line(error)}") from None
         if loading["missing_keys"]:
             # transformers would fill them with random numbers and score all the same.
             raise UserError(
@@ -71,12 +75,9 @@ class SequenceClassifier:
 
     @staticmethod
     def _config(folder: Path) -> Any:
-        try:
-            if "auto_map" in json.loads((folder / "config.json").read_text(encoding="utf-8")):
-                log.warning("%s brings code of its own, which is not run", folder)
-            config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
-        except (OSError, ValueError) as error:
-            raise UserError(f"{folder} cannot be read as a model: {_first_line(error)}") from None
+        config = whole_configuration(folder, "--scorer")
+        if "auto_map" in json.loads((folder / "config.json").read_text(encoding="utf-8")):
+            log.warning("%s brings code of its own, which is not run", folder)
         if config.num_labels != 1:
             raise UserError(
                 f"{folder} has {config.num_labels} outputs (num_labels), and a reward model has one: which of them"
@@ -86,10 +87,12 @@ class SequenceClassifier:
 
     def encode(self, messages: Sequence[Message]) -> list[int] | str:
         """Token ids of a conversation that ends with a response, or the reason why it cannot be scored."""
+        # Any role: the template decides which ones it takes.
+        turns = tuple(records.Message(cast(Any, each["role"]), each["content"]) for each in messages)
         try:
-            text = self._tokenizer.apply_chat_template(list(messages), tokenize=False)
-        except Exception as error:  # a template is a program by somebody else
-            return f"the chat template refuses it: {_first_line(error)}"
+            text = render(self._tokenizer, turns)
+        except NotEncodableError as reason:
+            return str(reason)
         ids: list[int] = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
         bos = self._tokenizer.bos_token_id
         while bos is not None and ids[:2] == [bos, bos]:
@@ -135,10 +138,6 @@ class SequenceClassifier:
             padding = next(token for token in range(len(last) + 1) if token not in last)
         self._model.config.get_text_config().pad_token_id = padding
         return padding
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", maxsplit=1)[0][:200]
 
 
 KIND = reward_model_kind("hf", SequenceClassifier)

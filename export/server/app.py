@@ -7,27 +7,29 @@ from http import HTTPStatus
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from export.reward_model import RewardModel
 from export.server import page
 from export.server.authorization import Authorization, is_loopback
 from export.server.bodies import Bodies
+from export.server.heads import Heads
+from export.server.health import Health
+from export.server.hosts import KnownHosts
+from export.server.leaving import ClientLeft, say_nothing
 from export.server.metrics import CountedRequests, Metrics
 from export.server.protocols import ROUTERS
-from export.server.refusals import fail, refuse_http, refuse_invalid
-from export.server.scoring import ClientLeft, Scoring, say_nothing
+from export.server.refusals import FAILED, refusal, refuse_http, refuse_invalid
+from export.server.scoring import Scoring
 from export.server.settings import ServerSettings
-
-HERE = ["localhost", "127.0.0.1", "::1", "[::1]"]
-"""Host names by which a browser on this machine reaches the server."""
 
 
 def build_app(model: RewardModel, settings: ServerSettings, token: bytes | None) -> FastAPI:
     """The application over a loaded model; `token`, if any, is required but for the page's files."""
     metrics = Metrics()
-    scoring = Scoring(model, settings, metrics)
+    health = Health()
+    scoring = Scoring(model, settings, metrics, health)
 
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
@@ -42,16 +44,21 @@ def build_app(model: RewardModel, settings: ServerSettings, token: bytes | None)
     app.include_router(page.router())
 
     @app.get("/health")
-    async def health() -> Response:
-        """200 if requests are answered; 503 if the last pass of the model failed."""
-        well = scoring.batcher.alive and not scoring.batcher.failing
-        status = HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE
-        return JSONResponse({"status": "ok" if well else "failing", "model": scoring.model_name}, status)
+    async def state() -> Response:
+        """200 if requests are answered; 503, with the reason and since when, if they fail by the server's own fault."""
+        return health.answer(scoring.model_name)
 
     @app.get("/metrics", include_in_schema=False)
     async def exposition() -> Response:
         """Counters in Prometheus' text format."""
         return metrics.exposition()
+
+    async def fail(request: Request, error: Exception) -> JSONResponse:
+        """Answer after an error of the program; the traceback goes only to the log."""
+        path = getattr(request.scope.get("route"), "path", "a request")  # never one that the client made up
+        health.failed(f"{type(error).__name__} in answering {path}; the server's log says more")
+        # Uvicorn closes the connection after an error of the program; without the header a client would use it again.
+        return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, FAILED, {"Connection": "close"})
 
     app.add_exception_handler(HTTPException, refuse_http)
     app.add_exception_handler(RequestValidationError, refuse_invalid)
@@ -61,7 +68,7 @@ def build_app(model: RewardModel, settings: ServerSettings, token: bytes | None)
     app.add_middleware(Bodies, settings=settings)
     app.add_middleware(Authorization, token=token)
     if token is None and is_loopback(settings.host):
-        # Another site can point its own host name at 127.0.0.1; requests then carry that name.
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*HERE, settings.host], www_redirect=False)
+        app.add_middleware(KnownHosts, host=settings.host)
     app.add_middleware(CountedRequests, metrics=metrics)
+    app.add_middleware(Heads)
     return app

@@ -4,16 +4,17 @@ import asyncio
 import logging
 import math
 import time
-from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Generic, TypeVar
 
 from cache import UserError
+from export.not_scorable import NotFiniteError
+from export.server.fair_queue import FairQueue, Job, Waiting
+from export.server.health import Health
 from export.server.metrics import Metrics
-from extract.templating import Encoded
+from extract.encoded import Encoded
 
 log = logging.getLogger(__name__)
 
@@ -42,33 +43,6 @@ class ModelFailedError(Exception):
     """The pass itself failed, by no fault of the conversation; the log has the traceback."""
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One response to be scored.
-
-    `prompt` tells which jobs share a prompt, so that a pack holds them side by side and computes it once.
-    """
-
-    prompt: bytes
-    prompt_tokens: int
-    response_tokens: int
-    encoded: Encoded
-
-    @property
-    def tokens(self) -> int:
-        """Length of the whole conversation."""
-        return self.prompt_tokens + self.response_tokens
-
-
-@dataclass(slots=True, eq=False)
-class _Waiting(Generic[Result]):
-    job: Job
-    answer: "asyncio.Future[Result | Exception]"
-    since: float = field(default_factory=time.monotonic)
-    taken: bool = False
-    """Whether it has left the queue for a pass of the model."""
-
-
 class Batcher(Generic[Result]):
     """One queue and one thread that runs the model.
 
@@ -78,6 +52,7 @@ class Batcher(Generic[Result]):
         wait_seconds: how long a pass that is not full waits for more.
         queue_tokens: largest number of tokens that may wait.
         metrics: counters that record every pass.
+        health: told how every pass ended.
     """
 
     def __init__(
@@ -88,16 +63,16 @@ class Batcher(Generic[Result]):
         wait_seconds: float,
         queue_tokens: int,
         metrics: Metrics,
+        health: Health,
     ) -> None:
         self.queue_tokens = queue_tokens
-        self.failing = False
-        """Whether the last pass failed, by no fault of a conversation."""
         self._score = score
         self._pack_tokens = pack_tokens
         self._wait_seconds = wait_seconds
         self._metrics = metrics
-        self._by_prompt: OrderedDict[bytes, deque[_Waiting[Result]]] = OrderedDict()
-        self._tokens = 0  # waiting
+        self._health = health
+        self._queue: FairQueue[Result] = FairQueue(pack_tokens)
+        self._tokens = 0  # waiting or reserved
         self._tokens_per_second = FIRST_GUESS
         self._came = asyncio.Event()
         self._model_thread = ThreadPoolExecutor(1, thread_name_prefix="model")
@@ -106,6 +81,7 @@ class Batcher(Generic[Result]):
     def start(self) -> None:
         """Start; call this on the event loop that submits."""
         self._runner = asyncio.get_running_loop().create_task(self._run())
+        self._runner.add_done_callback(self._ended)
 
     async def close(self) -> None:
         """Stop; jobs that still wait are never answered."""
@@ -113,11 +89,6 @@ class Batcher(Generic[Result]):
         self._runner.cancel()
         await asyncio.wait([self._runner])
         await asyncio.to_thread(self._model_thread.shutdown)
-
-    @property
-    def alive(self) -> bool:
-        """Whether submitted jobs will be scored."""
-        return self._runner is not None and not self._runner.done()
 
     def check_room(self, tokens: int = 1) -> None:
         """Refuse a number of tokens that the queue has no room for.
@@ -129,6 +100,16 @@ class Batcher(Generic[Result]):
             seconds = (self._tokens + tokens - self.queue_tokens) / self._tokens_per_second
             raise QueueFullError(min(max(math.ceil(seconds), 1), LONGEST_RETRY))
 
+    def reserve(self, tokens: int) -> None:
+        """Keep room for tokens that will be submitted; negative: give it back.
+
+        Raises:
+            QueueFullError: there is no room for so many tokens.
+        """
+        if tokens > 0:
+            self.check_room(tokens)
+        self._count(tokens)
+
     def submit(self, jobs: Sequence[Job]) -> list["asyncio.Future[Result | Exception]"]:
         """Queue the jobs of one request; a future for each, in order. Cancelled ones are not computed.
 
@@ -137,15 +118,13 @@ class Batcher(Generic[Result]):
         """
         self.check_room(sum(job.tokens for job in jobs))
         loop = asyncio.get_running_loop()
-        futures = []
-        for job in jobs:
-            waiting = _Waiting(job, loop.create_future())
-            waiting.answer.add_done_callback(partial(self._free, waiting))
-            self._by_prompt.setdefault(job.prompt, deque()).append(waiting)
-            futures.append(waiting.answer)
+        request = [Waiting[Result](job, loop.create_future()) for job in jobs]
+        for each in request:
+            each.answer.add_done_callback(partial(self._free, each))
+        self._queue.add(request)
         self._count(sum(job.tokens for job in jobs))
         self._came.set()
-        return futures
+        return [each.answer for each in request]
 
     async def _run(self) -> None:
         while True:
@@ -154,12 +133,12 @@ class Batcher(Generic[Result]):
             while batch and self._has_room(batch) and (left := self._seconds_left(batch)) > 0:
                 await asyncio.sleep(left)
                 batch += self._take(batch)
-            if not self._by_prompt:
+            if not self._queue:
                 self._came.clear()
             if batch:
                 await self._answer(batch)
 
-    async def _answer(self, batch: list[_Waiting[Result]]) -> None:
+    async def _answer(self, batch: list[Waiting[Result]]) -> None:
         loop = asyncio.get_running_loop()
         started = time.monotonic()
         results = await loop.run_in_executor(self._model_thread, self._results, [each.job for each in batch])
@@ -169,9 +148,24 @@ class Batcher(Generic[Result]):
         step = min(tokens / self._pack_tokens, 1.0) * 0.5
         self._tokens_per_second += step * (tokens / max(seconds, 1e-6) - self._tokens_per_second)
         self._metrics.passed(tokens, len(batch), seconds, [started - each.since for each in batch])
+        self._tell(results)
         for each, result in zip(batch, results, strict=True):
             if not each.answer.done():
                 each.answer.set_result(result)
+
+    def _tell(self, results: Sequence[Result | Exception]) -> None:
+        """Say how a pass ended: well if it gave one score, badly if the model alone kept it from giving any."""
+        if any(not isinstance(result, Exception) for result in results):
+            self._health.succeeded()
+            return
+        faults = [result for result in results if isinstance(result, ModelFailedError | NotFiniteError)]
+        if faults:
+            self._health.failed(str(faults[0]))
+
+    def _ended(self, runner: "asyncio.Task[None]") -> None:
+        if not runner.cancelled() and (error := runner.exception()) is not None:
+            log.error("no response is scored any more", exc_info=error)
+            self._health.failed("no response is scored any more; the server's log says why")
 
     def _results(self, jobs: Sequence[Job]) -> Sequence[Result | Exception]:
         """Score in the model's thread. A failed pass is repeated in halves, so that one job cannot fail the others."""
@@ -184,50 +178,26 @@ class Batcher(Generic[Result]):
                 half = len(jobs) // 2
                 return [*self._results(jobs[:half]), *self._results(jobs[half:])]
             if isinstance(error, UserError):  # it does not fit the device's memory even by itself
-                self.failing = False
                 return [error]
             log.exception("a pass over one conversation failed")
-            self.failing = True
             return [ModelFailedError("the model failed at this conversation; the server's log says why")]
-        self.failing = False
         return results
 
-    def _take(self, batch: Sequence[_Waiting[Result]] = ()) -> list[_Waiting[Result]]:
-        """Take jobs that fit into a pass together with `batch`, prompt by prompt.
-
-        A prompt whose responses do not all fit goes to the end of the queue, so that a prompt with a thousand
-        responses does not keep all others waiting.
-        """
-        taken: list[_Waiting[Result]] = []
-        prompts = {each.job.prompt for each in batch}
-        used = _tokens(batch)
-        while self._by_prompt:
-            prompt, group = next(iter(self._by_prompt.items()))
-            while group:
-                job = group[0].job
-                more = job.response_tokens + (0 if prompt in prompts else job.prompt_tokens)
-                if used and used + more > self._pack_tokens:
-                    if prompt in prompts:
-                        self._by_prompt.move_to_end(prompt)
-                    return taken
-                each = group.popleft()
-                if not each.answer.cancelled():
-                    each.taken = True
-                    self._count(-job.tokens)
-                    taken.append(each)
-                    prompts.add(prompt)
-                    used += more
-            del self._by_prompt[prompt]
+    def _take(self, batch: Sequence[Waiting[Result]] = ()) -> list[Waiting[Result]]:
+        taken = self._queue.take(batch)
+        for each in taken:
+            each.taken = True
+        self._count(-sum(each.job.tokens for each in taken))
         return taken
 
-    def _has_room(self, batch: Sequence[_Waiting[Result]]) -> bool:
+    def _has_room(self, batch: Sequence[Waiting[Result]]) -> bool:
         """Whether every waiting job fitted and the pass has room left."""
-        return not self._by_prompt and _tokens(batch) < self._pack_tokens
+        return not self._queue and _tokens(batch) < self._pack_tokens
 
-    def _seconds_left(self, batch: Sequence[_Waiting[Result]]) -> float:
+    def _seconds_left(self, batch: Sequence[Waiting[Result]]) -> float:
         return batch[0].since + self._wait_seconds - time.monotonic()
 
-    def _free(self, waiting: _Waiting[Result], _answer: "asyncio.Future[Result | Exception]") -> None:
+    def _free(self, waiting: Waiting[Result], _answer: "asyncio.Future[Result | Exception]") -> None:
         """Return the room of a job that was cancelled while it waited."""
         if not waiting.taken:
             self._count(-waiting.job.tokens)
@@ -237,7 +207,7 @@ class Batcher(Generic[Result]):
         self._metrics.queue_tokens.set(self._tokens)
 
 
-def _tokens(batch: Sequence[_Waiting[Result]]) -> int:
+def _tokens(batch: Sequence[Waiting[Result]]) -> int:
     """Number of tokens in a pass; each prompt counts once."""
     prompts = {each.job.prompt: each.job.prompt_tokens for each in batch}
     return sum(prompts.values()) + sum(each.job.response_tokens for each in batch)

@@ -1,12 +1,15 @@
 """Request bodies are read whole before they are used, within limits on size, time, and their sum over all requests."""
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 
 from starlette.datastructures import Headers
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from export.server.leaving import ClientLeft, unless_left
+from export.server.parsing_turns import LARGE_BYTES, ParsingTurns
 from export.server.refusals import refusal
 from export.server.settings import ServerSettings
 
@@ -34,6 +37,7 @@ class Bodies:
         self._app = app
         self._settings = settings
         self._held_bytes = 0  # of all bodies, also those being read
+        self._turns = ParsingTurns()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the body; pass the request on with it, or answer 408, 413 or 429."""
@@ -50,11 +54,32 @@ class Bodies:
             except (_TooLongError, _TooMuchError, TimeoutError) as reason:
                 answer = self._refusal(reason)
             else:
-                await self._app(scope, _replaying(bytes(body), receive), send)
+                await self._pass_on(bytes(body), scope, receive, send)
                 return
         finally:
             self._held_bytes -= len(body)
         await refuse_unread(answer, scope, receive, send)
+
+    async def _pass_on(self, body: bytes, scope: Scope, receive: Receive, send: Send) -> None:
+        if len(body) <= LARGE_BYTES:
+            await self._app(scope, _replaying(body, receive, lambda: None), send)
+            return
+        try:
+            await unless_left(receive, self._turns.wait())
+        except ClientLeft:
+            return
+        given = False
+
+        def begin() -> None:
+            nonlocal given
+            given = True
+            self._turns.begin()
+
+        try:
+            await self._app(scope, _replaying(body, receive, begin), send)
+        finally:
+            if not given:
+                self._turns.unused()
 
     async def _read(self, scope: Scope, receive: Receive, body: bytearray) -> None:
         most = self._settings.body_bytes
@@ -88,8 +113,14 @@ class Bodies:
         return refusal(HTTPStatus.REQUEST_TIMEOUT, sentence)
 
 
-def _replaying(body: bytes, receive: Receive) -> Receive:
-    """A `receive` that returns the body once, and then passes on the server's messages: that the client has left."""
+def _replaying(body: bytes, receive: Receive, begin: Callable[[], None]) -> Receive:
+    """A `receive` that returns the body once, and then passes on the server's messages: that the client has left.
+
+    Args:
+        body: of the request.
+        receive: the server's.
+        begin: called when the body is asked for.
+    """
     given = False
 
     async def replay() -> Message:
@@ -97,6 +128,7 @@ def _replaying(body: bytes, receive: Receive) -> Receive:
         if given:
             return await receive()
         given = True
+        begin()
         return {"type": "http.request", "body": body, "more_body": False}
 
     return replay

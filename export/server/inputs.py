@@ -5,13 +5,16 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from export.server.refusals import RefusedRequest
 from extract import records
 
 MOST_ITEMS = 65_536
 """Largest length of any list in a request, and of the limit that `--responses` sets."""
+
+MOST_TURNS = 4096
+"""Largest number of turns of a conversation in a request; templates write four tokens a turn and more."""
 
 MOST_TOKENS = 2**20
 """Largest number of token ids of a conversation in a request; models take fewer."""
@@ -26,16 +29,27 @@ def _of_characters(text: str) -> str:
     return text
 
 
+def _at_most(most: int, name: str) -> BeforeValidator:
+    """Refuses a longer list before its items are looked at, which takes a server far longer than counting them."""
+
+    def check(given: object) -> object:
+        if isinstance(given, list) and len(given) > most:
+            raise ValueError(f"{len(given):,} {name}, more than the {most:,} that it may have")
+        return given
+
+    return BeforeValidator(check)
+
+
 Text = Annotated[str, AfterValidator(_of_characters)]
 """Text without halves of surrogate pairs."""
 
 
 Item = TypeVar("Item")
 
-Many = Annotated[list[Item], Field(fail_fast=True, max_length=MOST_ITEMS)]
+Many = Annotated[list[Item], Field(fail_fast=True, max_length=MOST_ITEMS), _at_most(MOST_ITEMS, "items")]
 """A list in a request. Validation ends at the first wrong item: a body has room for millions of them."""
 
-TokenRow = Annotated[list[int], Field(fail_fast=True, max_length=MOST_TOKENS)]
+TokenRow = Annotated[list[int], Field(fail_fast=True, max_length=MOST_TOKENS), _at_most(MOST_TOKENS, "token ids")]
 """One conversation's token ids."""
 
 
@@ -44,6 +58,10 @@ class Message(BaseModel):
 
     role: records.Role
     content: Text
+
+
+Turns = Annotated[list[Message], Field(fail_fast=True, max_length=MOST_TURNS), _at_most(MOST_TURNS, "turns")]
+"""A conversation, turn by turn."""
 
 
 @dataclass(frozen=True, slots=True)

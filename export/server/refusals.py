@@ -15,6 +15,10 @@ LONGEST_PLACE = 200
 """Largest number of characters of a named key; a longer one is cut."""
 
 
+FAILED = "the server failed at this request; its log says why"
+"""Sentence for an error of the program."""
+
+
 class RefusedRequest(HTTPException):
     """A request that is refused; the sentence names the reason and the remedy.
 
@@ -42,9 +46,15 @@ async def refuse_http(_request: Request, error: Exception) -> JSONResponse:
     return refusal(error.status_code, error.detail, error.headers)
 
 
-async def refuse_invalid(_request: Request, error: Exception) -> JSONResponse:
+async def refuse_invalid(request: Request, error: Exception) -> JSONResponse:
     """Answer a body that is not JSON or not of the protocol: names the place of a mistake, never the content."""
     assert isinstance(error, RequestValidationError)
+    if not _is_json(kind := request.headers.get("content-type", "")):
+        given = f"is {kind[:LONGEST_PLACE]!r}" if kind else "is missing"
+        return refusal(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            f"the Content-Type {given}: send JSON, as `Content-Type: application/json`",
+        )
     wrong = error.errors()
     sentences = [f"{_place(part['loc'])}: {part['msg'].removeprefix('Value error, ')}" for part in wrong[:SHOWN_ERRORS]]
     if len(wrong) > SHOWN_ERRORS:
@@ -52,9 +62,9 @@ async def refuse_invalid(_request: Request, error: Exception) -> JSONResponse:
     return refusal(HTTPStatus.UNPROCESSABLE_ENTITY, "; ".join(sentences))
 
 
-async def fail(_request: Request, _error: Exception) -> JSONResponse:
-    """Answer after an error of the program; the traceback goes only to the log."""
-    return refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed at this request; its log says why")
+def _is_json(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
 
 
 def _place(location: tuple[int | str, ...]) -> str:

@@ -11,11 +11,14 @@ from pathlib import Path
 import uvicorn
 
 from cache import UserError
+from export.not_scorable import NotScorableError
+from export.reward_headers import REMEDY
 from export.reward_model import RewardModel
+from export.server import connection
 from export.server.app import build_app
 from export.server.authorization import read_token
+from export.server.log_lines import NowAndThen
 from export.server.settings import ServerSettings
-from export.server.slow_heads import with_deadline
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +40,7 @@ def serve(folder: Path, settings: ServerSettings, *, device: str = "auto", dtype
     token = read_token(settings.host, settings.token_file)
     with bound(settings.host, settings.port) as listening:  # before the model, which may take minutes to load
         model = RewardModel.load(folder, device=device, dtype=dtype, pack_tokens=settings.pack_tokens)
-        model.score([WARM_UP])  # the first pass sets up much, and fails if the model cannot score
+        _warm_up(model)
         server = server_of(model, settings, token)
         gc.collect()
         gc.freeze()  # the model stays loaded; searching it for garbage would delay requests
@@ -62,13 +65,26 @@ def serve(folder: Path, settings: ServerSettings, *, device: str = "auto", dtype
     log.info("stopped")
 
 
+def _warm_up(model: RewardModel) -> None:
+    """Score once: the first pass sets up much, and a model that cannot score is refused before anybody asks it."""
+    (scored,) = model.score_each([WARM_UP])
+    if isinstance(scored, NotScorableError):
+        raise UserError(
+            f"the model in {model.folder} has no score for a plain question and answer ({scored}): {REMEDY}"
+        )
+
+
 def server_of(model: RewardModel, settings: ServerSettings, token: bytes | None) -> uvicorn.Server:
     """Uvicorn's server over a loaded model."""
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
+    for name in ("uvicorn.error", connection.__name__):  # what they say of requests, anybody can make them say
+        lines = logging.getLogger(name)
+        if not any(isinstance(each, NowAndThen) for each in lines.filters):
+            lines.addFilter(NowAndThen())
     return uvicorn.Server(
         uvicorn.Config(
             build_app(model, settings, token),
-            http=with_deadline(settings.headers_seconds),
+            http=connection.connection_of(settings),
             ws="none",
             loop="asyncio",
             lifespan="on",
@@ -76,7 +92,6 @@ def server_of(model: RewardModel, settings: ServerSettings, token: bytes | None)
             access_log=False,
             server_header=False,
             backlog=BACKLOG,
-            limit_concurrency=settings.connections,
             timeout_keep_alive=IDLE_SECONDS,
             timeout_graceful_shutdown=math.ceil(settings.drain_seconds),
         )

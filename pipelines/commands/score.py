@@ -24,11 +24,12 @@ def command(
         typer.Option(
             "--input",
             help="JSONL with messages, prompt and response, or prompt and responses, in place of --prompt and"
-            " --response.",
+            " --response; - is standard input.",
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(help="JSONL to write; what an interrupted run has written is kept.")
+        Path | None,
+        typer.Option(help="JSONL to write; what an interrupted run has written is kept. - is standard output."),
     ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Add rewards, adjusted rewards, weights and contributions by objective.")
@@ -45,8 +46,15 @@ def command(
     given = tuple(value is not None for value in (prompt, response, source, output))
     if given not in ((True, True, False, False), (False, False, True, True)):
         raise UserError("score needs either --prompt and --response, or --input and --output")
+    from export.score_file import ends, score_file, score_one
+
+    standard = False
+    if source is not None and output is not None:  # looked at before the model, which may take minutes to load
+        _, destination = ends(source, output)
+        standard = destination.is_standard
+        if standard and as_json:
+            raise UserError("--json and the rows would both go to standard output: leave --json out, or name a file")
     from export.reward_model import RewardModel
-    from export.score_file import score_file, score_one
 
     scorer = RewardModel.load(model, device=device, dtype=dtype, pack_tokens=pack_tokens)
     if prompt is not None and response is not None:
@@ -58,12 +66,12 @@ def command(
     assert output is not None
     with reporting() as progress, interrupted_by_termination():
         result = score_file(scorer, source, output, prefix=prefix, full=full, progress=progress)
-    finish(result, as_json, lambda: show(result))
+    finish(result, as_json, lambda: show(result, stderr=standard))
 
 
-def show(result: "FileScores") -> None:
-    """Print how many rows of a file have a score."""
-    out = console()
+def show(result: "FileScores", *, stderr: bool = False) -> None:
+    """Print how many rows of a file have a score; on standard error where the rows themselves go to standard output."""
+    out = console(stderr=stderr)
     out.print(
         f"{result.rows:,} rows ({result.reused:,} were scored before), {result.scored:,} scored, {result.bad:,} not,"
         f" in {result.seconds:.1f} s: {result.output}"

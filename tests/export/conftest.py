@@ -11,17 +11,17 @@ import torch
 from filelock import FileLock
 
 from export.folder import Exported, write_folder
-from export.reward_config import RewardConfig
-from export.turns import TurnMarkers
+from export.reward_config import run_config
 from export.weights import Weights
 from extract.backbone import find_backbone
 from extract.settings import BackboneSettings
-from extract.templating import ConversationEncoder
 from gating.gate import Gate
 from gating.reward import RewardParts
 from gating.settings import GateSettings
 from gating.transform import Transform
+from heads.objectives import Scale
 from tests.conftest import TINY
+from tests.export.families import small_backbone
 from tests.export.server_fixtures import model, model_folder, served
 from tests.pipelines.conftest import Demo, armorm, demo
 
@@ -65,32 +65,29 @@ def random_parts(d: int, verbosity: str, seed: int = 0, objectives: tuple[str, .
     return RewardParts(objectives, weight, Transform.of_lambdas(lambdas, verbosity, objectives), gate.eval())
 
 
+def write_random_folder(
+    out: Path, *, model: Path = TINY, verbosity: str = "long", weights: Weights = "copy", **settings: Any
+) -> Path:
+    """Write a folder with random heads over a backbone."""
+    own = BackboneSettings.model_validate({"model": str(model), "dtype": "float32", "max_tokens": 512} | settings)
+    backbone = find_backbone(own)
+    parts = random_parts(len(own.layers) * backbone.hidden_size, verbosity)
+    scales = {name: Scale(low=0, high=4) for name in OBJECTIVES}
+    write_folder(out, Exported(backbone, run_config(parts, scales, own, backbone), parts, {}, "card"), weights)
+    return out
+
+
 @pytest.fixture
 def random_folder(tmp_path: Path) -> Callable[..., Path]:
     """Writes a folder with random heads over a backbone."""
+    return lambda *, name="model", **given: write_random_folder(tmp_path / name, **given)
 
-    def write(
-        *, model: Path = TINY, verbosity: str = "long", weights: Weights = "copy", name: str = "model", **settings: Any
-    ) -> Path:
-        own = BackboneSettings.model_validate({"model": str(model), "dtype": "float32", "max_tokens": 512} | settings)
-        backbone = find_backbone(own)
-        parts = random_parts(len(own.layers) * backbone.hidden_size, verbosity)
-        markers = TurnMarkers.of(ConversationEncoder(backbone.tokenizer, own, backbone.vocabulary), own.position)
-        config = RewardConfig(
-            objectives=OBJECTIVES,
-            verbosity=verbosity,
-            layers=own.layers,
-            position=own.position,
-            max_tokens=own.max_tokens,
-            dtype=own.dtype,
-            prompt_end=markers.prompt_end,
-            prompt_end_offset=markers.offset,
-            trailing=markers.trailing,
-        )
-        write_folder(tmp_path / name, Exported(backbone, config, parts, {}, "card"), weights)
-        return tmp_path / name
 
-    return write
+@pytest.fixture(scope="session")
+def small_export(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported folder with a backbone of two layers and few tokens, written once; tests change copies of it."""
+    backbone = small_backbone(tmp_path_factory.mktemp("small") / "backbone", "llama")
+    return write_random_folder(backbone.with_name("export"), model=backbone)
 
 
 def conversation(*texts: str) -> list[dict[str, str]]:

@@ -11,9 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cache import UserError
-from export.server.batching import Batcher, Job, ModelFailedError, QueueFullError
+from export.server.batching import Batcher, ModelFailedError, QueueFullError
+from export.server.fair_queue import Job
+from export.server.health import Health
 from export.server.metrics import Metrics
-from extract.templating import Encoded
+from extract.encoded import Encoded
 
 Score = Callable[[Sequence[Encoded]], list[Any]]
 
@@ -43,7 +45,7 @@ class Recorder:
 
 def run(score: Score, use: Callable[[Batcher[Any]], Any], **settings: Any) -> Any:
     async def main() -> Any:
-        chosen = {"pack_tokens": 20, "wait_seconds": 0.0, "queue_tokens": 10_000, **settings}
+        chosen = {"pack_tokens": 20, "wait_seconds": 0.0, "queue_tokens": 10_000, "health": Health(), **settings}
         batcher: Batcher[Any] = Batcher(score, metrics=Metrics(), **chosen)
         batcher.start()
         try:
@@ -95,7 +97,7 @@ def test_responses_to_a_prompt_share_a_pass_whoever_asks() -> None:
         await asyncio.gather(*first, *rest)
 
     run(model, use, pack_tokens=8)
-    assert model.passes == [[(9, 9)], [(1, 1), (1, 2)], [(2, 1), (2, 2)]]
+    assert [sorted(made) for made in model.passes] == [[(9, 9)], [(1, 1), (1, 2)], [(2, 1), (2, 2)]]
 
 
 def test_a_prompt_with_a_thousand_responses_does_not_keep_others_waiting() -> None:
@@ -177,16 +179,20 @@ def test_a_conversation_that_breaks_a_pass_breaks_it_for_itself_alone() -> None:
             raise UserError("a conversation of 9 tokens does not fit")
         return [identity(one) for one in encoded]
 
+    health = Health()
+
     async def use(batcher: Batcher[Any]) -> list[Any]:
         told = await asyncio.gather(*batcher.submit([job(1, 1), job(2, 2), job(3, 3), job(1, 4)]))
-        assert not batcher.failing  # the last one went through
+        assert health.answer("m").status_code == 200  # two were scored
         await asyncio.gather(*batcher.submit([job(2, 2)]))
-        assert batcher.failing
+        assert health.answer("m").status_code == 503
+        await asyncio.gather(*batcher.submit([job(3, 3)]))
+        assert health.answer("m").status_code == 503  # too long for the device: that says nothing
         await asyncio.gather(*batcher.submit([job(1, 1)]))
-        assert not batcher.failing
+        assert health.answer("m").status_code == 200
         return list(told)
 
-    first, second, third, fourth = run(fragile, use, pack_tokens=100)
+    first, second, third, fourth = run(fragile, use, pack_tokens=100, health=health)
     assert (first, fourth) == ((1, 1), (1, 4))
     assert isinstance(second, ModelFailedError)
     assert "cross" not in str(second)

@@ -168,6 +168,16 @@ def test_links_take_no_room_and_score_the_same(random_folder: Folder) -> None:
         assert torch.equal(one(**batch).logits, other(**batch).logits)
 
 
+def test_kernels_that_the_backbone_names_are_not_passed_on(random_folder: Folder, tmp_path: Path) -> None:
+    backbone = small_backbone(tmp_path / "backbone", "llama")
+    path = backbone / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"_attn_implementation": "evil/kernel"}))
+    folder = random_folder(model=backbone)
+    assert "evil" not in (folder / "config.json").read_text()
+    model, tokenizer = loaded(folder)
+    model(**templated(tokenizer, SEVERAL))
+
+
 def test_what_cannot_be_linked_is_said(random_folder: Folder, tmp_path: Path) -> None:
     backbone = small_backbone(tmp_path / "backbone", "llama", bare=True)
     with pytest.raises(UserError, match=r"has to be called model\..*use --weights copy"):

@@ -167,7 +167,7 @@ def test_damage_is_named(checkpoint: Path, tmp_path: Path) -> None:
     folder = broken("shard")
     shard = folder / "model-00002-of-00002.safetensors"
     shard.write_bytes(shard.read_bytes()[:1000])
-    with pytest.raises(UserError, match="is damaged"):
+    with pytest.raises(UserError, match="is cut or damaged"):
         RewardModel.load(folder)
     folder = broken("weights")
     (folder / "model-00001-of-00002.safetensors").unlink()

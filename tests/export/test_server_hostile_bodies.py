@@ -52,7 +52,7 @@ def _spoil(draw: st.DrawFn, value: Any) -> Any:
     return draw(ANYTHING)
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(request=spoiled())
 def test_spoiled_requests(served: Served, connection: httpx2.Client, request: tuple[str, Any]) -> None:
     path, body = request

@@ -114,8 +114,17 @@ def test_what_is_not_json_by_its_own_account_is_refused(port: int) -> None:
     """A form on another site can post text/plain here without asking; JSON it cannot."""
     with client(port) as asking:
         for kind in ("text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x"):
-            content = json.dumps(GOOD).encode()
-            assert asking.post("/score", content=content, headers={"Content-Type": kind}).status_code == 422
+            answer = asking.post("/score", content=json.dumps(GOOD).encode(), headers={"Content-Type": kind})
+            assert answer.status_code == 415
+            assert answer.json()["error"]["message"] == (
+                f"the Content-Type is {kind!r}: send JSON, as `Content-Type: application/json`"
+            )
+        answer = asking.post("/score", content=json.dumps(GOOD).encode())
+        assert answer.status_code == 415
+        assert "is missing" in answer.json()["error"]["message"]
+        for kind in ("application/json; charset=utf-8", "APPLICATION/JSON", "application/vnd.api+json"):
+            answer = asking.post("/score", content=json.dumps(GOOD).encode(), headers={"Content-Type": kind})
+            assert answer.status_code == 200
 
 
 def test_an_oversize_body_is_refused_by_its_length_before_it_is_sent(port: int) -> None:

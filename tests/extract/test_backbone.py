@@ -141,6 +141,29 @@ def test_a_damaged_configuration_is_named(copy: Path, content: str) -> None:
         find_backbone(BackboneSettings(model=str(copy), max_tokens=512))
 
 
+@pytest.mark.parametrize("name", ["llama", "qwen2", "gpt2"])
+@pytest.mark.parametrize("key", ["num_hidden_layers", "n_layer"])
+def test_no_loop_runs_for_a_number_of_layers_that_the_weights_do_not_have(copy: Path, name: str, key: str) -> None:
+    """Without the comparison, transformers makes a list of 10**12 kinds of layers, or as many modules."""
+    change(copy / "config.json", model_type=name, **{key: 10**12})
+    with pytest.raises(UserError, match=rf"says that {key} is 1,000,000,000,000, and the weights beside it are \d+"):
+        find_backbone(BackboneSettings(model=str(copy), max_tokens=512))
+    (copy / "model.safetensors").unlink()
+    with pytest.raises(UserError, match=rf"says that {key} is 1,000,000,000,000"):
+        find_backbone(BackboneSettings(model=str(copy), max_tokens=512))
+
+
+def test_nothing_is_allocated_that_the_weights_do_not_fill(copy: Path) -> None:
+    change(copy / "config.json", intermediate_size=10**12)
+    with pytest.raises(UserError, match=r"asks for [\d,]+ weights, and its files hold [\d,]+: fetch"):
+        load(copy)
+
+
+def test_attention_that_a_configuration_names_is_not_used(copy: Path) -> None:
+    change(copy / "config.json", _attn_implementation="evil/kernel", _experts_implementation="evil/kernel")
+    assert load(copy).config._attn_implementation == "sdpa"
+
+
 def test_a_padding_token_without_an_embedding_does_not_stop_the_load(copy: Path) -> None:
     change(copy / "config.json", pad_token_id=8192)
     assert load(copy).config.vocab_size == 8192

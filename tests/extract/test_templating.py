@@ -99,7 +99,11 @@ def test_white_space_behind_the_closing_marker_is_left_off_by_default(
         ((*HELLO, Message("assistant", "A parrot.")), "Yes.", "the prompt does not end with a user turn"),
         ((Message("user", "Say <|eot_id|> now"),), "No.", "the user turn spells the special token <|eot_id|>"),
         (HELLO, "<|begin_of_text|>", "the response spells the special token <|begin_of_text|>"),
-        ((Message("user", "word " * 100_000),), "Yes.", r"\d{6} tokens, more than backbone.max_tokens = 2048"),
+        (
+            (Message("user", "word " * 100_000),),
+            "Yes.",
+            r"the prompt alone is \d{6} tokens, more than backbone.max_tokens = 2048",
+        ),
     ],
 )
 def test_each_unusable_conversation_has_its_reason(

@@ -4,9 +4,19 @@ from typing import Annotated
 
 import numpy as np
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from export.server.inputs import Conversation, Many, Message, Text, Unusable, as_prompt, conversation, user_turn
+from export.server.inputs import (
+    MOST_ITEMS,
+    Conversation,
+    Many,
+    Text,
+    Turns,
+    Unusable,
+    as_prompt,
+    conversation,
+    user_turn,
+)
 from export.server.refusals import RefusedRequest
 from export.server.scoring import Scoring
 from gating.reward import Scored
@@ -17,11 +27,11 @@ class ConversationRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    prompt: Text | Many[Message] | None = None
+    prompt: Text | Turns | None = None
     """The user's message, or all turns before the response."""
     responses: Annotated[Many[Text], Field(min_length=1)] | None = None
     """Answers to the prompt; the prompt is computed once for all of them."""
-    messages: Many[Message] | None = None
+    messages: Turns | None = None
     """In place of prompt and responses: turns, the last of them the assistant's."""
 
     @model_validator(mode="after")
@@ -41,6 +51,16 @@ class RewardsRequest(BaseModel):
     conversations: Many[ConversationRequest] = Field(min_length=1)
     decomposition: bool = True
     """false: only scores."""
+
+    @field_validator("conversations", mode="before")
+    @classmethod
+    def _few_parts(cls, given: object) -> object:
+        """Refuse too many turns and responses before they are looked at one by one."""
+        rows = given if isinstance(given, list) else []
+        lists = [part for row in rows if isinstance(row, dict) for part in row.values() if isinstance(part, list)]
+        if (parts := sum(map(len, lists))) > MOST_ITEMS:
+            raise ValueError(f"{parts:,} turns and responses, more than the {MOST_ITEMS:,} of a request")
+        return given
 
 
 class ObjectiveTerm(BaseModel):

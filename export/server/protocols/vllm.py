@@ -17,11 +17,11 @@ from export.server.inputs import (
     Conversation,
     Input,
     Many,
-    Message,
     Templated,
     Text,
     TokenIds,
     TokenRow,
+    Turns,
     conversation,
     user_turn,
 )
@@ -62,7 +62,7 @@ class ClassifyRequest(_Request):
 
     input: Text | Many[Text] | TokenRow | Many[TokenRow] | None = None
     """Text with its special tokens; a missing BOS is added where the model needs one."""
-    messages: Many[Message] | None = None
+    messages: Turns | None = None
     """A conversation that ends with the assistant's turn."""
 
     @model_validator(mode="after")

@@ -3,6 +3,7 @@
 import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -137,6 +138,25 @@ def test_code_in_the_folder_is_never_run(tmp_path: Path, caplog: pytest.LogCaptu
 def test_a_folder_that_is_no_model_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="cannot be read as a model"):
         SequenceClassifier(tmp_path, CPU)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"hidden_size": -1},
+        {"num_attention_heads": 0},
+        {"num_hidden_layers": 10**12},
+        {"vocab_size": 2**40},
+        {"intermediate_size": 3},
+        {"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}},
+    ],
+)
+def test_a_configuration_that_does_not_fit_is_one_sentence(tmp_path: Path, values: dict[str, Any]) -> None:
+    write_reward_model(tmp_path / "model")
+    path = tmp_path / "model" / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+    with pytest.raises(UserError, match=r"^[^\n]+$"):
+        SequenceClassifier(tmp_path / "model", CPU)
 
 
 def test_when_memory_runs_out_batches_become_smaller(

@@ -1,0 +1,47 @@
+"""The reward model's tensors in a folder by their headers: which there are, in which file, of what shape and dtype."""
+
+from pathlib import Path
+
+from cache import UserError
+from extract.stored_weights import StoredTensor, read_headers
+from gating.reward import GATE_PREFIX
+
+REMEDY = "export or fetch the folder again"
+
+DTYPES = ("F32", "F64", "F16", "BF16")
+"""Dtypes, as safetensors names them, in which heads can be stored. All are read as float32."""
+
+REGRESSION = "regression_layer.weight"
+TRANSFORM = "reward_transform_matrix"
+
+LENGTH_PENALTY = "length_penalty"
+"""A tensor of this project's own, stored only where verbosity is the number of tokens."""
+
+
+def head_headers(folder: Path) -> dict[str, StoredTensor]:
+    """The headers of heads, transform and gate, by name; heads and transform are there, and heads are a matrix.
+
+    Raises:
+        UserError: one of the two is missing, a tensor is in two files or of a dtype that is no number's, or a file is
+            damaged.
+    """
+    found: dict[str, StoredTensor] = {}
+    for header in read_headers(folder):
+        if header.name not in (REGRESSION, TRANSFORM, LENGTH_PENALTY) and not header.name.startswith(GATE_PREFIX):
+            continue
+        if header.name in found:
+            raise UserError(
+                f"{header.name} is in {found[header.name].path} and in {header.path.name}, and which of them counts is"
+                " not known: take one of the files out"
+            )
+        if header.dtype not in DTYPES:
+            raise UserError(
+                f"{header.name} in {header.path} is {header.dtype}, not one of {', '.join(DTYPES)}: {REMEDY}"
+            )
+        found[header.name] = header
+    for name in (REGRESSION, TRANSFORM):
+        if name not in found:
+            raise UserError(f"the weights in {folder} have no {name}: {REMEDY}")
+    if len(found[REGRESSION].shape) != 2:
+        raise UserError(f"{REGRESSION} in {folder} is no matrix: {REMEDY}")
+    return found
