@@ -204,8 +204,7 @@ class ConversationEncoder:
         if prompt.end == prompt.text:
             ids = with_bos(ids, self._bos)
         row = np.asarray(ids, dtype=np.uint32)
-        tokens = n - prompt.end_tokens + len(row)
-        if tokens > self._max_tokens:
+        if (tokens := n - prompt.end_tokens + len(row)) > self._max_tokens:
             raise NotEncodableError(f"{tokens} tokens, more than backbone.max_tokens = {self._max_tokens}")
         largest = int(max(prompt.ids.max(initial=0), row.max(initial=0)))
         if largest >= self._vocabulary:
@@ -241,8 +240,8 @@ class ConversationEncoder:
             return []
         # No special tokens are added: the template has written them, and a second BOS changes every
         # state after it (reward-bench issue 164).
-        batches: list[list[int]] = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
-        return batches
+        ids: list[list[int]] = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
+        return ids
 
     def _tokens_of_a_turn(self) -> int:
         text = EXAMPLE[0].content

@@ -178,3 +178,19 @@ def test_padding_in_front_of_a_text_takes_time_by_its_length(model: RewardModel)
     whole = tokenizer.apply_chat_template(turns(2), tokenize=False)
     padded = model.encode_text(tokenizer.pad_token * 20_000 + whole)
     assert padded.prompt.tolist() == model.encode_text(whole).prompt.tolist()
+
+
+def test_two_threads_encode_as_one(model: RewardModel) -> None:
+    conversations = [
+        [
+            {"role": "user", "content": f"{n} " * (n % 7 + 1)},
+            {"role": "assistant", "content": f"naïve {n}猫 " * (n % 5 + 1)},
+        ]
+        for n in range(400)
+    ]
+    expected = [model.encode(each) for each in conversations]
+    with ThreadPoolExecutor(2) as pool:
+        made = list(pool.map(model.encode, conversations))
+    for one, other in zip(made, expected, strict=True):
+        assert one.prompt.tolist() == other.prompt.tolist()
+        assert one.responses[0].tolist() == other.responses[0].tolist()
