@@ -207,14 +207,11 @@ def _of_run(name: str, folder: Path) -> TakenHeads:
 def _of_export(name: str, folder: Path, is_backbone: bool) -> TakenHeads:
     from export.reward_config import backbone_settings, read_config
     from export.reward_tensors import read_reward_parts
+    from extract.configuration import read_configuration, read_facts
 
     config, gate = read_config(folder)
-    parts = read_reward_parts(folder, config.objectives, gate)
-    if len(parts.weight) != len(config.objectives):
-        raise UserError(
-            f"heads.from: {name} has {len(parts.weight)} heads and names for {len(config.objectives)}: export or fetch"
-            " the folder again"
-        )
+    hidden_size = read_facts(read_configuration(folder), folder).hidden_size
+    parts = read_reward_parts(folder, config, gate, hidden_size)
     settings = backbone_settings(folder, config, {})
     reading = Reading(config.backbone or None, config.position, config.layers, settings.dtype)
     provenance = _provenance(folder)
