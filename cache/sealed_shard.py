@@ -13,6 +13,7 @@ from cache.errors import DamageError
 from cache.formats import FORMATS
 from cache.keys import Keys
 from cache.manifest import ShardEntry
+from cache.names import ShardFile
 from cache.shard import Checksums, ShardIndex, ShardReader, Stored, row_checksums
 
 FOLDER = "shards"
@@ -48,6 +49,8 @@ class SealedShard:
         """
         if not self.path.exists():
             raise DamageError(f"{self.path} is gone although the manifest names it")
+        if not self.path.is_file():
+            raise DamageError(f"{self.path} is no file although the manifest names it")
         size = self.path.stat().st_size
         if size != self.entry.bytes:
             raise DamageError(f"{self.path} has {size:,} bytes instead of {self.entry.bytes:,}")
@@ -113,7 +116,7 @@ class OpenShard:
         return stored
 
 
-def describe(folder: Path, name: str, description: StoreDescription) -> ShardEntry:
+def describe(folder: Path, name: ShardFile, description: StoreDescription) -> ShardEntry:
     """The manifest entry for a shard that no entry names, made from the shard's own metadata and index.
 
     The rows are not checked yet.
@@ -122,6 +125,8 @@ def describe(folder: Path, name: str, description: StoreDescription) -> ShardEnt
         DamageError: it cannot be read, or belongs to another store.
     """
     path = folder / FOLDER / name
+    if not path.is_file():
+        raise DamageError(f"{path} is no file")
     if path.suffix != FORMATS[description.format].suffix:
         raise DamageError(f"{path} is no {description.format} shard")
     digest = description.fingerprint.digest

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 from filelock import FileLock
 
-from cache import FeatureStore, UserError, manifest
+from cache import FeatureStore, UserError, manifest, plan_file
 from cache.lease import hold_as_worker, holder
 from cache.progress import silent
 from extract.engines.engine import Engine
@@ -89,7 +89,7 @@ class ShardWorker:
             lock = hold_as_worker(self._folder)
             self._refuse_other_folder()  # the run may have ended, and another begun, before the lock was held
             self._lock = lock
-        claim = self._folder / "plans" / f"{shard.name}.lock"
+        claim = self._folder / plan_file.FOLDER / f"{shard.name}.lock"
         attempts = claim.with_suffix(".attempts")
         with FileLock(claim):
             if not self._is_sealed(shard):
@@ -116,7 +116,7 @@ class ShardWorker:
 
     def _is_sealed(self, shard: PlannedShard) -> bool:
         entries = manifest.read(self._folder / manifest.FILE, self._folder.name)
-        return shard.name in {entry.shard.rsplit(".", 1)[0] for entry in entries}
+        return shard.name in {entry.shard.stem for entry in entries}
 
     def _refuse_other_folder(self) -> None:
         if holder(self._folder) != self._run:

@@ -34,7 +34,9 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Write one page of all that a run found, to be opened in a browser: runs/<recipe>/report.html."""
-    result = report(open_run(recipe), plots=plots)
+    run = open_run(recipe)
+    with run.writing():
+        result = report(run, plots=plots)
     finish(result, as_json, lambda: show(result))
 
 
