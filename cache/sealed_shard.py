@@ -20,11 +20,16 @@ FOLDER = "shards"
 """Folder of the shards inside a store."""
 
 
+def shard_path(folder: Path, name: ShardFile) -> Path:
+    """Where a shard of a store lies."""
+    return folder / FOLDER / name
+
+
 class SealedShard:
     """A shard of a store, closed."""
 
     def __init__(self, folder: Path, entry: ShardEntry, description: StoreDescription) -> None:
-        self.path = folder / FOLDER / entry.shard
+        self.path = shard_path(folder, entry.shard)
         self.entry = entry
         self._description = description
 
@@ -124,7 +129,7 @@ def describe(folder: Path, name: ShardFile, description: StoreDescription) -> Sh
     Raises:
         DamageError: it cannot be read, or belongs to another store.
     """
-    path = folder / FOLDER / name
+    path = shard_path(folder, name)
     if not path.is_file():
         raise DamageError(f"{path} is no file")
     if path.suffix != FORMATS[description.format].suffix:

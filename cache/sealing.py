@@ -15,7 +15,7 @@ from cache.keys import Keys
 from cache.manifest import ShardEntry
 from cache.names import ShardFile
 from cache.precision import to_storage, unusable_rows
-from cache.sealed_shard import FOLDER, SealedShard, sha256
+from cache.sealed_shard import SealedShard, sha256, shard_path
 from cache.shard import ShardIndex, row_checksums
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -52,7 +52,7 @@ def seal(
     index = ShardIndex(keys, n_tokens, row_checksums(keys, n_tokens, stored))
     form = FORMATS[description.format]
     file_name = ShardFile(f"{shard}{form.suffix}")
-    path = folder / FOLDER / file_name
+    path = shard_path(folder, file_name)
     try:
         with replacing(path) as file:
             form.write(file, index, stored, description.about)

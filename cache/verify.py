@@ -14,7 +14,7 @@ from cache.leftovers import Leftovers, find_leftovers, whole_shards
 from cache.manifest import ShardEntry
 from cache.names import ShardFile
 from cache.progress import Progress, silent
-from cache.sealed_shard import FOLDER, SealedShard
+from cache.sealed_shard import FOLDER, SealedShard, shard_path
 from cache.shard_check import SeenKeys, check
 
 
@@ -146,9 +146,9 @@ def _repair(folder: Path, examined: _Examined, findings: Findings) -> None:
             path.unlink(missing_ok=True)
         except OSError as error:
             findings.kept.append(f"{_shown(path)} cannot be removed ({error.strerror}): move it away")
-    for part in (FOLDER, plan_file.FOLDER):
-        if (folder / part).is_dir():
-            sync_folder(folder / part)
+    for part in (folder / FOLDER, folder / plan_file.FOLDER):
+        if part.is_dir():
+            sync_folder(part)
     findings.repaired = True
 
 
@@ -156,7 +156,7 @@ def _unwanted(folder: Path, examined: _Examined) -> Iterator[Path]:
     """Files of the store that no line names any more: all of them lie in `shards/` and `plans/`."""
     named = {entry.shard for entry in (*examined.entries, *examined.unnamed)}
     for name in {*examined.damaged, *examined.leftovers.shards} - named:
-        yield folder / FOLDER / name
+        yield shard_path(folder, name)
     yield from examined.leftovers.unfinished
     yield from examined.plans
 

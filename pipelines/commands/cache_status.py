@@ -54,7 +54,7 @@ def status(run: "Run") -> "CacheStatus":
 
     from cache import FeatureStore
     from cache.leftovers import find_leftovers
-    from cache.sealed_shard import FOLDER as SHARDS
+    from cache.sealed_shard import shard_path
     from pipelines.results import CacheStatus, DatasetFeatures, Leftovers
 
     datasets: dict[str, DatasetFeatures] = {}
@@ -78,7 +78,7 @@ def status(run: "Run") -> "CacheStatus":
         folder = store_folder(run)
         store = FeatureStore.open(folder.parent, folder.name)
     found = find_leftovers(store.folder, store.entries)
-    left = [*(store.folder / SHARDS / name for name in found.shards), *found.unfinished]
+    left = [*(shard_path(store.folder, name) for name in found.shards), *found.unfinished]
     return CacheStatus(
         store=str(store.folder),
         format=store.description.format,
