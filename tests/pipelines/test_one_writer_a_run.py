@@ -1,10 +1,9 @@
 """Two commands on one run at once: one is refused by name, and what only reads is not."""
 
-import json
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -123,42 +122,3 @@ def test_a_run_that_does_not_exist_yet_is_held_once_its_folder_is_made(copy: Pat
             pass
     with other.writing():
         pass
-
-
-EDITS: dict[str, Callable[[dict[str, object]], str]] = {
-    "a number": lambda values: json.dumps(values | {"seconds": 5}),
-    "a stamp that is none": lambda values: json.dumps(without(values, "checksum") | {"stamp": 5}),
-    "digests that are none": lambda values: json.dumps(without(values, "checksum") | {"stamp": {"a": []}}),
-    "tables' stamps": lambda values: json.dumps(without(values, "checksum") | {"table_stamps": []}),
-    "no stamp": lambda values: json.dumps(without(values, "checksum", "stamp")),
-    "a list": lambda values: json.dumps([values]),
-    "depth": lambda values: '{"a":' * 100_000,  # noqa: ARG005
-    "nothing": lambda values: "",  # noqa: ARG005
-    "other types": lambda values: json.dumps(dict.fromkeys(without(values, "checksum", "stamp"), 1) | {"stamp": {}}),
-    "a path": lambda values: json.dumps(without(values, "checksum") | {"fingerprint": "../../elsewhere"}),
-}
-
-
-def without(values: dict[str, object], *names: str) -> dict[str, object]:
-    return {name: value for name, value in values.items() if name not in names}
-
-
-@pytest.mark.parametrize("file", ["extract.json", "heads.json", "gating.json", "rewardbench.json", "statistics.json"])
-@pytest.mark.parametrize("edit", EDITS)
-def test_a_json_file_edited_by_hand_is_one_sentence_or_changes_nothing(copy: Path, file: str, edit: str) -> None:
-    path = copy.parent / "runs" / "demo" / file
-    path.write_text(EDITS[edit](json.loads(path.read_text())))
-    sentences = []
-    for name in ("cache status", "leaderboard", "analyse", "fit-other-heads", "ablate"):
-        try:
-            call(name, copy)
-        except UserError as error:
-            sentences.append(str(error))
-    assert all("\n" not in sentence and "armorm" in sentence for sentence in sentences), "a sentence names no remedy"
-    assert sentences or edit in ("tables' stamps", "a path")
-
-
-def test_reformatting_a_json_file_changes_nothing(copy: Path) -> None:
-    path = copy.parent / "runs" / "demo" / "heads.json"
-    path.write_text(json.dumps(json.loads(path.read_text()), indent=7, sort_keys=True))
-    call("leaderboard", copy)
