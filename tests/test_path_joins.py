@@ -36,7 +36,7 @@ KNOWN = {
     "cache/lease.py: folder / _name(worker)": "numbers",
     "cache/lease.py: folder / f'writer-worker-{number}.lock'": "a number",
     "demo_corpus/corpus.py: out.with_name(f'.{out.name}.unfinished-{os.getpid()}')": "a number",
-    "evaluation/figures.py: folder / f'{name}.{kind}'": "names of figures, of suites and constants",
+    "evaluation/figures.py: folder / f'{name}.{kind}'": "a FileName, and constants in the loop's head",
     "evaluation/scorers/answers_salvage.py: aside.with_name(aside.name + suffix)": "constants in the loop's head",
     "evaluation/scorers/answers_salvage.py: path.with_name(f'{path.name}.damaged-{number}')": "a number",
     "evaluation/scorers/answers_salvage.py: path.with_name(path.name + suffix)": "constants in the loop's head",

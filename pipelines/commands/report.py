@@ -167,6 +167,7 @@ def _fingerprints(run: "Run") -> dict[str, str]:
 
 def _draw(inputs: "ReportInputs", folder: Path) -> list[Path]:
     """Draw every figure that there is something to show in, as SVG and PNG."""
+    from cache.names import FileName
     from evaluation import ablation_plots, gate_plots
     from evaluation.figures import styled, write
     from heads.results import AlphaPaths
@@ -181,7 +182,7 @@ def _draw(inputs: "ReportInputs", folder: Path) -> list[Path]:
                 ),
                 inputs.heads.objectives,
             )
-            files += write(drawn, folder, "validation") if drawn is not None else []
+            files += write(drawn, folder, FileName("validation")) if drawn is not None else []
     if inputs.gating is not None:
         files += gate_plots.plot_gating(inputs.gating, folder)
     for result in inputs.suites.values():
