@@ -3,11 +3,15 @@
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import ConfigDict, Field
 
 from cache.durable import write_text
 from cache.errors import UserError
 from cache.fingerprint import Fingerprint, digest_of
-from cache.formats import FORMATS, FormatName
+from cache.formats import FormatName
+from cache.parsing import parse
 from cache.precision import ITEM_BYTES, StoreDtype
 
 VERSION = 1
@@ -15,6 +19,19 @@ VERSION = 1
 
 FILE = "store.json"
 """File name inside a store."""
+
+MOST_VALUES = 1 << 24
+"""Largest hidden size that is taken for one."""
+
+MOST_LAYERS = 1 << 10
+"""Most layers of a row."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """The one thing that is read of a description of any version."""
+
+    version: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +66,7 @@ class StoreDescription:
     def about(self) -> dict[str, str]:
         """Metadata that every shard carries, for readers without this program."""
         return {
-            "fingerprint": self.fingerprint.digest,
+            "fingerprint": str(self.fingerprint.digest),  # h5py takes no type derived from str
             "dtype": self.dtype,
             "layers": ",".join(map(str, self.fingerprint.layers)),
             "hidden_size": str(self.hidden_size),
@@ -61,6 +78,19 @@ class StoreDescription:
         write_text(folder / FILE, json.dumps({**body, "checksum": digest_of(body)}, indent=2) + "\n")
 
 
+@dataclass(frozen=True, slots=True)
+class _StoredDescription:
+    """The file's content."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    version: int
+    fingerprint: Fingerprint
+    hidden_size: Annotated[int, Field(ge=1, le=MOST_VALUES)]
+    format: FormatName
+    checksum: str
+
+
 def read_description(folder: Path) -> StoreDescription:
     """The description of the store in a folder.
 
@@ -68,30 +98,35 @@ def read_description(folder: Path) -> StoreDescription:
         UserError: the file is missing, damaged or of another version, or the folder has another name.
     """
     path = folder / FILE
-    if not path.exists():
+    if not path.is_file():
         raise UserError(f"there is no feature store {folder}: run `armorm extract` first")
+    text = path.read_bytes()
     try:
-        body = json.loads(path.read_text(encoding="utf-8"))
-        version = body["version"]
-    except (ValueError, KeyError, TypeError):
-        raise _damaged(path) from None
+        version = parse(_Version, text).version
+    except ValueError as error:
+        raise _damaged(path, error) from None
     if version != VERSION:
         raise UserError(
             f"{path} has layout version {version}, this program reads {VERSION}:"
             f" move {folder} away, and run `armorm extract` again"
         )
     try:
-        if body.pop("checksum") != digest_of(body) or body["format"] not in FORMATS:
-            raise ValueError
-        fields = body["fingerprint"]
-        fingerprint = Fingerprint(**{**fields, "layers": tuple(fields["layers"])})
-        description = StoreDescription(fingerprint, body["hidden_size"], body["format"])
-    except (ValueError, KeyError, TypeError):
-        raise _damaged(path) from None
-    if fingerprint.digest != folder.resolve().name:
-        raise UserError(f"{path} holds the fingerprint {fingerprint.digest}: give the folder its own name back")
+        stored = parse(_StoredDescription, text)
+        body = asdict(stored)
+        if body.pop("checksum") != digest_of(body):
+            raise ValueError("its checksum is another")
+        description = StoreDescription(stored.fingerprint, stored.hidden_size, stored.format)
+        layers, dtype = description.layers, description.dtype
+        if not 1 <= layers <= MOST_LAYERS or dtype not in ITEM_BYTES:
+            raise ValueError(f"it has {layers} layers of {dtype}")
+    except ValueError as error:
+        raise _damaged(path, error) from None
+    if description.fingerprint.digest != folder.resolve().name:
+        raise UserError(
+            f"{path} holds the fingerprint {description.fingerprint.digest}: give the folder its own name back"
+        )
     return description
 
 
-def _damaged(path: Path) -> UserError:
-    return UserError(f"{path} is damaged: remove that file, and run `armorm extract`, which writes it again")
+def _damaged(path: Path, error: ValueError) -> UserError:
+    return UserError(f"{path} is damaged ({error}): remove that file, and run `armorm extract`, which writes it again")

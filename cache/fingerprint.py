@@ -5,6 +5,10 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pydantic import ConfigDict
+
+from cache.names import StoreName
+
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
@@ -12,6 +16,8 @@ class Fingerprint:
 
     How sequences are packed is left out on purpose: it moves a feature by rounding only.
     """
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     backbone: str
     """Hub id and commit, or the digest of a local folder's weights and configuration."""
@@ -29,9 +35,9 @@ class Fingerprint:
     """Engine family: two families agree within rounding, and are still never mixed."""
 
     @property
-    def digest(self) -> str:
+    def digest(self) -> StoreName:
         """16 hexadecimal digits that name the store's folder."""
-        return digest_of(asdict(self))[:16]
+        return StoreName(digest_of(asdict(self))[:16])
 
     def differences(self, other: "Fingerprint") -> list[str]:
         """Names of the fields in which the two differ."""

@@ -5,6 +5,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
 
@@ -12,10 +13,23 @@ from filelock import FileLock, Timeout
 
 from cache.durable import naming
 from cache.errors import UserError
+from cache.own_files import refuse_links
+from cache.parsing import parse
 from cache.worker import ALONE, Worker
+
+STORE_ROOT = "store.root"
+"""The setting that names the folder of the stores."""
 
 HOLDER = ".json"
 """Suffix of the note that names the holder of a lock; without a holder the note means nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Note:
+    """Who holds a lock."""
+
+    process: int
+    host: str
 
 
 @contextmanager
@@ -30,6 +44,7 @@ def writer_lease(folder: Path, worker: Worker = ALONE) -> Iterator[None]:
         UserError: another process holds a lease that excludes this one, or the folder cannot be written.
     """
     lock = folder / _name(worker)
+    refuse_links(folder)
     with _deciding(folder):
         for other in sorted(folder.glob("writer*.lock")):
             if other != lock and not (worker.of > 1 and other.stem.endswith(f"-of-{worker.of}")):
@@ -48,6 +63,7 @@ def hold_as_worker(folder: Path) -> FileLock:
     For a process that seals shards on behalf of the lease's holder: should the holder die, nobody else may get the
     lease while one of its workers may still write.
     """
+    refuse_links(folder)
     for number in count(1):
         # Bound to the process, not to a thread: the calling thread may end before the process does.
         lock = FileLock(folder / f"writer-worker-{number}.lock", thread_local=False)
@@ -66,12 +82,37 @@ def holder(folder: Path) -> str:
 
 
 @contextmanager
+def lease(lock: Path, folder: Path, setting: str) -> Iterator[None]:
+    """Hold the exclusive right to write what a lock stands for; a dead process holds nothing.
+
+    Args:
+        lock: the lock's file; it and its folder are made if they are missing.
+        folder: what is written, for the sentence of a refusal.
+        setting: the setting that names another folder.
+
+    Raises:
+        UserError: another process holds it, or the lock cannot be written.
+    """
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error, setting) from None
+    held = _take(folder, lock, setting)
+    try:
+        _sign(lock)
+        yield
+    finally:
+        held.release()
+
+
+@contextmanager
 def creating(folder: Path) -> Iterator[None]:
     """Wait for, then hold, the right to write a store's description, for a moment."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise _unwritable(folder, error) from None
+    refuse_links(folder)
     with _deciding(folder):
         yield
 
@@ -90,33 +131,33 @@ def _deciding(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _take(folder: Path, path: Path) -> FileLock:
+def _take(folder: Path, path: Path, setting: str = STORE_ROOT) -> FileLock:
     lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
         raise UserError(f"{_holder(path)} is writing to {folder}: wait until it ends, or stop it") from None
     except OSError as error:
-        raise _unwritable(folder, error) from None
+        raise _unwritable(folder, error, setting) from None
     return lock
 
 
 def _sign(lock: Path) -> None:
     note = lock.with_suffix(HOLDER)
     with naming(note):
-        note.write_text(json.dumps({"process": os.getpid(), "host": socket.gethostname()}))
+        note.write_text(json.dumps(asdict(_Note(os.getpid(), socket.gethostname()))))
 
 
 def _name(worker: Worker) -> str:
     return "writer.lock" if worker == ALONE else f"writer-{worker.number}-of-{worker.of}.lock"
 
 
-def _unwritable(folder: Path, error: OSError) -> UserError:
-    return UserError(f"{folder} cannot be written ({error.strerror}): make it writable, or use another store.root")
+def _unwritable(folder: Path, error: OSError, setting: str = STORE_ROOT) -> UserError:
+    return UserError(f"{folder} cannot be written ({error.strerror}): make it writable, or use another {setting}")
 
 
 def _holder(lock: Path) -> str:
-    with suppress(OSError, ValueError, KeyError, TypeError):
-        holder = json.loads(lock.with_suffix(HOLDER).read_text())
-        return f"another process ({holder['process']} on {holder['host']})"
+    with suppress(OSError, ValueError):
+        note = parse(_Note, lock.with_suffix(HOLDER).read_bytes())
+        return f"another process ({note.process} on {note.host})"
     return "another process"

@@ -1,35 +1,42 @@
-"""The manifest: one line per sealed shard. What it does not name does not exist."""
+"""The manifest: one line per sealed shard. What it does not name does not exist.
+
+A line has a checksum of its own, and `manifest.count` vouches for the number of lines; see `cache.line_count`.
+"""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
-from cache import checked_lines
+from pydantic import ConfigDict, Field
+
+from cache import checked_lines, line_count
 from cache.errors import DamageError
+from cache.line_count import Sha256
+from cache.names import ShardFile, StoreName
 
 FILE = "manifest.jsonl"
 """File name inside a store."""
+
+Count = Annotated[int, Field(ge=0, lt=1 << 63)]
 
 
 @dataclass(frozen=True, slots=True)
 class ShardEntry:
     """One sealed shard."""
 
-    shard: str
-    """File name inside `shards/`."""
-    store: str
-    """Digest of the store's fingerprint, by which a line from another store is recognised."""
-    rows: int
-    bytes: int
-    sha256: str
-    """SHA-256 of the file, hexadecimal."""
-    index: str
-    """SHA-256 of keys, token counts and row checksums; see `ShardIndex.digest`."""
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
-    @property
-    def name(self) -> str:
-        """The shard's name: its file's without the suffix."""
-        return self.shard.rsplit(".", 1)[0]
+    shard: ShardFile
+    """File name inside `shards/`."""
+    store: StoreName
+    """Digest of the store's fingerprint, by which a line from another store is recognised."""
+    rows: Count
+    bytes: Count
+    sha256: Sha256
+    """SHA-256 of the file, hexadecimal."""
+    index: Sha256
+    """SHA-256 of keys, token counts and row checksums; see `ShardIndex.digest`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +48,34 @@ class BadLine:
 
 
 def append(path: Path, entry: ShardEntry) -> None:
-    """Add one line and make it durable."""
-    checked_lines.append(path, [asdict(entry)])
+    """Add one line and make it durable.
+
+    Raises:
+        DamageError: the manifest is gone, or has lost lines.
+    """
+    with checked_lines.turn(path):
+        _refuse_lost_lines(path)
+        checked_lines.add(path, [asdict(entry)])
+        line_count.write(path)
 
 
 def rewrite(path: Path, entries: Iterable[ShardEntry]) -> None:
     """Replace the manifest by these entries, at once and durably."""
-    checked_lines.rewrite(path, map(asdict, entries))
+    with checked_lines.turn(path):
+        line_count.remove(path)  # first: a crash then leaves lines that nothing counts, as version 0.2 wrote them
+        checked_lines.rewrite(path, map(asdict, entries))
+        line_count.write(path)
+
+
+def count(path: Path) -> None:
+    """Count lines that nothing vouches for yet: those of version 0.2, or of a writer that died.
+
+    Raises:
+        DamageError: the manifest is gone, or has lost lines.
+    """
+    with checked_lines.turn(path):
+        _refuse_lost_lines(path)
+        line_count.write(path)
 
 
 def examine(path: Path, store: str) -> tuple[list[ShardEntry], list[BadLine]]:
@@ -62,13 +90,11 @@ def examine(path: Path, store: str) -> tuple[list[ShardEntry], list[BadLine]]:
     entries: list[ShardEntry] = []
     bad: list[BadLine] = []
     named: set[str] = set()
-    for line in checked_lines.read(path):
-        try:
-            entry = ShardEntry(**(line.value or {}))
-        except TypeError:
-            bad.append(BadLine(line.number, f"{path}, line {line.number}, is damaged"))
-            continue
-        if entry.store != store:
+    for line in checked_lines.read(path, ShardEntry):
+        entry = line.value
+        if entry is None:
+            bad.append(BadLine(line.number, f"{path}, line {line.number}, {line.problem}"))
+        elif entry.store != store:
             problem = f"{path}, line {line.number}, names a shard of the store {entry.store}, not of {store}"
             bad.append(BadLine(line.number, problem))
         elif entry.shard in named:
@@ -79,15 +105,26 @@ def examine(path: Path, store: str) -> tuple[list[ShardEntry], list[BadLine]]:
     return entries, bad
 
 
+def lost_lines(path: Path) -> str | None:
+    """One sentence, without the remedy, if the manifest is gone or has lost lines."""
+    if not path.is_file():
+        return f"{path} is gone"
+    return line_count.problem(path)
+
+
 def read(path: Path, store: str) -> list[ShardEntry]:
     """All entries, in order.
 
     Raises:
-        DamageError: the file is missing, or a line is damaged or belongs to another store.
+        DamageError: the file is missing or has lost lines, or a line is damaged or belongs to another store.
     """
-    if not path.exists():
-        raise DamageError(f"{path} is gone")
+    lost = lost_lines(path)  # before the lines are read: a writer adds the line first, and counts it then
     entries, bad = examine(path, store)
-    if bad:
-        raise DamageError(bad[0].problem)
+    if bad or lost:
+        raise DamageError(bad[0].problem if bad else str(lost))
     return entries
+
+
+def _refuse_lost_lines(path: Path) -> None:
+    if (problem := lost_lines(path)) is not None:
+        raise DamageError(problem)

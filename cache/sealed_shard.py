@@ -13,17 +13,23 @@ from cache.errors import DamageError
 from cache.formats import FORMATS
 from cache.keys import Keys
 from cache.manifest import ShardEntry
+from cache.names import ShardFile
 from cache.shard import Checksums, ShardIndex, ShardReader, Stored, row_checksums
 
 FOLDER = "shards"
 """Folder of the shards inside a store."""
 
 
+def shard_path(folder: Path, name: ShardFile) -> Path:
+    """Where a shard of a store lies."""
+    return folder / FOLDER / name
+
+
 class SealedShard:
     """A shard of a store, closed."""
 
     def __init__(self, folder: Path, entry: ShardEntry, description: StoreDescription) -> None:
-        self.path = folder / FOLDER / entry.shard
+        self.path = shard_path(folder, entry.shard)
         self.entry = entry
         self._description = description
 
@@ -48,6 +54,8 @@ class SealedShard:
         """
         if not self.path.exists():
             raise DamageError(f"{self.path} is gone although the manifest names it")
+        if not self.path.is_file():
+            raise DamageError(f"{self.path} is no file although the manifest names it")
         size = self.path.stat().st_size
         if size != self.entry.bytes:
             raise DamageError(f"{self.path} has {size:,} bytes instead of {self.entry.bytes:,}")
@@ -113,7 +121,7 @@ class OpenShard:
         return stored
 
 
-def describe(folder: Path, name: str, description: StoreDescription) -> ShardEntry:
+def describe(folder: Path, name: ShardFile, description: StoreDescription) -> ShardEntry:
     """The manifest entry for a shard that no entry names, made from the shard's own metadata and index.
 
     The rows are not checked yet.
@@ -121,7 +129,9 @@ def describe(folder: Path, name: str, description: StoreDescription) -> ShardEnt
     Raises:
         DamageError: it cannot be read, or belongs to another store.
     """
-    path = folder / FOLDER / name
+    path = shard_path(folder, name)
+    if not path.is_file():
+        raise DamageError(f"{path} is no file")
     if path.suffix != FORMATS[description.format].suffix:
         raise DamageError(f"{path} is no {description.format} shard")
     digest = description.fingerprint.digest

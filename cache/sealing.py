@@ -13,8 +13,9 @@ from cache.errors import DamageError
 from cache.formats import FORMATS
 from cache.keys import Keys
 from cache.manifest import ShardEntry
+from cache.names import ShardFile
 from cache.precision import to_storage, unusable_rows
-from cache.sealed_shard import FOLDER, SealedShard, sha256
+from cache.sealed_shard import SealedShard, sha256, shard_path
 from cache.shard import ShardIndex, row_checksums
 
 FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -35,7 +36,8 @@ def seal(
     line, fsync. A crash at any point leaves all sealed shards as they were and this one unnamed.
 
     Raises:
-        ValueError: a key comes twice, or a value does not fit the dtype; nothing was written.
+        ValueError: a key comes twice, a value does not fit the dtype, or the name is none; nothing was written.
+        DamageError: the manifest is gone, or has lost lines.
         OSError: the disk is full, or does not give back what was written; nothing was named.
     """
     n = len(keys)
@@ -49,12 +51,13 @@ def seal(
     stored = to_storage(features.reshape(n, description.width), description.dtype)
     index = ShardIndex(keys, n_tokens, row_checksums(keys, n_tokens, stored))
     form = FORMATS[description.format]
-    path = folder / FOLDER / f"{shard}{form.suffix}"
+    file_name = ShardFile(f"{shard}{form.suffix}")
+    path = shard_path(folder, file_name)
     try:
         with replacing(path) as file:
             form.write(file, index, stored, description.about)
         entry = ShardEntry(
-            shard=path.name,
+            shard=file_name,
             store=description.fingerprint.digest,
             rows=n,
             bytes=path.stat().st_size,

@@ -1,5 +1,6 @@
 """The feature store: reading vectors by key, and sealing new shards."""
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import pairwise
@@ -8,19 +9,24 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cache import manifest, sealing, skipped_keys
+from cache import manifest, plan_file, sealing, skipped_keys
 from cache.description import FILE, StoreDescription, read_description
-from cache.durable import TEMPORARY, replacing
+from cache.durable import TEMPORARY
 from cache.errors import UserError
 from cache.fingerprint import Fingerprint
 from cache.formats import FormatName
 from cache.keys import KeyIndex, Keys, as_keys
 from cache.lease import creating, writer_lease
+from cache.leftovers import find_leftovers, whole_shards
 from cache.manifest import ShardEntry
+from cache.names import StoreName
 from cache.precision import from_storage
 from cache.sealed_shard import FOLDER, SealedShard
 from cache.shard import ShardIndex
+from cache.shard_check import SeenKeys
 from cache.worker import ALONE, Worker
+
+log = logging.getLogger(__name__)
 
 BATCH_BYTES = 16 << 20
 """Default size of a streamed batch of float32 features."""
@@ -62,8 +68,7 @@ class FeatureStore:
         if not (folder / FILE).exists():
             with creating(folder):
                 if not (folder / manifest.FILE).exists():  # only a store that lost its store.json has one
-                    with replacing(folder / manifest.FILE):
-                        pass
+                    manifest.rewrite(folder / manifest.FILE, [])
                 if not (folder / FILE).exists():
                     StoreDescription(fingerprint, hidden_size, shard_format).write(folder)
         found = read_description(folder).format
@@ -82,7 +87,11 @@ class FeatureStore:
             UserError: it is missing, of another version, or its fingerprint is not that of its folder's name.
             DamageError: the manifest or a shard it names is not as it was written.
         """
-        return cls(root / digest, read_description(root / digest))
+        try:
+            name = StoreName(digest)
+        except ValueError as error:
+            raise UserError(f"there is no such feature store ({error}): run `armorm extract` again") from None
+        return cls(root / name, read_description(root / name))
 
     def refresh(self) -> None:
         """Take up the shards that the manifest names now.
@@ -182,18 +191,38 @@ class FeatureStore:
     def writing(self, worker: Worker = ALONE) -> Iterator[None]:
         """Hold the exclusive right to seal shards in this store, alone or as one of several workers.
 
-        Workers that agree on their number may write at once; their shards must not have a key in common.
+        Workers that agree on their number may write at once; their shards must not have a key in common. A single
+        writer first names the whole shards that the manifest does not name.
 
         Raises:
-            UserError: another process holds it, or the folder cannot be written.
+            UserError: another process holds it, or the folder cannot be written or holds a link.
+            DamageError: the manifest or a shard it names is not as it was written.
         """
         with writer_lease(self.folder, worker):
             if worker == ALONE:
-                for pattern in (f"{FOLDER}/*{TEMPORARY}", "plans/*.lock", "plans/*.attempts"):
+                for pattern in (
+                    f"{FOLDER}/*{TEMPORARY}",
+                    f"{plan_file.FOLDER}/*.lock",
+                    f"{plan_file.FOLDER}/*.attempts",
+                ):
                     for left in self.folder.glob(pattern):
                         left.unlink()  # its writer has died: nobody else may write here now
             self.refresh()
+            manifest.count(self.folder / manifest.FILE)
+            if worker == ALONE:
+                self._adopt()
             yield
+
+    def _adopt(self) -> None:
+        """Name whole shards that no line names, left by a writer that died or by a manifest that lost lines."""
+        unnamed = find_leftovers(self.folder, self.entries).shards
+        rows = 0
+        for entry in whole_shards(self.folder, self.description, unnamed, SeenKeys(self._index)):
+            manifest.append(self.folder / manifest.FILE, entry)
+            rows += entry.rows
+        if rows:
+            log.info("%s features in shards that the manifest did not name are used again", f"{rows:,}")
+            self.refresh()
 
     def seal(self, shard: str, keys: Keys, n_tokens: NDArray[np.int32], features: NDArray[np.float32]) -> ShardEntry:
         """Write one shard and name it in the manifest; both durable when this returns.

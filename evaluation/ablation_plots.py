@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cache.names import FileName
 from evaluation.figures import BLUE, GREY, ORANGE, figure, labels, number, styled, write
 from heads.results import Ablations, AlphaPaths, Baseline, ObjectiveHead
 
@@ -16,10 +17,8 @@ COLUMNS = 5
 def draw(report: Ablations, folder: Path) -> list[Path]:
     """Write every plot that has something to show, as `ablation-<name>.svg` and `.png` in a folder; the files."""
     with styled():
-        drawn = {name: plot(report) for name, plot in PLOTS.items()}
-        return [
-            path for name, plot in drawn.items() if plot is not None for path in write(plot, folder, f"ablation-{name}")
-        ]
+        drawn = {FileName(f"ablation-{name}"): plot(report) for name, plot in PLOTS.items()}
+        return [path for name, plot in drawn.items() if plot is not None for path in write(plot, folder, name)]
 
 
 def datasets(report: Ablations) -> Any:

@@ -10,6 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 from cache.durable import replacing
+from cache.names import FileName
 from evaluation.visible import visible
 
 NOT_INSTALLED = "no plots were drawn, since matplotlib is not installed: pip install -e '.[plots]'"
@@ -56,7 +57,7 @@ def styled() -> Iterator[None]:
         yield
 
 
-def write(drawn: Any, folder: Path, name: str) -> list[Path]:
+def write(drawn: Any, folder: Path, name: FileName) -> list[Path]:
     """Write a figure as `<name>.svg` and `<name>.png`, inside `styled`; the two files."""
     paths = [folder / f"{name}.{kind}" for kind in ("svg", "png")]
     for path in paths:

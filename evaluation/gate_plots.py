@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from cache import UserError
+from cache.names import FileName
 from evaluation.figures import BLUE, GREY, INK, ORANGE, available, figure, labels, number, styled, write
 from evaluation.results import Suite
 from gating.results import Gating
@@ -27,13 +28,13 @@ def plot_gating(result: Gating, folder: Path) -> list[Path]:
     """Draw each of `PLOTS` as SVG and PNG in a folder; the files."""
     check_plots()
     with styled():
-        return [path for name, plot in PLOTS.items() for path in write(plot(result), folder, name)]
+        return [path for name, plot in PLOTS.items() for path in write(plot(result), folder, FileName(name))]
 
 
 def plot_coefficients(result: Suite, folder: Path) -> list[Path]:
     """Draw the gate's weights in a suite's sections, as SVG and PNG in a folder; the files."""
     check_plots()
-    name = "coefficients" if result.suite == "rewardbench" else f"coefficients-{result.suite}"
+    name = FileName("coefficients" if result.suite == "rewardbench" else f"coefficients-{result.suite}")
     with styled():
         return write(coefficients(result), folder, name)
 

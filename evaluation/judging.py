@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from cache import FeatureStore
 from cache.keys import key_column
+from cache.names import FileName
 from evaluation.columns import REWARD, ROW
 from evaluation.results import MissingRow, RuleScore, SectionScores
 from evaluation.results import Suite as SuiteResult
@@ -66,7 +67,7 @@ def judge_suite(
     alone = {REWARD + name: responses.rewards[:, number].astype(np.float64) for number, name in enumerate(objectives)}
     scored = score_suite(suite, judged, {**scores, **alone})
     return SuiteResult(
-        suite=suite.name,
+        suite=FileName(suite.name),
         title=suite.title,
         note=note,
         rows=judged.unique(ROW).height,

@@ -6,6 +6,7 @@ A number that may be NaN in memory is null in the file, and None where the file 
 from dataclasses import dataclass, field
 from typing import Literal
 
+from cache.names import FileName
 from evaluation.best_of_n import BestOf
 from evaluation.bootstrap import Estimate, Interval
 from evaluation.calibration import Calibration
@@ -66,7 +67,7 @@ class MissingRow:
 class Suite:
     """`<suite>.json`: a suite judged by every rule and scorer."""
 
-    suite: str
+    suite: FileName
     title: str
     note: str
     """The recipe's, for a reader of the figures."""

@@ -7,6 +7,7 @@ Tensors are copied one by one, in the dtype they are stored in, and never loaded
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -17,6 +18,8 @@ from torch import Tensor
 from transformers import AutoModel
 
 from cache import UserError
+from cache.names import FileName
+from cache.parsing import parse
 from export.modeling_armorm import base_model_prefix
 from extract.configuration import whole_configuration
 from extract.stored_weights import INDEX
@@ -60,11 +63,22 @@ def write_weights(backbone: Path, out: Path, heads: dict[str, Tensor], how: Weig
     return total
 
 
+@dataclass(frozen=True, slots=True)
+class _WeightsIndex:
+    """What is read of the index."""
+
+    weight_map: dict[str, FileName]
+    """Tensor -> its file, beside the index."""
+
+
 def _files(backbone: Path) -> dict[str, Path]:
     """Tensor -> its file."""
     index = backbone / INDEX
     if index.is_file():
-        names = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
+        try:
+            names = parse(_WeightsIndex, index.read_bytes()).weight_map
+        except ValueError as error:
+            raise UserError(f"{index} is damaged ({error}): download the backbone again") from None
         return {name: backbone / file for name, file in names.items()}
     path = backbone / "model.safetensors"
     if not path.is_file():

@@ -12,36 +12,21 @@ import hashlib
 import re
 from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
-from io import BytesIO
 from itertools import chain, count, groupby
 from pathlib import Path
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from cache import FeatureStore, UserError
-from cache.durable import replacing
+from cache import FeatureStore, UserError, plan_file
 from cache.keys import Keys
+from cache.names import ShardName
+from cache.plan_file import PlanLine
 from extract.packing import Pack, PackItem, Request, pack_keys
-
-SCHEMA = pa.schema(
-    {
-        "shard": pa.string(),
-        "pack": pa.int32(),
-        "item": pa.int32(),
-        "prompt": pa.binary(),
-        "response": pa.binary(),
-        "read_prompt": pa.bool_(),
-    }
-)
-"""Columns of a plan, one line per response of an item; `response` is null for an item that only reads its prompt."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlannedShard:
     """The name of a shard, and those of its packs that are not sealed yet."""
 
-    name: str
+    name: ShardName
     packs: tuple[Pack, ...]
 
 
@@ -65,7 +50,7 @@ def plan_shards(
     missing = _sorted(keys[store.missing(keys)])
     if not missing:
         return []
-    path = store.folder / "plans" / f"{_digest(_sorted(keys), pack_tokens, shard_rows)}.parquet"
+    path = store.folder / plan_file.FOLDER / f"{_digest(_sorted(keys), pack_tokens, shard_rows)}.parquet"
     if path.exists():
         waiting = list(unsealed(_read(path), set(missing)))
         if _fill(waiting, request, missing):
@@ -85,10 +70,10 @@ def unsealed(shards: Iterable[PlannedShard], missing: set[bytes]) -> Iterator[Pl
             yield PlannedShard(shard.name, packs)
 
 
-def free_name(shard: str, taken: Container[str]) -> str:
+def free_name(shard: ShardName, taken: Container[str]) -> ShardName:
     """The name of the next part of a planned shard, given the names of all that are sealed."""
     names = chain([shard], (f"{shard}-{number}" for number in count(2)))
-    return next(name for name in names if name not in taken)
+    return ShardName(next(name for name in names if name not in taken))
 
 
 def is_part(name: str, shard: str) -> bool:
@@ -111,7 +96,7 @@ def _cut(packs: list[Pack], shard_rows: int, prefix: str) -> list[PlannedShard]:
         waiting.append(pack)
         rows += len(pack_keys(pack))
         if rows >= shard_rows or number == len(packs):
-            shards.append(PlannedShard(f"{prefix}-{len(shards):05d}", tuple(waiting)))
+            shards.append(PlannedShard(ShardName(f"{prefix}-{len(shards):05d}"), tuple(waiting)))
             waiting, rows = [], 0
     return shards
 
@@ -125,29 +110,31 @@ def _digest(keys: list[bytes], pack_tokens: int, shard_rows: int) -> str:
 
 
 def _write(path: Path, shards: list[PlannedShard]) -> None:
-    lines = [
-        (shard.name, pack_number, item_number, item.prompt, response, item.read_prompt)
-        for shard in shards
-        for pack_number, pack in enumerate(shard.packs)
-        for item_number, item in enumerate(pack)
-        for response in item.responses or (None,)
-    ]
-    columns = map(list, zip(*lines, strict=True))
-    plan = BytesIO()  # through memory, so that a full disk is reported with the file's name
-    pq.write_table(pa.table(dict(zip(SCHEMA.names, columns, strict=True)), schema=SCHEMA), plan)
-    with replacing(path) as file:
-        file.write(plan.getbuffer())
+    plan_file.write(
+        path,
+        (
+            PlanLine(shard.name, pack_number, item_number, item.prompt, response, item.read_prompt)
+            for shard in shards
+            for pack_number, pack in enumerate(shard.packs)
+            for item_number, item in enumerate(pack)
+            for response in item.responses or (None,)
+        ),
+    )
 
 
 def _read(path: Path) -> list[PlannedShard]:
-    try:
-        table = pq.read_table(path, columns=SCHEMA.names)
-    except (pa.ArrowException, OSError) as error:
-        raise UserError(f"{path} cannot be read ({error}): remove it, and run extract again") from None
-    lines = zip(*(table[name].to_pylist() for name in SCHEMA.names), strict=True)
-    shards: dict[str, dict[int, list[PackItem]]] = {}
-    for (shard, pack, _, prompt), same in groupby(lines, key=lambda line: line[:4]):
-        *_, responses, read_prompt = zip(*same, strict=True)
-        item = PackItem(prompt, tuple(key for key in responses if key is not None), read_prompt[0])
-        shards.setdefault(shard, {}).setdefault(pack, []).append(item)
-    return [PlannedShard(name, tuple(tuple(pack) for pack in packs.values())) for name, packs in shards.items()]
+    """The shards of a plan on the disk.
+
+    Raises:
+        UserError: it is damaged.
+    """
+    shards: dict[ShardName, dict[int, list[PackItem]]] = {}
+    for (shard, pack, _, prompt), same in groupby(plan_file.read(path), key=lambda line: line[:4]):
+        lines = list(same)
+        responses = tuple(line.response for line in lines if line.response is not None)
+        shards.setdefault(shard, {}).setdefault(pack, []).append(PackItem(prompt, responses, lines[0].read_prompt))
+    found = [PlannedShard(name, tuple(tuple(pack) for pack in packs.values())) for name, packs in shards.items()]
+    keys = [key for shard in found for pack in shard.packs for key in pack_keys(pack)]
+    if len(set(keys)) < len(keys):
+        raise UserError(f"{path} names a feature twice: remove it, and run extract again")
+    return found

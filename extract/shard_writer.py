@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache import FeatureStore
+from cache.names import ShardName
 from cache.precision import unusable_rows
 from extract.packing import PackLayout
 from extract.plan import free_name
@@ -35,7 +36,7 @@ class ShardWriter:
         """Number of features sealed so far."""
         self.given: Sequence[Part] = ()
         """The packs that `seal` was called with last."""
-        self._names = {entry.name for entry in store.entries}
+        self._names = {entry.shard.stem for entry in store.entries}
 
     def __enter__(self) -> "ShardWriter":
         self._thread.submit(int).result()  # starts the thread now: interrupted later, it might not be joined
@@ -53,7 +54,7 @@ class ShardWriter:
         finally:
             _to_the_end(self._thread.shutdown)
 
-    def seal(self, shard: str, parts: Sequence[Part]) -> None:
+    def seal(self, shard: ShardName, parts: Sequence[Part]) -> None:
         """Seal the features of some packs of a planned shard as a file; returns when the previous one is sealed.
 
         The file has the planned shard's name, or where that is taken by another part of the shard, the next free one.
@@ -71,7 +72,7 @@ class ShardWriter:
             sealing, self._sealing = self._sealing, None
             self.features += sealing.result()
 
-    def _seal(self, shard: str, parts: Sequence[Part]) -> int:
+    def _seal(self, shard: ShardName, parts: Sequence[Part]) -> int:
         keys = np.concatenate([layout.keys for layout, _ in parts])  # (n, 16)
         n_tokens = np.concatenate([layout.n_tokens for layout, _ in parts])  # (n,)
         features = np.concatenate([states for _, states in parts])  # (n, layers, d)

@@ -9,6 +9,8 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,10 @@ from safetensors.numpy import load_file, save
 
 from cache import FeatureStore, UserError
 from cache.durable import replacing, write_frame, write_text
+from cache.errors import first_line
 from cache.fingerprint import digest_of
+from cache.lease import lease
+from cache.names import StoreName
 from evaluation.scorers.scorer import SuiteScores
 from evaluation.suites import SUITES
 from extract.tables import Tables, read_table
@@ -30,6 +35,7 @@ from pipelines import results
 from pipelines.artefacts import (
     EXAMPLES,
     EXTRACT,
+    LEASES,
     PAIRS,
     SCORERS,
     SUITE_ROWS,
@@ -54,6 +60,21 @@ NONE = "none"
 """Digest of an optional input that is missing or out of date."""
 
 
+CHECKSUM = "checksum"
+"""Key of the digest of all else that a JSON file holds, by which a change made by hand is noticed."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierExtract:
+    """What an extraction takes from the one before."""
+
+    fingerprint: StoreName
+    packing_failed: str | None = None
+    """Why packing failed, if it was tried and did."""
+    revisions: Mapping[str, str] = field(default_factory=dict)
+    """Data set of the hub -> commit."""
+
+
 class Run:
     """A recipe's run.
 
@@ -73,10 +94,48 @@ class Run:
         self._problems: dict[str, str | None] = {}
         self._results: dict[str, Any] = {}
         self._new_fingerprint: str | None = None
+        self._lease: ExitStack | None = None
+        self._leased = False
 
     def path(self, file: str | Artefact[Any]) -> Path:
         """Where a file of the run lies."""
         return self.folder / (file.file if isinstance(file, Artefact) else file)
+
+    # One writer
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Keep every other command from writing to the run while the block runs; a dead process holds nothing.
+
+        A folder that does not exist yet is held from `make_folder` on.
+
+        Raises:
+            UserError: another command is writing to it.
+        """
+        if self._lease is not None:
+            yield
+            return
+        with ExitStack() as self._lease:
+            try:
+                if self.folder.is_dir():
+                    self._take()
+                yield
+            finally:
+                self._lease, self._leased = None, False
+
+    def _take(self) -> None:
+        if self._lease is not None and not self._leased:
+            self._lease.enter_context(lease(self.path(LEASES) / "run.lock", self.folder, "`runs` or `name`"))
+            self._leased = True
+
+    def writing_scores(self, artefact: Artefact[results.Scorer]) -> AbstractContextManager[None]:
+        """Keep every other command from writing this scorer's results, for hours maybe, and nothing else.
+
+        Raises:
+            UserError: another command is writing them.
+        """
+        scores = self.path(artefact)
+        return lease(self.path(LEASES) / f"{scores.parent.name}-{scores.stem}.lock", scores, "`runs` or `name`")
 
     # Currency
 
@@ -232,20 +291,20 @@ class Run:
         """
         return FeatureStore.open(self.recipe.store.root, self.fingerprint)
 
-    def earlier_extract(self) -> Mapping[str, Any]:
-        """The content of extract.json whatever it was made with; empty if there is none.
+    def earlier_extract(self) -> EarlierExtract | None:
+        """What the next extraction needs of extract.json, whatever that was made with; None if there is none.
 
         Raises:
             UserError: it is damaged; its remedy may be the command that is running.
         """
         path = self.path(EXTRACT)
         if not path.exists():
-            return {}
+            return None
         try:
-            return _object(path)
-        except ValueError as error:
+            return TypeAdapter(EarlierExtract).validate_python(_object(path))
+        except (ValueError, OSError) as error:
             raise UserError(
-                f"{path} is damaged ({error}): remove it, and run `armorm {EXTRACT.command}` again"
+                f"{path} is damaged ({first_line(error)}): remove it, and run `armorm {EXTRACT.command}` again"
             ) from None
 
     # Writing
@@ -254,10 +313,11 @@ class Run:
         """Make the folder before long work rather than after it, so that a refusal costs nothing.
 
         Raises:
-            UserError: a file is in its place.
+            UserError: a file is in its place, or another command is writing to it.
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            self._take()
         except (FileExistsError, NotADirectoryError):
             raise UserError(
                 f"{self.folder} cannot be a folder, for a file is in its place: move it, or give `runs` or `name` of"
@@ -286,7 +346,7 @@ class Run:
             added["fingerprint"] = self.fingerprint
         if artefact.data is not None:
             added["data"] = self._digest(self.path(artefact.data))
-        write_text(self.path(artefact), to_json(plain(result) | added))
+        self._write_object(artefact, plain(result) | added)
         self._forget(artefact.file)
 
     def write_extract(self, result: results.Extract, tables: Tables) -> None:
@@ -298,7 +358,7 @@ class Run:
             "stamp": self.stamp(EXTRACT),
             "table_stamps": {table.file: self.stamp(table) for table in written},
         }
-        write_text(self.path(EXTRACT), to_json(plain(result) | added))
+        self._write_object(EXTRACT, plain(result) | added)
         self._forget()
 
     def write_arrays(self, artefact: Artefact[Any], arrays: Arrays) -> None:
@@ -341,18 +401,22 @@ class Run:
         """The stamp that a result was written with, and the digest of its data file."""
         path = self.path(artefact)
         if artefact.file.startswith(f"{TABLES}/"):
-            return _object(self.path(EXTRACT)).get("table_stamps", {}).get(artefact.file), None
+            stamps = _object(self.path(EXTRACT)).get("table_stamps", {})
+            if not isinstance(stamps, dict):
+                raise ValueError("its table_stamps are none")
+            return _stamp(stamps.get(artefact.file)), None
         if path.suffix == ".safetensors":
             with safe_open(path, framework="numpy") as file:
                 stamp = (file.metadata() or {}).get("stamp")
-            return None if stamp is None else json.loads(stamp), None
+            return None if stamp is None else _stamp(json.loads(stamp)), None
         values = _object(path)
-        return values.get("stamp"), values.get("data")
+        return _stamp(values.get("stamp")), values.get("data")
 
     def _content(self, artefact: Artefact[Any]) -> str:
         """Digest of what others take from a result; for `extract` that is the features."""
         if artefact is EXTRACT:
-            return self._new_fingerprint or str(self.earlier_extract().get("fingerprint"))
+            earlier = self.earlier_extract()
+            return self._new_fingerprint or (NONE if earlier is None else earlier.fingerprint)
         return self._digest(self.path(artefact.data or artefact))
 
     def _forget(self, *written: str | None, new_fingerprint: str | None = None) -> None:
@@ -383,18 +447,41 @@ class Run:
         result: Result = self._results[artefact.file]
         return result
 
+    def _write_object(self, artefact: Artefact[Any], values: dict[str, Any]) -> None:
+        values = {**values, CHECKSUM: digest_of(values)}
+        write_text(self.path(artefact), to_json(values))
+
     def _write_arrays(self, path: Path, arrays: Arrays, metadata: dict[str, str]) -> None:
         with replacing(path) as file:
             file.write(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
 
 
 def _object(path: Path) -> dict[str, Any]:
-    """A JSON object of a file.
+    """A JSON object of a file, as a command wrote it.
 
     Raises:
-        ValueError: the file does not hold one.
+        ValueError: the file does not hold one, or was changed by something else. Version 0.2 wrote no checksum.
     """
-    value = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
     if not isinstance(value, dict):
         raise ValueError("it does not hold a JSON object")
+    checksum = value.pop(CHECKSUM, None)
+    if checksum is not None and checksum != digest_of(value):
+        raise ValueError("it was changed since it was written")
+    return value
+
+
+def _stamp(value: object) -> Stamp | None:
+    """A stamp that a file holds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if value is None:
+        return None
+    if not isinstance(value, dict) or not all(isinstance(digest, str) for digest in value.values()):
+        raise ValueError("its stamp is none")
     return value

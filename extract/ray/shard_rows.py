@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 
+from cache.names import ShardName
 from extract.packing import PackItem, Request
 from extract.plan import PlannedShard
 from extract.templating import Encoded, TokenIds
@@ -56,7 +57,7 @@ def _from_row(row: dict[str, pa.Scalar]) -> tuple[Request, PlannedShard]:
         if number == len(packs):
             packs.append([])
         packs[number].append(PackItem(*request.add(encoded), read_prompt))
-    return request, PlannedShard(row["shard"].as_py(), tuple(map(tuple, packs)))
+    return request, PlannedShard(ShardName(row["shard"].as_py()), tuple(map(tuple, packs)))
 
 
 def _ids(sequences: Sequence[TokenIds]) -> pa.ListArray:

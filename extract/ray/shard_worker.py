@@ -11,7 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 from filelock import FileLock
 
-from cache import FeatureStore, UserError, manifest
+from cache import FeatureStore, UserError, manifest, plan_file
 from cache.lease import hold_as_worker, holder
 from cache.progress import silent
 from cache.settings import SHARD_SECONDS
@@ -102,7 +102,7 @@ class ShardWorker:
             lock = hold_as_worker(self._folder)
             self._refuse_other_folder()  # the run may have ended, and another begun, before the lock was held
             self._lock = lock
-        claim = self._folder / "plans" / f"{shard.name}.lock"
+        claim = self._folder / plan_file.FOLDER / f"{shard.name}.lock"
         attempts = claim.with_suffix(".attempts")
         with FileLock(claim):
             waiting = list(self._unsealed(request, shard))
@@ -127,7 +127,7 @@ class ShardWorker:
     def _unsealed(self, request: Request, shard: PlannedShard) -> Iterable[PlannedShard]:
         """The shard with the packs that no worker has sealed; nothing if all are sealed."""
         entries = manifest.read(self._folder / manifest.FILE, self._folder.name)
-        if not any(is_part(entry.name, shard.name) for entry in entries):
+        if not any(is_part(entry.shard.stem, shard.name) for entry in entries):
             return [shard]  # as nearly always: the indexes of what other workers sealed need not be read
         self._store.refresh()
         keys = request.keys()

@@ -5,12 +5,19 @@ the new ones. Groups are read when they are needed.
 """
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field
 
 from cache.durable import write_text
-from heads.ridge.group import Group
+from cache.fingerprint import digest_of
+from cache.names import FileName
+from cache.parsing import parse
+from heads.ridge.group import Group, Layout
 from heads.ridge.statistics import GramStatistics, file_name
 from heads.ridge.stored_arrays import StatisticsDamageError, StoredArrays
 from heads.ridge.subset import GroupKey
@@ -27,6 +34,47 @@ class Origin:
     """Digest of the features' fingerprint."""
     rows: dict[str, str] = field(default_factory=dict)
     """data set/split -> digest of its keys, targets and buckets."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """The one thing that is read of an index of any version."""
+
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredGroup:
+    """A group in the index."""
+
+    key: tuple[str, str, int, tuple[bool, ...]]
+    """As `GroupKey`."""
+    n: int
+    arrays: dict[str, dict[str, int]]
+    """As `StoredArrays.about`."""
+
+
+class _GroupFile(FileName):
+    """The file name of a group."""
+
+    __slots__ = ()
+    PATTERN: ClassVar = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,250}\.safetensors")
+    MEANING: ClassVar = "the file name of statistics"
+
+
+@dataclass(frozen=True, slots=True)
+class _Index:
+    """The content of `statistics.json`."""
+
+    version: int
+    stamp: dict[str, str]
+    objectives: tuple[str, ...]
+    layers: Annotated[int, Field(ge=1)]
+    layout: Layout
+    origin: Origin
+    groups: dict[_GroupFile, _StoredGroup]
+    checksum: str | None = None
+    """Digest of all else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +97,10 @@ def save_statistics(folder: Path, statistics: GramStatistics, origin: Origin, st
         stamp: input of the statistics -> digest, which `load_statistics` returns.
     """
     statistics.flush()
-    files = {}
+    files: dict[_GroupFile, dict[str, object]] = {}
     for key, group in statistics.groups.items():
         digest = origin.rows.get(f"{key.dataset}/{key.split}", "")
-        name = "-".join(filter(None, (file_name(key), digest[:12]))) + ".safetensors"
+        name = _GroupFile("-".join(filter(None, (file_name(key), digest[:12]))) + ".safetensors")
         stored = group.save(folder / FOLDER / name)
         files[name] = {"key": [*key[:3], list(key.pattern)], "n": group.n, "arrays": stored.about}
     index = {
@@ -64,7 +112,7 @@ def save_statistics(folder: Path, statistics: GramStatistics, origin: Origin, st
         "origin": asdict(origin),
         "groups": files,
     }
-    write_text(folder / INDEX, json.dumps(index) + "\n")
+    write_text(folder / INDEX, json.dumps(index | {"checksum": digest_of(index)}) + "\n")
     for path in (folder / FOLDER).glob("*"):
         if path.name not in files:
             path.unlink()
@@ -78,26 +126,25 @@ def load_statistics(folder: Path) -> SavedStatistics:
         StatisticsDamageError: the index, or a file it names, is missing, truncated or not what was written.
     """
     path = folder / INDEX
+    text = path.read_bytes()
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-        if index["version"] != VERSION:
+        if parse(_Version, text).version != VERSION:
             raise StatisticsDamageError(f"{path} is of another version of this program")
-        layout = index["layout"]
+        index = parse(_Index, text)
+        body = json.loads(text)
+        if body.pop("checksum", None) not in (None, digest_of(body)):  # an earlier version wrote none
+            raise ValueError("it was changed since it was written")
         statistics = GramStatistics(
-            tuple(index["objectives"]),
-            layout["width"],
-            layers=index["layers"],
-            joint=len(layout["blocks"]) == 1,
-            storage=layout["storage"],
-            product=layout["product"],
+            index.objectives,
+            index.layout.width,
+            layers=index.layers,
+            joint=len(index.layout.blocks) == 1,
+            storage=index.layout.storage,
+            product=index.layout.product,
         )
-        for name, group in index["groups"].items():
-            dataset, split, bucket, pattern = group["key"]
-            key = GroupKey(dataset, split, bucket, tuple(pattern))
-            stored = StoredArrays(folder / FOLDER / name, group["arrays"])
-            statistics.groups[key] = Group.in_file(statistics.layout, group["n"], stored)
-        return SavedStatistics(statistics, Origin(**index["origin"]), index["stamp"])
-    except FileNotFoundError:
-        raise
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        for name, group in index.groups.items():
+            stored = StoredArrays(folder / FOLDER / name, group.arrays)
+            statistics.groups[GroupKey(*group.key)] = Group.in_file(statistics.layout, group.n, stored)
+        return SavedStatistics(statistics, index.origin, index.stamp)
+    except (ValueError, KeyError) as error:
         raise StatisticsDamageError(f"{path} is damaged ({type(error).__name__}: {error})") from None

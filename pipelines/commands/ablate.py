@@ -27,9 +27,9 @@ def command(
 ) -> None:
     """Leave out data sets, objectives, rows and layers, from the saved statistics alone; compare kinds of heads."""
     run = open_run(recipe)
-    with reporting() as progress:
+    with run.writing(), reporting() as progress:
         result = ablate(run, progress)
-    figures = draw(result, run) if plots else []
+        figures = draw(result, run) if plots else []
     finish(result, as_json, lambda: show(result, run, figures))
 
 

@@ -33,7 +33,7 @@ def command(
 ) -> None:
     """Compare the rules on every suite that was evaluated, and the heads with held-out ratings."""
     run = open_run(recipe)
-    with reporting() as progress:
+    with run.writing(), reporting() as progress:
         result = analyse(run, reference, progress)
     finish(result, as_json, lambda: show(result, run))
 

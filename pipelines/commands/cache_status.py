@@ -33,8 +33,8 @@ def store_folder(run: "Run") -> Path:
         UserError: no extraction was finished, and the backbone cannot be found either.
     """
     root = run.recipe.store.root
-    if fingerprint := run.earlier_extract().get("fingerprint"):
-        return root / str(fingerprint)
+    if (earlier := run.earlier_extract()) is not None:
+        return root / earlier.fingerprint
     from extract.backbone import find_backbone  # takes seconds to import, and is not needed after an extraction
 
     settings = run.recipe.backbone
@@ -53,11 +53,12 @@ def status(run: "Run") -> "CacheStatus":
     from dataclasses import asdict
 
     from cache import FeatureStore
-    from cache.verify import leftovers
+    from cache.leftovers import find_leftovers
+    from cache.sealed_shard import shard_path
     from pipelines.results import CacheStatus, DatasetFeatures, Leftovers
 
     datasets: dict[str, DatasetFeatures] = {}
-    if run.earlier_extract():
+    if run.earlier_extract() is not None:
         store = run.store
         for name, kind, rows, keys in dataset_keys(run):
             missing = int(store.missing(keys).sum())
@@ -76,7 +77,8 @@ def status(run: "Run") -> "CacheStatus":
     else:
         folder = store_folder(run)
         store = FeatureStore.open(folder.parent, folder.name)
-    left = leftovers(store.folder, store.entries)
+    found = find_leftovers(store.folder, store.entries)
+    left = [*(shard_path(store.folder, name) for name in found.shards), *found.unfinished]
     return CacheStatus(
         store=str(store.folder),
         format=store.description.format,

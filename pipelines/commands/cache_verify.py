@@ -19,15 +19,14 @@ def command(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Check every byte of the store; exit code 1 if something is damaged and was not repaired."""
+    """Check every byte of the store; exit code 1 if something is damaged, or not named, and was not repaired."""
     from cache.verify import verify
 
     folder = store_folder(open_run(recipe))
     with reporting() as progress:
         findings = verify(folder, repair=repair, progress=progress)
-    whole = not findings.problems or findings.repaired
-    finish({"store": str(folder), "whole": whole, **asdict(findings)}, as_json, lambda: show(findings, folder))
-    if not whole:
+    finish({"store": str(folder), "whole": findings.whole, **asdict(findings)}, as_json, lambda: show(findings, folder))
+    if not findings.whole:
         raise typer.Exit(1)
 
 
@@ -36,6 +35,10 @@ def show(findings: Any, folder: Path) -> None:
     out = console()
     for problem in findings.problems:
         out.print(f"damaged: {problem}", highlight=False)
+    for sentence in findings.kept:
+        out.print(f"in the way: {sentence}", highlight=False)
+    for name in findings.unnamed if not findings.repaired else ():
+        out.print(f"whole, and not named by the manifest: {name}", highlight=False)
     for name in findings.adopted:
         out.print(f"whole, and named by the manifest again: {name}", highlight=False)
     sound = findings.shards - len(findings.damaged_shards) + len(findings.adopted)
@@ -46,3 +49,5 @@ def show(findings: Any, folder: Path) -> None:
         out.print("repaired: run `armorm extract` to compute again what is lost")
     elif findings.problems:
         out.print("run `armorm cache verify --repair` to drop what is damaged, then `armorm extract`")
+    elif findings.unnamed and not findings.repaired:
+        out.print("`armorm cache verify --repair`, or the next `armorm extract`, names these shards again")

@@ -59,13 +59,13 @@ def planned(run: "Run", data_root: Path | None, limit: int | None) -> "Planned":
     from extract.check.run import Planned
     from pipelines.recipe import DERIVED
 
-    recipe = run.recipe
+    recipe, earlier = run.recipe, run.earlier_extract()
     datasets = Wanted(
         (*recipe.ratings, *(pairs for pairs in recipe.pairs if pairs.source != DERIVED), *recipe.suites),
         {name: {key: (one.low, one.high) for key, one in scales.items()} for name, scales in recipe.scales.items()},
         data_root or recipe.data_root,
         limit,
-        run.earlier_extract().get("revisions", {}),
+        earlier.revisions if earlier else {},
         recipe.missing_datasets == "refuse",
     )
     return Planned(recipe.backbone, recipe.extract, recipe.store, datasets)

@@ -50,13 +50,14 @@ def command(
         from evaluation.gate_plots import check_plots
 
         check_plots()
-    results = evaluate(run, None if suite == ALL else [suite])
-    if plots:
-        from evaluation.gate_plots import plot_coefficients
-        from pipelines.artefacts import PLOTS
+    with run.writing():
+        results = evaluate(run, None if suite == ALL else [suite])
+        if plots:
+            from evaluation.gate_plots import plot_coefficients
+            from pipelines.artefacts import PLOTS
 
-        for result in results.values():
-            plot_coefficients(result, run.path(PLOTS))
+            for result in results.values():
+                plot_coefficients(result, run.path(PLOTS))
     if suite == ALL:
         finish(results, as_json, lambda: show_all(results, run))
     else:

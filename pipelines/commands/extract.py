@@ -2,6 +2,7 @@
 
 import logging
 import time
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -79,7 +80,9 @@ def command(
     from extract.worker_number import read_worker
 
     part = read_worker(worker, workers)
-    with reporting() as progress, interrupted_by_termination():
+    # The parts of several workers share a run, in which they write nothing.
+    held = run.writing() if part == ALONE else nullcontext()
+    with held, reporting() as progress, interrupted_by_termination():
         result = extract(
             run,
             data_root=data_root,
@@ -256,10 +259,10 @@ def _engine(run: "Run", wanted: "EngineName", backbone: "Backbone") -> "tuple[En
 
     engine = choose_engine(wanted, backbone)
     earlier = run.earlier_extract()
-    reason = earlier.get("packing_failed")
-    if engine == "packed" and reason:
+    reason = earlier.packing_failed if earlier is not None else None
+    if engine == "packed" and earlier is not None and reason:
         padded = backbone.fingerprint(run.recipe.backbone, run.recipe.store.dtype, "padded")
-        if earlier.get("fingerprint") == padded.digest:
+        if earlier.fingerprint == padded.digest:
             return in_place_of_packed(reason), reason
     return engine, None
 
@@ -274,11 +277,11 @@ def _load(engine: "EngineName", backbone: "Backbone", recipe: "Recipe") -> "Engi
 
 
 def _refuse_other_features(run: "Run", fingerprint: str) -> None:
-    other = run.earlier_extract().get("fingerprint", fingerprint)
-    if other != fingerprint:
+    earlier = run.earlier_extract()
+    if earlier is not None and earlier.fingerprint != fingerprint:
         raise UserError(
-            f"{run.folder} belongs to features with the fingerprint {other}, this recipe's is {fingerprint}: give the"
-            " recipe another name, or remove that folder"
+            f"{run.folder} belongs to features with the fingerprint {earlier.fingerprint}, this recipe's is"
+            f" {fingerprint}: give the recipe another name, or remove that folder"
         )
 
 
@@ -291,13 +294,13 @@ def find(run: "Run", data_root: Path | None, limit: int | None, progress: "Progr
     from extract.found_datasets import find_datasets
     from pipelines.recipe import DERIVED
 
-    recipe = run.recipe
+    recipe, earlier = run.recipe, run.earlier_extract()
     return find_datasets(
         (*recipe.ratings, *(pairs for pairs in recipe.pairs if pairs.source != DERIVED), *recipe.suites),
         {name: {key: (one.low, one.high) for key, one in scales.items()} for name, scales in recipe.scales.items()},
         data_root=data_root,
         limit=limit,
-        revisions=run.earlier_extract().get("revisions", {}),
+        revisions=earlier.revisions if earlier is not None else {},
         refuse_missing=recipe.missing_datasets == "refuse",
         progress=progress,
     )

@@ -29,7 +29,7 @@ CHOSEN_BY = {
 def command(recipe: RecipeOption, as_json: JsonOption = False) -> None:
     """Fit one linear head per objective on the stored features."""
     run = open_run(recipe)
-    with reporting() as progress:
+    with run.writing(), reporting() as progress:
         result = fit_heads(run, progress)
     finish(result, as_json, lambda: show(result, run))
 

@@ -20,7 +20,7 @@ EXAMPLE = "armorm fit-other-heads --recipe recipes/demo.toml"
 def command(recipe: RecipeOption, as_json: JsonOption = False) -> None:
     """Fit the heads that the recipe's table other_heads names, to compare with the ridge and the gate."""
     run = open_run(recipe)
-    with reporting() as progress:
+    with run.writing(), reporting() as progress:
         result = fit_other_heads(run, progress)
     finish(result, as_json, lambda: show(result, run))
 

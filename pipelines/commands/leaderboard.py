@@ -23,7 +23,8 @@ CAPTION = (
 def command(recipe: RecipeOption, as_json: JsonOption = False) -> None:
     """Rank rules, other scorers and published rows on every suite that was evaluated."""
     run = open_run(recipe)
-    result = make_leaderboard(run)
+    with run.writing():
+        result = make_leaderboard(run)
     finish(result, as_json, lambda: show(result, run))
 
 

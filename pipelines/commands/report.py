@@ -34,7 +34,9 @@ def command(
     as_json: JsonOption = False,
 ) -> None:
     """Write one page of all that a run found, to be opened in a browser: runs/<recipe>/report.html."""
-    result = report(open_run(recipe), plots=plots)
+    run = open_run(recipe)
+    with run.writing():
+        result = report(run, plots=plots)
     finish(result, as_json, lambda: show(result))
 
 
@@ -165,6 +167,7 @@ def _fingerprints(run: "Run") -> dict[str, str]:
 
 def _draw(inputs: "ReportInputs", folder: Path) -> list[Path]:
     """Draw every figure that there is something to show in, as SVG and PNG."""
+    from cache.names import FileName
     from evaluation import ablation_plots, gate_plots
     from evaluation.figures import styled, write
     from heads.results import AlphaPaths
@@ -179,7 +182,7 @@ def _draw(inputs: "ReportInputs", folder: Path) -> list[Path]:
                 ),
                 inputs.heads.objectives,
             )
-            files += write(drawn, folder, "validation") if drawn is not None else []
+            files += write(drawn, folder, FileName("validation")) if drawn is not None else []
     if inputs.gating is not None:
         files += gate_plots.plot_gating(inputs.gating, folder)
     for result in inputs.suites.values():

@@ -109,9 +109,10 @@ def score_suite(
     _refuse_taken(run, suite, name, scorer)
     task = Task(suite, rows, name, scorer, model, run.recipe.extract.device, batch_tokens, concurrency, temperature)
     file = quote(name, safe="")  # other names give other file names
-    with answers_in(run.path(FOLDER) / f"{file}.sqlite") as answers:
-        scores = SCORERS[kind].score(task, answers, progress)
-    run.write(artefact(suite, file), scores.about, rows=scores.table)
+    with run.writing_scores(artefact(suite, file)):
+        with answers_in(run.path(FOLDER) / f"{file}.sqlite") as answers:
+            scores = SCORERS[kind].score(task, answers, progress)
+        run.write(artefact(suite, file), scores.about, rows=scores.table)
     return scores.about
 
 

@@ -31,13 +31,13 @@ def command(
         from evaluation.gate_plots import check_plots
 
         check_plots()
-    with reporting() as progress:
+    with run.writing(), reporting() as progress:
         result = train_gating(run, progress)
-    if plots:
-        from evaluation.gate_plots import plot_gating
-        from pipelines.artefacts import PLOTS
+        if plots:
+            from evaluation.gate_plots import plot_gating
+            from pipelines.artefacts import PLOTS
 
-        plot_gating(result, run.path(PLOTS))
+            plot_gating(result, run.path(PLOTS))
     finish(result, as_json, lambda: show(result, run))
 
 

@@ -34,12 +34,14 @@ def test_processes_that_append_at_once_lose_and_tear_no_line(tmp_path: Path) -> 
         process.stdin.write("go\n")
         process.stdin.flush()
     while any(process.poll() is None for process in processes):
-        assert all(line.value is not None for line in checked_lines.read(path))  # a reader meets whole lines alone
+        assert all(
+            line.value is not None for line in checked_lines.read(path, dict)
+        )  # a reader meets whole lines alone
     assert [process.wait() for process in processes] == [0] * writers
     for process in processes:
         process.stdin.close()
         process.stdout.close()
-    values = [line.value for line in checked_lines.read(path)]
+    values = [line.value for line in checked_lines.read(path, dict)]
     assert len(values) == writers * lines
     for writer in range(writers):
         own = [value["line"] for value in values if value is not None and value["writer"] == writer]
@@ -51,9 +53,9 @@ def test_a_dead_writers_torn_line_is_cut_off_by_the_next(tmp_path: Path) -> None
     checked_lines.append(path, [{"line": 0}])
     whole = path.read_bytes()
     path.write_bytes(whole + b'{"line": 1, "text": "torn')
-    assert [line.value for line in checked_lines.read(path)] == [{"line": 0}]
+    assert [line.value for line in checked_lines.read(path, dict)] == [{"line": 0}]
     checked_lines.append(path, [{"line": 2}])
-    assert [line.value for line in checked_lines.read(path)] == [{"line": 0}, {"line": 2}]
+    assert [line.value for line in checked_lines.read(path, dict)] == [{"line": 0}, {"line": 2}]
     assert b"torn" not in path.read_bytes()
 
 
@@ -67,7 +69,7 @@ def test_a_writer_that_dies_with_the_turn_in_its_hand_holds_up_nobody(tmp_path: 
     done = subprocess.run([sys.executable, "-c", dies, str(path)], cwd=ROOT, check=False, timeout=60)
     assert done.returncode == -9
     checked_lines.append(path, [{"line": 1}])
-    assert [line.value for line in checked_lines.read(path)][-1] == {"line": 1}
+    assert [line.value for line in checked_lines.read(path, dict)][-1] == {"line": 1}
 
 
 def test_a_line_that_finds_no_room_names_the_journal_and_leaves_it_as_it_was(

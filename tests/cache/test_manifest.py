@@ -1,14 +1,16 @@
 """The manifest survives a torn line, and a damaged or foreign one is named."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from cache import DamageError, manifest
 from cache.manifest import ShardEntry, append, examine, read
+from cache.names import ShardFile, StoreName
 
-STORE = "0123456789abcdef"
-ENTRIES = [ShardEntry(f"{name}.parquet", STORE, 3, 100, "0" * 64, "1" * 64) for name in "abc"]
+STORE = StoreName("0123456789abcdef")
+ENTRIES = [ShardEntry(ShardFile(f"{name}.parquet"), STORE, 3, 100, "0" * 64, "1" * 64) for name in "abc"]
 
 
 def write(path: Path) -> None:
@@ -29,8 +31,11 @@ def test_a_line_torn_at_any_byte_is_left_out_and_then_cut_off(tmp_path: Path) ->
     path = tmp_path / "manifest.jsonl"
     write(path)
     lines = path.read_bytes().splitlines(keepends=True)
+    manifest.rewrite(path, ENTRIES[:2])
+    counted = path.with_suffix(".count").read_bytes()  # a line is counted after it was written
     for kept in range(1, len(lines[2])):
         path.write_bytes(b"".join(lines[:2]) + lines[2][:kept])
+        path.with_suffix(".count").write_bytes(counted)
         assert read(path, STORE) == ENTRIES[:2]
         append(path, ENTRIES[2])
         assert path.read_bytes() == b"".join(lines)
@@ -56,6 +61,53 @@ def test_a_flipped_newline_costs_the_two_lines_it_joins_and_no_other(tmp_path: P
     entries, bad = examine(path, STORE)
     assert entries == ENTRIES[2:]
     assert [line.number for line in bad] == [1]
+
+
+def test_lines_that_were_counted_are_missed_wherever_the_file_is_cut(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.jsonl"
+    write(path)
+    whole = path.read_bytes()
+    for kept in range(len(whole)):
+        path.write_bytes(whole[:kept])
+        with pytest.raises(DamageError, match=r"manifest\.jsonl has \d lines and had 3: run `armorm cache verify"):
+            read(path, STORE)
+        with pytest.raises(DamageError, match="and had 3"):  # what is lost must not be counted out by the next line
+            append(path, ENTRIES[0])
+    path.write_bytes(whole)
+    assert read(path, STORE) == ENTRIES
+
+
+def test_other_lines_of_the_same_number_are_not_those_that_were_sealed(tmp_path: Path) -> None:
+    path, other = tmp_path / "manifest.jsonl", tmp_path / "other" / "manifest.jsonl"
+    write(path)
+    other.parent.mkdir()
+    manifest.rewrite(other, reversed(ENTRIES))
+    path.write_bytes(other.read_bytes())
+    with pytest.raises(DamageError, match="does not hold the lines that were sealed"):
+        read(path, STORE)
+
+
+def test_a_manifest_that_nothing_counts_is_read_and_is_counted_from_the_next_line_on(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.jsonl"
+    write(path)
+    whole = path.read_bytes()
+    path.with_suffix(".count").unlink()  # as version 0.2 left it
+    assert read(path, STORE) == ENTRIES
+    entry = replace(ENTRIES[0], shard=ShardFile("d.h5"))
+    append(path, entry)
+    assert read(path, STORE) == [*ENTRIES, entry]
+    path.write_bytes(whole)
+    with pytest.raises(DamageError, match="has 3 lines and had 4"):
+        read(path, STORE)
+
+
+def test_a_damaged_count_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.jsonl"
+    write(path)
+    for content in (b"", b"x", b"{}\tffffffff\n"):
+        path.with_suffix(".count").write_bytes(content)
+        with pytest.raises(DamageError, match=r"manifest\.count is damaged: run `armorm cache verify --repair`"):
+            read(path, STORE)
 
 
 def test_a_line_of_another_store_is_named(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from cache.verify import verify
 from tests.cache.rows import FORMATS, new_store, seal, shard_path, some_features, some_keys
 from tests.conftest import ROOT
 
-STEPS = ("sealing", "durable", "checked_lines.append")
+STEPS = ("sealing", "durable", "manifest.append", "checked_lines.add", "line_count.write")
 """The parts of the package whose lines are the steps of sealing: write, flush, rename, manifest line."""
 
 
@@ -33,7 +33,7 @@ def test_a_kill_between_any_two_steps_leaves_the_shard_whole_or_unnamed(
     tmp_path: Path, shard_format: FormatName
 ) -> None:
     kills = kill_at_each_line(tmp_path, shard_format, *STEPS)
-    assert {line.split()[1].split(".")[0] for line in kills} == {"sealing", "durable", "checked_lines"}
+    assert {line.split()[1].split(".")[0] for line in kills} == {step.split(".")[0] for step in STEPS}
     sealed = [line.endswith(" sealed") and not line.endswith("not sealed") for line in kills]
     assert sealed == sorted(sealed), "a shard was there, and then it was not"
     assert 20 < sealed.index(True) < len(sealed)
@@ -75,6 +75,9 @@ def test_each_step_is_durable_before_the_next(
         f"rename {name}{durable.TEMPORARY} {name}",
         "fsync shards",
         "fsync manifest.jsonl",
+        f"fsync {store.folder.name}",
+        f"fsync manifest.count{durable.TEMPORARY}",
+        f"rename manifest.count{durable.TEMPORARY} manifest.count",
         f"fsync {store.folder.name}",
     ]
 

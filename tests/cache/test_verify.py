@@ -138,10 +138,13 @@ def test_a_key_in_two_shards_is_found(tmp_path: Path) -> None:
 def test_leftovers_are_reported_and_a_repair_adopts_the_whole_ones(tmp_path: Path) -> None:
     store = three_shards(tmp_path)
     lines = (store.folder / "manifest.jsonl").read_bytes().splitlines(keepends=True)
-    (store.folder / "manifest.jsonl").write_bytes(b"".join(lines[:2]))  # died before it named its third shard
+    (store.folder / "manifest.jsonl").write_bytes(b"".join(lines[:2]))
+    (store.folder / "manifest.count").unlink()  # as version 0.2 left it, dying before it named its third shard
     (store.folder / "shards" / "d.parquet.partial").write_bytes(b"half")
     (store.folder / "shards" / "notes.txt").write_text("the user's own")
-    assert verify(store.folder).leftovers == ["c.parquet", "d.parquet.partial"]
+    looked = verify(store.folder)
+    assert (looked.leftovers, looked.unnamed) == (["c.parquet", "d.parquet.partial"], ["c.parquet"])
+    assert not looked.whole, "a whole shard that nobody can read is something to be told of"
     found = verify(store.folder, repair=True)
     assert (found.problems, found.adopted) == ([], ["c.parquet"])
     assert sorted(path.name for path in (store.folder / "shards").iterdir()) == [

@@ -38,6 +38,8 @@ def assert_completed(recipe: Path, sealed: int, expected: dict[bytes, bytes]) ->
     store = store_of(recipe)
     assert len(store) == sealed
     assert verify(store.folder).problems == []
+    with store.writing():  # takes up a whole shard that no line names yet
+        sealed = len(store)
     assert run_here(recipe) == len(expected) - sealed
     store.refresh()
     assert stored_bytes(store) == expected
@@ -153,14 +155,13 @@ def test_a_disk_that_fills_up_while_packs_are_computed_is_one_sentence(
     assert_completed(recipe, len(store_of(recipe)), uninterrupted)
 
 
-def test_a_kill_while_a_shard_is_named_loses_that_shard_alone(
-    tmp_path: Path, uninterrupted: dict[bytes, bytes]
-) -> None:
+def test_a_kill_before_a_whole_shard_is_named_loses_nothing(tmp_path: Path, uninterrupted: dict[bytes, bytes]) -> None:
     recipe = small_run(tmp_path)
     done = extract_struck(recipe, ["SIGKILL:cache.manifest:append:3"])
     assert done.returncode == -signal.SIGKILL
     store = store_of(recipe)
     assert len(store.entries) == 2
+    assert len(verify(store.folder).unnamed) == 1
     assert_completed(recipe, len(store), uninterrupted)
 
 

@@ -1,0 +1,98 @@
+"""`plans/*.parquet`: how an extraction was cut into packs, one line per response of an item.
+
+A plan says what shares a pack; it holds no text and no feature, and without it the packs are chosen anew.
+"""
+
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+from typing import NamedTuple
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from cache.durable import replacing
+from cache.errors import UserError, first_line
+from cache.keys import KEY_BYTES
+from cache.names import ShardName
+
+FOLDER = "plans"
+"""Folder of the plans inside a store."""
+
+SCHEMA = pa.schema(
+    {
+        "shard": pa.string(),
+        "pack": pa.int32(),
+        "item": pa.int32(),
+        "prompt": pa.binary(),
+        "response": pa.binary(),
+        "read_prompt": pa.bool_(),
+    }
+)
+"""Columns of a plan; `response` is null for an item that only reads its prompt."""
+
+
+class PlanLine(NamedTuple):
+    """One response of an item, or an item that only reads its prompt."""
+
+    shard: ShardName
+    pack: int
+    item: int
+    prompt: bytes
+    """Key of the prompt. Shape (16,)."""
+    response: bytes | None
+    """Key of the response. Shape (16,)."""
+    read_prompt: bool
+
+
+def plans(folder: Path) -> list[Path]:
+    """The plans of a store."""
+    return sorted(path for path in (folder / FOLDER).glob("*.parquet") if path.is_file())
+
+
+def write(path: Path, lines: Iterable[PlanLine]) -> None:
+    """Write a plan durably."""
+    columns = list(map(list, zip(*lines, strict=True))) or [[]] * len(SCHEMA)
+    plan = BytesIO()  # through memory, so that a full disk is reported with the file's name
+    pq.write_table(pa.table(dict(zip(SCHEMA.names, columns, strict=True)), schema=SCHEMA), plan)
+    with replacing(path) as file:
+        file.write(plan.getbuffer())
+
+
+def read(path: Path) -> list[PlanLine]:
+    """The lines of a plan.
+
+    Raises:
+        UserError: it is damaged, or no plan.
+    """
+    try:
+        return _lines(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({first_line(error)}): remove it, and run extract again") from None
+
+
+def problem(path: Path) -> str | None:
+    """One sentence, without the remedy, if a plan cannot be read."""
+    try:
+        _lines(path)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        return f"{path} cannot be read ({first_line(error)})"
+    return None
+
+
+def _lines(path: Path) -> list[PlanLine]:
+    with pq.ParquetFile(path) as file:
+        if not file.schema_arrow.equals(SCHEMA):
+            raise ValueError("it has other columns than a plan")
+        table = file.read(use_threads=False)
+    for name in SCHEMA.names:
+        if table[name].null_count and name != "response":
+            raise ValueError(f"its column {name} has gaps")
+    for name in ("prompt", "response"):
+        lengths = pc.unique(pc.binary_length(table[name].drop_null())).to_pylist()
+        if lengths not in ([], [KEY_BYTES]):
+            raise ValueError(f"its column {name} holds something else than keys")
+    names = {name: ShardName(name) for name in table["shard"].unique().to_pylist()}
+    shards, *others = (table[name].to_pylist() for name in SCHEMA.names)
+    return [PlanLine(names[shard], *rest) for shard, *rest in zip(shards, *others, strict=True)]
