@@ -328,7 +328,7 @@ def test_a_row_is_no_such_object(tmp_path: Path, content: str, rows: int) -> Non
         ("a.parquet", b"<!doctype html>"),
         ("a.arrow", b"<html>"),
         ("a.jsonl.gz", b"<html>"),
-        ("a.csv.gz", gzip.compress(b"<html>")),
+        ("a.csv.gz", gzip.compress(b"<html>", mtime=0)),
         ("a.tsv", b'<?xml version="1.0"?><Error/>'),
     ],
 )
@@ -344,7 +344,7 @@ def test_a_page_in_place_of_data_is_named(tmp_path: Path, name: str, content: by
     [
         ("a.jsonl.gz", LINES),
         ("a.json.gz", lzma.compress(ARRAY)),
-        ("a.jsonl.xz", gzip.compress(LINES)),
+        ("a.jsonl.xz", gzip.compress(LINES, mtime=0)),
         ("a.jsonl.bz2", LINES),
         ("a.parquet", LINES),
         ("a.parquet", b""),
