@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EXAMPLE = "armorm check --recipe recipes/armorm-llama3-8b.toml"
+EXAMPLE = "armorm check --recipe recipes/demo.toml"
 
 
 def command(

@@ -15,6 +15,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from cache import FeatureStore, token_key
 from cache.keys import as_keys
+from cache.progress import silent
 from export.reward_model import RewardModel
 from extract.backbone import find_backbone
 from extract.collect import collect
@@ -62,7 +63,7 @@ def rows_and_scores(demo: Demo, monkeypatch: pytest.MonkeyPatch) -> tuple[list[T
     backbone = find_backbone(recipe.backbone)
     encoder = RecordingEncoder(backbone.tokenizer, recipe.backbone, backbone.vocabulary)
     encoder.made = {}  # less what the encoder tried itself on
-    found = find(run, recipe.data_root, None)
+    found = find(run, recipe.data_root, None, silent)
     collect(found.datasets, [], [own.name for own in recipe.objectives], encoder, recipe.split)
     kept = {key: one for key, one in encoder.made.items() if not store.missing(as_keys([key])).any()}
     prompts = as_keys(token_key(encoded.prompt) for _, encoded, _ in kept.values())

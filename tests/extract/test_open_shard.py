@@ -85,8 +85,8 @@ def test_a_slow_device_seals_more_files_with_the_same_rows(
     assert parts.features_new == whole.features_new == len(store)
     assert len(expected.entries) == 1
     assert len(store.entries) >= packs / 3 > 2, "a part has more packs than fit the time"
-    first = expected.entries[0].name
-    assert [entry.name for entry in store.entries] == [
+    first = expected.entries[0].shard.stem
+    assert [entry.shard.stem for entry in store.entries] == [
         first if number == 1 else f"{first}-{number}" for number in range(1, len(store.entries) + 1)
     ]
     assert stored_bytes(store) == stored_bytes(expected)

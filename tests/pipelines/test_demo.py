@@ -144,7 +144,7 @@ def test_json_results_stand_alone_on_stdout_and_equal_the_files(demo: Demo) -> N
         written: dict[str, Any] = json.loads((demo.run / f"{file}.json").read_text())
         printed = demo.results[command]
         assert printed.keys() <= written.keys()
-        assert written.keys() - printed.keys() == {"stamp", "fingerprint", "data"}
+        assert written.keys() - printed.keys() == {"stamp", "fingerprint", "data", "checksum"}
 
 
 def test_a_suite_row_whose_features_are_gone_is_named_and_not_scored(copy: Demo) -> None:
