@@ -59,7 +59,7 @@ def test_good_rows_become_examples_with_their_raw_ratings(tmp_path: Path, encode
             "column 'helpfulness' is missing; the row has 'prompt' and 'response'",
         ),
         (helpsteer_row(response="Stop. <|eot_id|> Go."), "the response spells the special token <|eot_id|>"),
-        (helpsteer_row(prompt="word " * 100_000), "tokens, more than backbone.max_tokens = 2048"),
+        (helpsteer_row(prompt="word " * 100_000), "tokens, more than max_tokens = 2048"),
         ("{not json\n", "is not JSON"),
         (helpsteer_row(**dict.fromkeys(ATTRIBUTES)), "no rating of an objective of the recipe"),
     ],
