@@ -80,13 +80,15 @@ class TurnMarkers:
             NotScorableError: there is no assistant turn, or it is empty: white space alone, as where texts are given.
         """
         ids = self.without_padding(ids)
-        end = len(ids) - len(self.trailing)
-        if self.trailing and tuple(ids[end:].tolist()) == self.trailing:
-            ids = ids[:end]
         at = self._last_place(ids)
         if at is None:
-            raise NotScorableError("there is no assistant turn: the tokens in front of a response are nowhere in it")
+            raise NotScorableError(
+                "there is no assistant turn, or nothing in it: the tokens in front of a response are nowhere"
+            )
         start, header = at + self.offset, at + len(self.prompt_end)
+        end = len(ids) - len(self.trailing)
+        if self.trailing and end >= header and tuple(ids[end:].tolist()) == self.trailing:
+            ids = ids[:end]
         if self.said(ids[header:]) in self.blank:
             raise NotScorableError("the response is empty")
         return Encoded(ids[:start], (ids[start:],))
