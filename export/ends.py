@@ -4,11 +4,17 @@ import errno
 import logging
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from cache import UserError
+from extract.files.faults import faults_of
+from extract.files.file_row import FileRow
+from extract.files.json_lines import line_rows
+from extract.files.malformed import Malformed
+from extract.files.rows import read_rows, refuse_other_files
 
 log = logging.getLogger(__name__)
 
@@ -32,18 +38,27 @@ class Source:
         """
         state = _state(path, 0)
         if state is None:
-            raise UserError(f"there is no file {path}: name a JSONL file with --input, or - for standard input")
-        if not (stat.S_ISREG(state.st_mode) or _flows(state)):
-            raise UserError(f"--input {path} is a {_kind(state)}: name a JSONL file, a pipe, or - for standard input")
+            raise UserError(f"there is no file {path}: name one with --input, or - for standard input")
+        if stat.S_ISREG(state.st_mode) and not _is_standard(path, state, 0):
+            refuse_other_files(path)
+        elif not (stat.S_ISREG(state.st_mode) or _flows(state)):
+            raise UserError(f"--input {path} is a {_kind(state)}: name a file, a pipe, or - for standard input")
         return cls(path, state)
 
-    def open(self) -> BinaryIO:
-        """The rows, from the beginning or from wherever a pipe is."""
-        if _is_standard(self.path, self.state, 0):
-            return os.fdopen(os.dup(0), "rb")
-        if stat.S_ISFIFO(self.state.st_mode):
+    def rows(self) -> Iterator[FileRow | Malformed]:
+        """The rows: those of a file of any kind that extraction reads, or the JSON lines of a pipe.
+
+        Raises:
+            UserError: the file is damaged, or holds something else than rows.
+        """
+        standard = _is_standard(self.path, self.state, 0)
+        if not (standard or _flows(self.state)):
+            yield from read_rows(self.path)
+            return
+        if not standard and stat.S_ISFIFO(self.state.st_mode):
             log.info("reading %s once something writes to it", self.path)
-        return self.path.open("rb")
+        with faults_of(self.path), os.fdopen(os.dup(0), "rb") if standard else self.path.open("rb") as file:
+            yield from line_rows(file, None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,10 +3,9 @@
 import numpy as np
 
 from cache import UserError
-from export.not_scorable import NotScorableError
+from export.one_turn import score_turn
 from export.results import Explanation, GateWeights, Term, Verbosity
 from export.reward_model import RewardModel
-from extract.records import Message
 from gating.collapse import summarise
 from gating.debiasing import verbosity_of
 from gating.reward import RewardParts, Scored
@@ -19,13 +18,7 @@ def explain(model: RewardModel, prompt: str, response: str) -> Explanation:
     Raises:
         UserError: the conversation cannot be scored, or the transform takes out more than one verbosity.
     """
-    try:
-        encoded = model.encode([Message("user", prompt), Message("assistant", response)])
-    except NotScorableError as reason:
-        raise UserError(f"this conversation cannot be scored: {reason}; change --prompt or --response") from None
-    (scored,) = model.score_encoded([encoded])
-    if isinstance(scored, NotScorableError):
-        raise UserError(f"this conversation cannot be scored: {scored}; change --prompt or --response")
+    scored = score_turn(model, prompt, response)
     try:
         return explanation(model.parts, scored, prompt, response)
     except MixedTransformError:

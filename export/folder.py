@@ -17,8 +17,8 @@ from extract.backbone import Backbone
 from extract.configuration import whole_configuration
 from extract.records import Message
 from extract.special_tokens import padding_token
+from extract.template.bos import added_bos
 from extract.template.rendering import render
-from extract.templating import added_bos
 from gating.reward import RewardParts
 
 TOKENIZER_FILES = (

@@ -77,7 +77,7 @@ class FileScores:
     responses: int
     """Responses scored by this run."""
     bad_rows: tuple[int, ...]
-    """Line numbers of the first rows without a score."""
+    """Numbers, from 1, of the first rows without a score."""
     output: str
     seconds: float
 

@@ -5,42 +5,37 @@ unpickled: the backbone is transformers' own class, the rest this project's.
 """
 
 from collections.abc import Iterable, Sequence
-from functools import cached_property
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from cache import UserError
 from cache.errors import refusing
-from export.conversations import Conversation, prompt_and_response
+from export.conversations import Conversation
+from export.input_encoder import InputEncoder
 from export.not_scorable import NotFiniteError, NotScorableError
 from export.reward_config import RewardConfig, backbone_settings, read_config
 from export.reward_headers import REMEDY
 from export.reward_tensors import read_reward_parts
-from export.turns import TurnMarkers
 from extract.backbone import Backbone, read_backbone
-from extract.encoded import Encoded, EncodedPrompt
+from extract.encoded import Encoded
 from extract.engines.choice import choose_device, load_engine
 from extract.engines.engine import Engine
 from extract.engines.sequential import SequentialEngine
 from extract.packing import Request
-from extract.records import Prompt
 from extract.settings import BackboneSettings, EngineName, ExtractSettings
-from extract.template.rendering import NotEncodableError
-from extract.templating import ConversationEncoder
 from extract.tokenizer import vocabulary_digest
 from gating.reward import RewardParts, Scored
 
 
-class RewardModel:
+class RewardModel(InputEncoder):
     """Scores conversations. Not for several threads at once: the backbone computes one pass at a time.
 
     Attributes:
         folder: the folder it was read from.
         config: names, scales, positions, origin.
         parts: heads, transform and gate.
-        max_tokens: largest length of a conversation; a longer one has no score.
         dtype: dtype of the backbone's arithmetic.
     """
 
@@ -57,11 +52,8 @@ class RewardModel:
         self.folder = folder
         self.config = config
         self.parts = parts
-        self.max_tokens = settings.max_tokens
+        super().__init__(backbone, settings)
         self.dtype: str = settings.dtype
-        self._position = settings.position
-        self._vocabulary = backbone.vocabulary
-        self._encoder = ConversationEncoder(backbone.tokenizer, settings, backbone.vocabulary)
         self._engine = engine
         self._pack_tokens = max(pack_tokens, settings.max_tokens)
 
@@ -107,7 +99,7 @@ class RewardModel:
             )
             loaded = load_engine(engine or config.engine, backbone, settings, extract, choose_device(device))
             model = cls(folder, config, parts, backbone, settings, loaded.engine, pack_tokens)
-            _ = model._markers  # a template without them is refused here, not at the first text
+            _ = model.markers  # a template without them is refused here, not at the first text
         return model
 
     @classmethod
@@ -133,91 +125,10 @@ class RewardModel:
         engine = SequentialEngine(backbone, settings, extract, choose_device(extract.device))
         return cls(folder, config, parts, backbone, settings, engine, extract.pack_tokens)
 
-    @cached_property
-    def _markers(self) -> TurnMarkers:
-        """Where the prompt ends in templated text; a recipe's model that scores conversations needs none."""
-        return TurnMarkers.of(self._encoder, self._position)
-
-    @property
-    def tokens_of_a_turn(self) -> int:
-        """Smallest number of tokens that a turn can have."""
-        return self._encoder.tokens_of_a_turn
-
     @property
     def objectives(self) -> tuple[str, ...]:
         """Names of the rewards, in order."""
         return self.parts.objectives
-
-    def encode(self, conversation: Conversation) -> Encoded:
-        """A conversation as token ids of its prompt and of its response, through the chat template.
-
-        Raises:
-            NotScorableError: the conversation does not end with an assistant turn, is empty, too long, or spells a
-                special token.
-        """
-        (encoded,) = self._encode_all([conversation])
-        if isinstance(encoded, NotScorableError):
-            raise encoded
-        return encoded
-
-    def encode_prompt(self, prompt: Prompt) -> EncodedPrompt:
-        """The turns before a response, to be followed by any number of responses without being tokenised again.
-
-        Raises:
-            NotScorableError: a turn is empty or spells a special token, they are too long, or the last is no user's.
-        """
-        try:
-            return self._encoder.encode_prompt(prompt)
-        except NotEncodableError as reason:
-            raise NotScorableError(str(reason)) from None
-
-    def encode_response(self, prompt: EncodedPrompt, response: str) -> Encoded:
-        """A response to an encoded prompt, as `encode` encodes the whole conversation.
-
-        Raises:
-            NotScorableError: it is empty, too long with its prompt, or spells a special token.
-        """
-        try:
-            return self._encoder.encode_response(prompt, response)
-        except NotEncodableError as reason:
-            raise NotScorableError(str(reason)) from None
-
-    def encode_text(self, text: str) -> Encoded:
-        """A whole conversation that the chat template has written; only a missing BOS is added.
-
-        Raises:
-            NotScorableError: the text has no assistant turn, is empty, or too long.
-        """
-        text = self._encoder.cut(text)
-        if padding := self._encoder.tokenizer.pad_token:  # else a missing BOS would be put before the padding
-            start = 0
-            while text.startswith(padding, start):
-                start += len(padding)
-            text = text[start:]
-        (ids,) = self._encoder.tokenize([text])
-        return self.encode_ids(ids)
-
-    def encode_ids(self, ids: ArrayLike) -> Encoded:
-        """A whole conversation as token ids, padded or not.
-
-        Raises:
-            NotScorableError: the ids have no assistant turn, are empty, too many, or not all tokens.
-        """
-        row = np.asarray(ids)
-        if row.size == 0:
-            raise NotScorableError("it is empty")
-        if row.ndim != 1 or not np.issubdtype(row.dtype, np.integer):
-            raise NotScorableError("the token ids are not one row of whole numbers")
-        if not 0 <= int(row.min()) <= int(row.max()) < self._vocabulary:
-            raise NotScorableError(f"a token id is not one of the {self._vocabulary} that the backbone knows")
-        encoded = self._markers.split(row.astype(np.uint32))
-        bos = self._encoder.tokenizer.bos_token_id
-        if bos is not None and encoded.prompt[:2].tolist() == [bos, bos]:
-            raise NotScorableError("it begins with two BOS tokens")
-        tokens = len(encoded.prompt) + len(encoded.responses[0])
-        if tokens > self.max_tokens:
-            raise NotScorableError(f"{tokens} tokens, more than the {self.max_tokens} allowed")
-        return encoded
 
     def score(self, conversations: Iterable[Conversation]) -> list[Scored]:
         """Score conversations; those that share a prompt share its computation.
@@ -234,7 +145,7 @@ class RewardModel:
 
     def score_each(self, conversations: Iterable[Conversation]) -> list[Scored | NotScorableError]:
         """Score conversations; a conversation that cannot be scored has the reason in its place."""
-        encoded = self._encode_all(list(conversations))
+        encoded = self.encode_all(list(conversations))
         usable = [one for one in encoded if isinstance(one, Encoded)]
         scored = iter(self.score_encoded(usable))
         return [next(scored) if isinstance(one, Encoded) else one for one in encoded]
@@ -270,20 +181,6 @@ class RewardModel:
         if scored.not_finite is not None:
             return NotFiniteError(f"a value that is not finite is its {scored.not_finite}")
         return scored
-
-    def _encode_all(self, conversations: Sequence[Conversation]) -> list[Encoded | NotScorableError]:
-        results: list[Encoded | NotScorableError] = [NotScorableError()] * len(conversations)
-        places: list[int] = []
-        turns: list[tuple[Prompt, tuple[str, ...]]] = []
-        for number, conversation in enumerate(conversations):
-            try:
-                turns.append(prompt_and_response(conversation))
-                places.append(number)
-            except NotScorableError as reason:
-                results[number] = reason
-        for number, encoded in zip(places, self._encoder.encode(turns), strict=True):
-            results[number] = encoded if isinstance(encoded, Encoded) else NotScorableError(str(encoded))
-        return results
 
 
 def _check_tokenizer(folder: Path, config: RewardConfig, backbone: Backbone) -> None:

@@ -1,57 +1,66 @@
-"""Lines of a JSONL file as conversations to be scored, and the lines that are written back.
+"""Rows of a file as conversations to be scored, and the rows that are written back.
 
-A line is an object with `messages`; with `prompt` and `response`; or with `prompt` and `responses`, the candidates of a
-best-of-n choice. `prompt` is text or a list of turns, `messages` ends with the assistant's.
+A row has `messages` (or `conversations`, `conversation`); `prompt` and `response`; or `prompt` and `responses`, the
+candidates of a best-of-n choice. `prompt` is text or a list of turns, and turns are read as extraction reads them. A
+null is a column that is not there: tables of mixed rows have both shapes as columns.
 """
 
-import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from export.conversations import Conversation
+from export.json_values import json_values
 from export.not_scorable import NotScorableError
+from extract.records import Message
+from extract.sources.prompts import CONVERSATIONS
+from extract.sources.turns import spells_turns
 from gating.reward import Scored
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One line."""
+    """One row."""
 
     values: dict[str, Any]
+    """Its columns, as JSON holds them."""
     conversations: tuple[Conversation, ...]
     several: bool
-    """Whether the line has `responses`, even a single one."""
+    """Whether the row has `responses`, even a single one."""
 
 
-def read_row(line: bytes) -> Row:
-    """A line as conversations.
+def read_row(columns: Mapping[str, Any]) -> Row:
+    """A row as conversations.
 
     Raises:
-        NotScorableError: it is not JSON, or has none of the three shapes.
+        NotScorableError: it has none of the three shapes, or a value that cannot be written back.
     """
-    try:
-        values = json.loads(line.decode("utf-8"), parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
-        raise NotScorableError(f"the line is not JSON in UTF-8 ({str(error)[:100]})") from None
-    if not isinstance(values, dict):
-        raise NotScorableError("the line is not a JSON object")
-    if "messages" in values:
-        return Row(values, (values["messages"],), several=False)
-    if "prompt" not in values or not {"response", "responses"} & values.keys():
+    values = json_values(columns)
+    there = {name: value for name, value in values.items() if value is not None}
+    whole = next((name for name in CONVERSATIONS if name in there), None)
+    if whole is not None:
+        return Row(values, (there[whole],), several=False)
+    if "prompt" not in there or not {"response", "responses"} & there.keys():
         raise NotScorableError("it has neither messages, nor prompt and response, nor prompt and responses")
-    prompt = values["prompt"]
-    turns = [{"role": "user", "content": prompt}] if isinstance(prompt, str) else prompt
+    prompt = there["prompt"]
+    turns = [Message("user", prompt)] if isinstance(prompt, str) else prompt
     if not isinstance(turns, list):
         raise NotScorableError("its prompt is neither text nor a list of turns")
-    several = "responses" in values
-    responses = values["responses"] if several else [values["response"]]
+    several = "responses" in there
+    responses = there["responses"] if several else [there["response"]]
     if not isinstance(responses, list) or not responses:
         raise NotScorableError("its responses are not a list of texts")
-    return Row(values, tuple([*turns, {"role": "assistant", "content": text}] for text in responses), several)
+    return Row(values, tuple([*turns, *_answer(response)] for response in responses), several)
+
+
+def _answer(response: Any) -> list[Any]:
+    """A response as turns: it is a text, a list of the parts of one, or a list of turns."""
+    if isinstance(response, str):
+        return [Message("assistant", response)]
+    return list(response) if spells_turns(response) and response else [{"role": "assistant", "content": response}]
 
 
 def annotated(
@@ -109,7 +118,3 @@ def decomposition(scored: Scored, objectives: Sequence[str]) -> dict[str, dict[s
         "contributions": scored.contributions,
     }
     return {key: dict(zip(objectives, values.tolist(), strict=True)) for key, values in columns.items()}
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")

@@ -7,8 +7,9 @@ there; text cannot spell them unless the tokenizer parses special tokens in it.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import takewhile
+from typing import Any
 
 import numpy as np
 
@@ -35,6 +36,11 @@ class TurnMarkers:
     """Token ids after the closing token, where no feature is read; empty if the last token is read."""
     pad: int | None
     """Token id of padding."""
+    closing: tuple[int, ...]
+    """Token ids that close a response."""
+    blank: frozenset[str]
+    """Texts that stand in a response that says nothing: none, and what the template itself writes there."""
+    tokenizer: Any
 
     @classmethod
     def of(cls, encoder: ConversationEncoder, position: str) -> "TurnMarkers":
@@ -53,32 +59,47 @@ class TurnMarkers:
         if len(closing) + len(header) == 0:
             raise UserError("the chat template writes nothing between a prompt and its response: name another")
         trailing = _trailing(encoder, (Message("user", PROMPTS[0]), Message("assistant", RESPONSES[0])))
-        return cls(
+        markers = cls(
             (*closing, *header),
             len(closing),
             trailing if position == "end_of_turn" or encoder.facts.response_surplus else (),
             encoder.tokenizer.pad_token_id,
+            _common([response[::-1] for response in beginnings])[::-1],
+            frozenset([""]),
+            encoder.tokenizer,
         )
+        (empty,) = encoder.encode([((Message("user", PROMPTS[0]),), ("",))], empty=True)
+        if isinstance(empty, NotEncodableError):
+            return markers
+        return replace(markers, blank=markers.blank | {markers.said(empty.responses[0][len(header) :])})
 
     def split(self, ids: TokenIds) -> Encoded:
         """A whole conversation as prompt and response.
 
         Raises:
-            NotScorableError: there is no assistant turn, or it is empty.
+            NotScorableError: there is no assistant turn, or it is empty: white space alone, as where texts are given.
         """
         ids = self.without_padding(ids)
-        end = len(ids) - len(self.trailing)
-        if self.trailing and tuple(ids[end:].tolist()) == self.trailing:
-            ids = ids[:end]
         at = self._last_place(ids)
         if at is None:
-            raise NotScorableError("there is no assistant turn: the tokens in front of a response are nowhere in it")
+            raise NotScorableError(
+                "there is no assistant turn, or nothing in it: the tokens in front of a response are nowhere"
+            )
         start, header = at + self.offset, at + len(self.prompt_end)
-        response = ids[header:]
-        closing = self.prompt_end[self.offset - 1] if self.offset else None
-        if len(response) == 0 or (len(response) == 1 and int(response[0]) == closing):
+        end = len(ids) - len(self.trailing)
+        if self.trailing and end >= header and tuple(ids[end:].tolist()) == self.trailing:
+            ids = ids[:end]
+        if self.said(ids[header:]) in self.blank:
             raise NotScorableError("the response is empty")
         return Encoded(ids[:start], (ids[start:],))
+
+    def said(self, response: TokenIds) -> str:
+        """The text of a response's token ids behind its header, without special tokens and white space at its ends."""
+        ids = _ints(response)
+        if self.closing and tuple(ids[-len(self.closing) :]) == self.closing:
+            ids = ids[: -len(self.closing)]
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=True)
+        return text.strip()
 
     def without_padding(self, ids: TokenIds) -> TokenIds:
         """The ids without the padding on either side.

@@ -123,7 +123,8 @@ class _Collector:
         name = dataset.settings.name
         records = read(dataset.source, dataset.paths, dataset.root, dataset.columns, dataset.settings.limit)
         for batch in _batches(self._compared(dataset, self._usable(dataset, records))):
-            encoded = self._encoder.encode([texts_of(record) for record in batch])
+            # Official scripts of suites score an empty text like any other.
+            encoded = self._encoder.encode([texts_of(record) for record in batch], empty=dataset.source.kind == "suite")
             for record, result in zip(batch, encoded, strict=True):
                 if isinstance(result, NotEncodableError):
                     self._skip(dataset, Skipped(record.row, str(result), getattr(record, "subset", None)))

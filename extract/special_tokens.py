@@ -1,7 +1,13 @@
-"""Special tokens of a tokenizer that the backbone may not know."""
+"""Special tokens of a tokenizer: all, which texts may not spell, and one to pad with, which the backbone knows."""
 
 from collections.abc import Collection
 from typing import Any
+
+
+def special_tokens(tokenizer: Any) -> list[str]:
+    """The texts of all special tokens, sorted."""
+    added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
+    return sorted({*tokenizer.all_special_tokens, *added})
 
 
 def padding_token(tokenizer: Any, vocabulary: int, avoid: Collection[int] = ()) -> str | None:

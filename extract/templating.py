@@ -7,37 +7,28 @@ the prompt ends, the response's feature where the conversation ends. What a temp
 """
 
 from collections.abc import Sequence
-from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from transformers import PreTrainedTokenizerBase
 
-from cache import UserError
+from extract.checks import length_fault, text_fault
 from extract.encoded import Encoded, EncodedPrompt, TokenIds
 from extract.records import ASKING, Message, Prompt
 from extract.settings import BackboneSettings
-from extract.template.division import tokens_of_a_turn, undivided_end
+from extract.special_tokens import special_tokens
+from extract.template.bos import added_bos, with_bos, writer_of_bos
+from extract.template.division import least_tokens_of_a_turn, undivided_end
 from extract.template.facts import TemplateFacts
-from extract.template.probe import CONVERSATION, EXAMPLE, REMEDY, probe
-from extract.template.rendering import NotEncodableError, render, render_each
+from extract.template.probe import probe
+from extract.template.rendering import NotEncodableError, render_each
 from extract.template.roles import in_known_roles
+from extract.template.trial import refuse_useless
 
-__all__ = ["ConversationEncoder", "Encoded", "EncodedPrompt", "NotEncodableError", "TokenIds", "added_bos", "with_bos"]
+__all__ = ["ConversationEncoder", "Encoded", "EncodedPrompt", "NotEncodableError", "TokenIds"]
 
 BATCH = 512
 """Number of conversations templated and tokenised at once: enough for the tokenizer's threads, little memory."""
-
-
-def added_bos(tokenizer: Any) -> int | None:
-    """The BOS id, where the tokenizer by itself puts one in front of a text."""
-    bos: int | None = tokenizer.bos_token_id
-    return bos if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else None
-
-
-def with_bos(ids: list[int], bos: int | None) -> list[int]:
-    """Token ids that begin with the BOS id, if there is one."""
-    return [bos, *ids] if bos is not None and ids[:1] != [bos] else ids
 
 
 class ConversationEncoder:
@@ -61,30 +52,35 @@ class ConversationEncoder:
         self._vocabulary = vocabulary
         self._max_tokens = settings.max_tokens
         self._strip = settings.position == "end_of_turn"
-        self._skip_special = settings.special_tokens_in_text == "skip"
-        self._special = sorted(
-            {
-                *tokenizer.all_special_tokens,
-                *(str(t) for t in tokenizer.added_tokens_decoder.values() if t.special),
-            }
-        )
+        special = special_tokens(tokenizer)
+        self._forbidden = special if settings.special_tokens_in_text == "skip" else []
         self._bos = added_bos(tokenizer)
-        probed = probe(tokenizer, self._strip, self._writer_of_bos())
+        probed = probe(tokenizer, self._strip, writer_of_bos(tokenizer))
         self._prompt_end, self._response_end = probed.prompt, probed.response
         end = undivided_end(tokenizer, self._prompt_end.closing) or ""
         self._prompt_tail = (end, self._token_ids([end])[0] if end else [])
         self.facts: TemplateFacts = probed.facts
-        self.tokens_of_a_turn = self._tokens_of_a_turn()
-        self._check_tokens()
+        self.tokens_of_a_turn = least_tokens_of_a_turn(tokenizer, special)
+        refuse_useless(self.encode, tokenizer.bos_token_id)
 
     @property
     def tokenizer(self) -> Any:
         """The tokenizer, with the chat template in use."""
         return self._tokenizer
 
-    def encode(self, conversations: Sequence[tuple[Prompt, tuple[str, ...]]]) -> list[Encoded | NotEncodableError]:
-        """Encode a batch of prompts, each with its responses; returns one result per prompt, in order."""
-        prompts = self._prompts([prompt for prompt, _ in conversations])
+    def encode(
+        self, conversations: Sequence[tuple[Prompt, tuple[str, ...]]], *, empty: bool = False
+    ) -> list[Encoded | NotEncodableError]:
+        """Encode a batch of prompts, each with its responses.
+
+        Args:
+            conversations: prompts and their responses.
+            empty: whether turns and responses may be empty, as in suites, whose official scripts score them.
+
+        Returns:
+            One result per prompt, in order.
+        """
+        prompts = self._prompts([prompt for prompt, _ in conversations], empty=empty)
         both = list(zip(prompts, (responses for _, responses in conversations), strict=True))
         made = iter(
             self._responses(
@@ -93,7 +89,8 @@ class ConversationEncoder:
                     for prompt, responses in both
                     if isinstance(prompt, EncodedPrompt)
                     for each in responses
-                ]
+                ],
+                empty=empty,
             )
         )
         results: list[Encoded | NotEncodableError] = []
@@ -130,12 +127,12 @@ class ConversationEncoder:
             raise ids
         return Encoded(prompt.ids, (ids,))
 
-    def _prompts(self, prompts: Sequence[Prompt]) -> list[EncodedPrompt | NotEncodableError]:
+    def _prompts(self, prompts: Sequence[Prompt], *, empty: bool = False) -> list[EncodedPrompt | NotEncodableError]:
         results: list[EncodedPrompt | NotEncodableError | None] = [None] * len(prompts)
         asked: list[tuple[int, Prompt]] = []
         for number, prompt in enumerate(prompts):
             try:
-                asked.append((number, self._in_known_roles(prompt)))
+                asked.append((number, self._in_known_roles(prompt, empty)))
             except NotEncodableError as reason:
                 results[number] = reason
         texts: list[tuple[int, Prompt, str]] = []
@@ -149,21 +146,23 @@ class ConversationEncoder:
             results[number] = self._encoded_prompt(prompt, text, ids)
         return [result for result in results if result is not None]
 
-    def _in_known_roles(self, prompt: Prompt) -> Prompt:
+    def _in_known_roles(self, prompt: Prompt, empty: bool) -> Prompt:
         """The prompt with the roles that the template knows, once its texts have passed."""
         for message in prompt:
-            self._check_text(f"{message.content}{message.tool_calls}", f"the {message.role} turn")
+            self._check_text(f"the {message.role} turn", f"{message.content}{message.tool_calls}", empty)
         if not prompt or prompt[-1].role not in ASKING:
             raise NotEncodableError("the prompt does not end with a user turn")
         return in_known_roles(prompt, self.facts.roles, self.facts.tool_calls)
 
-    def _responses(self, asked: Sequence[tuple[EncodedPrompt, str]]) -> list[TokenIds | NotEncodableError]:
+    def _responses(
+        self, asked: Sequence[tuple[EncodedPrompt, str]], *, empty: bool = False
+    ) -> list[TokenIds | NotEncodableError]:
         """Token ids of responses after their prompts, rendered and tokenised together."""
         results: list[TokenIds | NotEncodableError | None] = [None] * len(asked)
         usable: list[int] = []
         for number, (_, response) in enumerate(asked):
             try:
-                self._check_text(response, "the response")
+                self._check_text("the response", response, empty)
                 usable.append(number)
             except NotEncodableError as reason:
                 results[number] = reason
@@ -181,6 +180,10 @@ class ConversationEncoder:
                 results[number] = reason
         return [result for result in results if result is not None]
 
+    def _check_text(self, what: str, text: str, empty: bool) -> None:
+        if fault := text_fault(text, empty=empty, special=self._forbidden):
+            raise NotEncodableError(f"{what} {fault}")
+
     def _from_end_of_prompt(self, prompt: EncodedPrompt, whole: str) -> str:
         """The conversation's text, from the prompt's `end` on."""
         text = self._response_end.cut(whole, self._strip)
@@ -189,10 +192,8 @@ class ConversationEncoder:
         return text[len(prompt.text) - len(prompt.end) :]
 
     def _encoded_prompt(self, prompt: Prompt, text: str, ids: TokenIds) -> EncodedPrompt | NotEncodableError:
-        if len(ids) > self._max_tokens:
-            return NotEncodableError(
-                f"the prompt alone is {len(ids)} tokens, more than backbone.max_tokens = {self._max_tokens}"
-            )
+        if fault := length_fault(len(ids), self._max_tokens):
+            return NotEncodableError(f"the prompt alone {fault}")
         end, end_ids = self._prompt_tail
         if end and text.endswith(end) and ids[-len(end_ids) :].tolist() == end_ids:
             return EncodedPrompt(prompt, text, ids, end, len(end_ids))
@@ -204,8 +205,8 @@ class ConversationEncoder:
         if prompt.end == prompt.text:
             ids = with_bos(ids, self._bos)
         row = np.asarray(ids, dtype=np.uint32)
-        if (tokens := n - prompt.end_tokens + len(row)) > self._max_tokens:
-            raise NotEncodableError(f"{tokens} tokens, more than backbone.max_tokens = {self._max_tokens}")
+        if fault := length_fault(tokens := n - prompt.end_tokens + len(row), self._max_tokens):
+            raise NotEncodableError(f"the conversation {fault}")
         largest = int(max(prompt.ids.max(initial=0), row.max(initial=0)))
         if largest >= self._vocabulary:
             raise NotEncodableError(
@@ -223,14 +224,6 @@ class ConversationEncoder:
         """
         return self._response_end.cut_if_there(text, self._strip)
 
-    def _check_text(self, text: str, what: str) -> None:
-        if not text.strip():
-            raise NotEncodableError(f"{what} is empty")
-        if self._skip_special:
-            spelled = next((token for token in self._special if token in text), None)
-            if spelled is not None:
-                raise NotEncodableError(f"{what} spells the special token {spelled}")
-
     def tokenize(self, texts: list[str]) -> list[TokenIds]:
         """Token ids of texts that have their template's special tokens already, each with at most one BOS."""
         return [np.asarray(with_bos(ids, self._bos), dtype=np.uint32) for ids in self._token_ids(texts)]
@@ -242,44 +235,6 @@ class ConversationEncoder:
         # state after it (reward-bench issue 164).
         ids: list[list[int]] = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]
         return ids
-
-    def _tokens_of_a_turn(self) -> int:
-        text = EXAMPLE[0].content
-        answered = (*CONVERSATION, Message("user", text), Message("assistant", text))
-        try:
-            rendered = [render(self._tokenizer, answered[: len(CONVERSATION) + more]) for more in range(3)]
-        except NotEncodableError:  # a template for one turn alone
-            return 1
-        return min(tokens_of_a_turn(one, two, self._special) for one, two in pairwise(rendered))
-
-    def _writer_of_bos(self) -> Literal["template", "tokenizer", "none"]:
-        bos = self._tokenizer.bos_token_id
-        try:
-            text = render(self._tokenizer, CONVERSATION)
-        except NotEncodableError:  # the probe says so
-            return "none"
-        ids = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-        if bos is not None and ids[:1] == [bos]:
-            return "template"
-        return "none" if self._bos is None else "tokenizer"
-
-    def _check_tokens(self) -> None:
-        """Refuse a tokenizer and template of which no row could pass, before any row is read.
-
-        Raises:
-            UserError: plain conversations get no tokens, the same tokens, or two BOS.
-        """
-        prompt, answer = EXAMPLE[:1], EXAMPLE[1].content
-        made = self.encode([(prompt, (answer, "No idea.")), ((Message("user", "Name a colour."),), (answer,))])
-        for result in made:
-            if isinstance(result, NotEncodableError):
-                raise UserError(f"the chat template does not fit this method ({result}): {REMEDY}")
-        first, second = (result for result in made if isinstance(result, Encoded))
-        if np.array_equal(first.responses[0], first.responses[1]) or np.array_equal(first.prompt, second.prompt):
-            raise UserError(f"the chat template gives the same tokens for different texts: {REMEDY}")
-        bos = self._tokenizer.bos_token_id
-        if bos is not None and first.prompt[:2].tolist() == [bos, bos]:
-            raise UserError(f"the chat template writes more than one BOS at the start: {REMEDY}")
 
 
 def _rendered(text: str | NotEncodableError) -> str:

@@ -21,6 +21,11 @@ GATE_PREFIX = "gating."
 """Prefix of the gate's parameters, in a run's arrays and in the published checkpoint."""
 
 
+def logistic(score: float) -> float:
+    """1 / (1 + exp(-score)), without its overflow."""
+    return 0.5 * (1.0 + math.tanh(score / 2.0))
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
     """One response's score, and the terms it is the sum of. All but `weights` are float64."""
@@ -62,7 +67,7 @@ class Scored:
     @property
     def activated(self) -> float:
         """The logistic function of the score, as servers of sequence classifiers return it."""
-        return 0.5 * (1.0 + math.tanh(self.score / 2.0))  # equals 1 / (1 + exp(-score)), without its overflow
+        return logistic(self.score)
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ class GatedScorer:
     def encode(self, messages: Sequence[dict[str, str]]) -> list[int] | str:
         """Token ids of a conversation that ends with a response, or the reason why it cannot be scored."""
         try:
-            encoded = self._model.encode(messages)
+            encoded = self._model.encode(messages, empty=True)  # official scripts of suites score an empty text
         except NotScorableError as reason:
             return str(reason)
         ids: list[int] = np.concatenate([encoded.prompt, encoded.responses[0]]).tolist()

@@ -17,12 +17,13 @@ from cache import UserError
 from cache.errors import refusing
 from evaluation.scorers.conversations import reward_model_kind
 from extract import records
+from extract.checks import length_fault, text_fault
 from extract.configuration import whole_configuration
 from extract.engines.padded_batches import PaddedBatches, pad
 from extract.stored_weights import REMEDY, check_room, read_headers
+from extract.template.bos import added_bos, with_bos
 from extract.template.fitting import fit_template
 from extract.template.rendering import NotEncodableError, render
-from extract.templating import added_bos, with_bos
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,9 @@ class SequenceClassifier:
         """Token ids of a conversation that ends with a response, or the reason why it cannot be scored."""
         # Any role: the template decides which ones it takes.
         turns = tuple(records.Message(cast(Any, each["role"]), each["content"]) for each in messages)
+        for turn in turns:
+            if fault := text_fault(turn.content, empty=True):  # official scripts of suites score an empty text
+                return f"the {turn.role} turn {fault}"
         try:
             text = render(self._tokenizer, turns)
         except NotEncodableError as reason:
@@ -98,9 +102,8 @@ class SequenceClassifier:
         while bos is not None and ids[:2] == [bos, bos]:
             ids = ids[1:]
         ids = with_bos(ids, self._bos)
-        if self.max_tokens is not None and len(ids) > self.max_tokens:
-            return f"{len(ids)} tokens, more than the {self.max_tokens} that the model was made for"
-        return ids
+        fault = length_fault(len(ids), self.max_tokens)
+        return ids if fault is None else f"the conversation {fault}"
 
     def scores(self, sequences: Sequence[list[int]], batch_tokens: int) -> Iterator[tuple[list[int], list[float]]]:
         """Score token sequences in batches of similar length, the longest first.

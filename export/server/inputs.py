@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from export.server.refusals import RefusedRequest
 from extract import records
@@ -20,15 +20,6 @@ MOST_TOKENS = 2**20
 """Largest number of token ids of a conversation in a request; models take fewer."""
 
 
-def _of_characters(text: str) -> str:
-    # JSON can spell halves of a surrogate pair; no tokenizer takes them.
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        raise ValueError("it has a character that is none: half of a surrogate pair") from None
-    return text
-
-
 def _at_most(most: int, name: str) -> BeforeValidator:
     """Refuses a longer list before its items are looked at, which takes a server far longer than counting them."""
 
@@ -38,10 +29,6 @@ def _at_most(most: int, name: str) -> BeforeValidator:
         return given
 
     return BeforeValidator(check)
-
-
-Text = Annotated[str, AfterValidator(_of_characters)]
-"""Text without halves of surrogate pairs."""
 
 
 Item = TypeVar("Item")
@@ -57,7 +44,7 @@ class Message(BaseModel):
     """One turn."""
 
     role: records.Role
-    content: Text
+    content: str
 
 
 Turns = Annotated[list[Message], Field(fail_fast=True, max_length=MOST_TURNS), _at_most(MOST_TURNS, "turns")]
@@ -95,6 +82,8 @@ class Unusable:
 
     sentence: str
     status: HTTPStatus = HTTPStatus.UNPROCESSABLE_ENTITY
+    own: bool = True
+    """Whether the reason is the input's own, and no fault of the model or the machine."""
 
 
 def user_turn(text: str) -> records.Prompt:

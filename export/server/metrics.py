@@ -32,6 +32,11 @@ class Metrics:
         self.refused_conversations = Counter(
             "armorm_refused_conversations", "Conversations that could not be scored.", registry=registry
         )
+        self.stand_ins = Counter(
+            "armorm_unscorable_conversations",
+            "Conversations that could not be scored and got the number of --unscorable.",
+            registry=registry,
+        )
         self.queue_tokens = Gauge("armorm_queue_tokens", "Tokens that wait for the model.", registry=registry)
         self._scored = Counter("armorm_scored_responses", "Responses that went through the model.", registry=registry)
         self._tokens = Counter(

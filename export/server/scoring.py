@@ -18,6 +18,7 @@ from export.server.leaving import unless_left
 from export.server.metrics import Metrics
 from export.server.refusals import RefusedRequest
 from export.server.settings import ServerSettings
+from export.server.stand_in import StandIn
 from gating.reward import Scored
 
 Result = Scored | NotScorableError
@@ -41,8 +42,15 @@ class Scoring:
             health=health,
         )
         self._settings = settings
+        score = settings.unscorable
+        self._stand_in = None if score is None else StandIn(score, (score,) * len(self.objectives))
         self._metrics = metrics
         self._encoding = Encoding(model)
+
+    @property
+    def gives_numbers(self) -> bool:
+        """Whether inputs that cannot be scored get a number, where a protocol knows no error."""
+        return self._stand_in is not None
 
     async def close(self) -> None:
         """Wait until all threads have ended."""
@@ -70,8 +78,10 @@ class Scoring:
         self._metrics.refused_conversations.inc(sum(isinstance(answer, Unusable) for answer in answers))
         return answers
 
-    async def all_or_nothing(self, request: Request, inputs: Sequence[Input], names: Sequence[str]) -> list[Scored]:
+    async def numbers(self, request: Request, inputs: Sequence[Input], names: Sequence[str]) -> list[Scored | StandIn]:
         """Score the inputs of one request, for a protocol that has no place for an error among its numbers.
+
+        An input that cannot be scored for a reason of its own gets the number of `--unscorable`, if there is one.
 
         Args:
             request: the HTTP request.
@@ -79,23 +89,33 @@ class Scoring:
             names: name of each input in the request, for errors.
 
         Raises:
-            RefusedRequest: an input cannot be scored, or a reason of `each`.
+            RefusedRequest: an input cannot be scored and gets no number, or a reason of `each`.
             ClientLeft: the client has closed its connection.
         """
 
-        async def work() -> list[Scored]:
-            encoded = await self._encoded(inputs, until_unusable=True)
+        async def work() -> list[Scored | StandIn]:
+            encoded = await self._encoded(inputs, until_unusable=self._stand_in is None)
             jobs = self._usable(encoded, names)  # before any is scored
-            return self._usable([_answer(result) for result in await self._results(jobs)], names)
+            results = iter(await self._results([one for one in jobs if isinstance(one, Job)]))
+            return self._usable([_answer(next(results)) if isinstance(one, Job) else one for one in jobs], names)
 
-        return await unless_left(request.receive, work())
+        answers = await unless_left(request.receive, work())
+        self._metrics.stand_ins.inc(sum(isinstance(answer, StandIn) for answer in answers))
+        return answers
 
-    def _usable(self, given: Sequence[Usable | Unusable | None], names: Sequence[str]) -> list[Usable]:
+    def _usable(
+        self, given: Sequence[Usable | StandIn | Unusable | None], names: Sequence[str]
+    ) -> list[Usable | StandIn]:
+        """The same with the stand-in for what is unusable; without one, the request is refused."""
+        usable: list[Usable | StandIn] = []
         for name, one in zip(names, given, strict=True):
             if isinstance(one, Unusable):
-                self._metrics.refused_conversations.inc()
-                raise RefusedRequest(one.status, f"{name}: {one.sentence}")
-        usable = [one for one in given if one is not None and not isinstance(one, Unusable)]
+                if self._stand_in is None or not one.own:
+                    self._metrics.refused_conversations.inc()
+                    raise RefusedRequest(one.status, f"{name}: {one.sentence}")
+                usable.append(self._stand_in)
+            elif one is not None:
+                usable.append(one)
         assert len(usable) == len(given)
         return usable
 
@@ -158,6 +178,6 @@ def _answer(result: Result | Exception) -> Scored | Unusable:
     if isinstance(result, Scored):
         return result
     if isinstance(result, ModelFailedError | NotFiniteError):
-        return Unusable(str(result), HTTPStatus.INTERNAL_SERVER_ERROR)
+        return Unusable(str(result), HTTPStatus.INTERNAL_SERVER_ERROR, own=False)
     assert isinstance(result, NotScorableError | UserError)
-    return Unusable(str(result))
+    return Unusable(str(result), own=isinstance(result, NotScorableError))  # else the device's memory is too small

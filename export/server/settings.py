@@ -26,6 +26,11 @@ class ServerSettings(BaseModel):
     wait_ms: float = Field(default=2.0, ge=0, le=1000)
     """Milliseconds that an idle model waits for further conversations after the first."""
 
+    unscorable: float | None = Field(default=None, ge=-3e38, le=3e38)
+    """Score of an input that cannot be scored for a reason of its own (it is empty, too long, has no assistant turn or
+    spells a special token), where a protocol knows no error among its numbers; float32 holds it. None: the request is
+    refused."""
+
     body_bytes: int = Field(default=16 * MIB, ge=1024)
     """A longer request body is refused (413), however it is sent."""
     held_bytes: int = Field(default=256 * MIB, ge=1024)

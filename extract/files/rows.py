@@ -43,6 +43,16 @@ def read_rows(path: Path, columns: Collection[str] | None = None) -> Iterator[Fi
             yield from delimited_rows(path, columns, DELIMITERS[kind])
 
 
+def refuse_other_files(path: Path) -> None:
+    """Refuse a file that `read_rows` does not read, by its name and its first bytes.
+
+    Raises:
+        UserError: as said.
+    """
+    with faults_of(path):
+        _kind(path)
+
+
 def count_rows(path: Path) -> int:
     """Number of rows that `read_rows` yields, malformed ones included, without making rows of them.
 

@@ -5,13 +5,16 @@ Zhou-Zoey/RMB-Reward-Model-Benchmark): conversation_input[], category_path, and 
 reject {answer}, or bon_uid, bon_best {answer}, loser_list [{answer}]. The set on the hub (dd101bb/RMB_dataset, splits
 pairwise with 17,131 rows and bon with 3,786): uid, conversation[], responses [{answer}], preferred_index,
 category_path. A subset is the category path.
+
+Texts may be empty: five rows have an empty third turn and two an empty rejected response, and the authors' scripts
+(eval/scripts) leave none of them out.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
 from extract.records import Skipped, SuiteItem
-from extract.sources.source import BadRowError, RawRow, Source, in_subset, mapping, nonempty_text
+from extract.sources.source import BadRowError, RawRow, Source, any_text, in_subset, mapping
 from extract.sources.turns import turns
 
 PARTS = tuple(f"{kind}/{goal}" for kind in ("Pairwise_set", "BoN_set") for goal in ("Helpfulness", "Harmlessness"))
@@ -24,7 +27,7 @@ def parse(row: RawRow) -> Iterator[SuiteItem | Skipped]:
         raise BadRowError(f"the category path {subset[:60]!r} begins with none of {', '.join(PARTS)}")
     with in_subset(subset):
         conversation = "conversation_input" if "conversation_input" in row.values else "conversation"
-        prompt = turns(row.value(conversation), f"column '{conversation}'")
+        prompt = turns(row.value(conversation), f"column '{conversation}'", empty=True)
         name, chosen, rejected = _hub(row) if "responses" in row.values else _repository(row)
         yield SuiteItem(name, subset, prompt, (chosen,), rejected)
 
@@ -47,7 +50,7 @@ def _hub(row: RawRow) -> tuple[str, str, tuple[str, ...]]:
 
 
 def _answer(value: Any, what: str) -> str:
-    return nonempty_text(mapping(value, what).get("answer"), f"{what}.answer")
+    return any_text(mapping(value, what).get("answer"), f"{what}.answer")
 
 
 SOURCE = Source(

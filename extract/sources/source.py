@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+from extract.checks import number_fault, text_fault
 from extract.listing import listed
 from extract.records import Prompt, RatedResponse, Record, Skipped
 
@@ -87,16 +88,17 @@ def quoted(names: Iterable[str]) -> str:
 
 def nonempty_text(value: Any, what: str) -> str:
     """`value`, which must be a string with more than white space; `what` names it in the error."""
-    if value is None or (isinstance(value, str) and not value.strip()):
+    return any_text(value, what, empty=False)
+
+
+def any_text(value: Any, what: str, *, empty: bool = True) -> str:
+    """`value`, which must be a string; `what` names it in the error, and `empty` says whether white space passes."""
+    if value is None:
         raise BadRowError(f"{what} is empty")
     if not isinstance(value, str):
         raise BadRowError(f"{what} is {type(value).__name__}, expected text")
-    if not value.isascii():
-        try:
-            value.encode()
-        except UnicodeEncodeError:
-            # JSON can contain half of a surrogate pair; tokenizers raise on it, far from the row at fault.
-            raise BadRowError(f"{what} holds half of a surrogate pair, which is not text") from None
+    if fault := text_fault(value, empty=empty):
+        raise BadRowError(f"{what} {fault}")
     return value
 
 
@@ -144,9 +146,11 @@ def rating(value: Any, what: str) -> float | None:
             raise BadRowError(f"{what} is a number too large to be a rating") from None
     else:
         raise BadRowError(f"{what} is {type(value).__name__}, expected a number")
-    if math.isinf(number):
-        raise BadRowError(f"{what} is infinite, expected a number")
-    return None if math.isnan(number) else number
+    if math.isnan(number):
+        return None
+    if fault := number_fault(number):
+        raise BadRowError(f"{what} {fault}")
+    return number
 
 
 def rated_response(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from extract.records import Message, Prompt, Role
-from extract.sources.source import BadRowError, nonempty_text, quoted
+from extract.sources.source import BadRowError, any_text, nonempty_text, quoted
 
 ROLES: dict[str, Role] = {
     "system": "system",
@@ -28,22 +28,23 @@ TEXT_PARTS = ("text", "input_text", "output_text")
 """Types of content parts that are text, in OpenAI's two programming interfaces."""
 
 
-def turns(value: Any, what: str) -> Prompt:
+def turns(value: Any, what: str, *, empty: bool = False) -> Prompt:
     """A list of turns as messages.
 
     Args:
         value: what a row holds.
         what: names it in the reason.
+        empty: whether a content may be empty.
 
     Raises:
         BadRowError: it is no list of turns, a role is unknown, or a content is not text.
     """
     if not isinstance(value, list | tuple) or not value:
         raise BadRowError(f"{what} is not a non-empty list of messages")
-    return tuple(turn(each, f"{what}[{number}]") for number, each in enumerate(value))
+    return tuple(turn(each, f"{what}[{number}]", empty=empty) for number, each in enumerate(value))
 
 
-def turn(value: Any, what: str) -> Message:
+def turn(value: Any, what: str, *, empty: bool = False) -> Message:
     """One turn; raises as `turns` does."""
     if not isinstance(value, Mapping):
         raise BadRowError(f"{what} is not a message")
@@ -63,7 +64,7 @@ def turn(value: Any, what: str) -> Message:
         calls = _calls(called, what) if called else ""
     if calls and not content:
         return Message(role, "", calls)
-    return Message(role, _text(content, f"{what}.content"), calls)
+    return Message(role, _text(content, f"{what}.content", empty), calls)
 
 
 def spells_turns(value: Any) -> bool:
@@ -104,9 +105,9 @@ def _first(value: Mapping[str, Any], keys: tuple[str, ...]) -> Any:
     return next((value[key] for key in keys if value.get(key) is not None), None)
 
 
-def _text(content: Any, what: str) -> str:
+def _text(content: Any, what: str, empty: bool) -> str:
     if not isinstance(content, list | tuple):
-        return nonempty_text(content, what)
+        return any_text(content, what, empty=empty)
     texts = []
     for number, part in enumerate(content):
         if isinstance(part, Mapping):
@@ -117,7 +118,7 @@ def _text(content: Any, what: str) -> str:
         if not isinstance(part, str):
             raise BadRowError(f"{what}[{number}] is {type(part).__name__}, expected text")
         texts.append(part)
-    return nonempty_text("\n".join(texts), what)
+    return any_text("\n".join(texts), what, empty=empty)
 
 
 def _calls(value: Any, what: str) -> str:

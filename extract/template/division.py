@@ -5,7 +5,13 @@ divided in front of a special token: the parts' tokens, one after the other, are
 many responses is tokenised once in this way, and each response with no more than the end of the prompt before it.
 """
 
+from collections.abc import Collection
+from itertools import pairwise
 from typing import Any
+
+from extract.records import Message
+from extract.template.probe import CONVERSATION, EXAMPLE
+from extract.template.rendering import NotEncodableError, render
 
 
 def undivided_end(tokenizer: Any, closing: str) -> str | None:
@@ -31,12 +37,20 @@ def undivided_end(tokenizer: Any, closing: str) -> str | None:
     return closing[last:] if last >= 0 else None
 
 
-def tokens_of_a_turn(shorter: str, longer: str, special: list[str]) -> int:
-    """Smallest number of tokens of one more turn: its special tokens, and one for its text, which is never empty.
+def least_tokens_of_a_turn(tokenizer: Any, special: Collection[str]) -> int:
+    """Smallest number of tokens of one more turn: its special tokens, and one for a text that is not empty.
 
     Args:
-        shorter: a templated conversation.
-        longer: the same with one more turn.
+        tokenizer: has the chat template.
         special: special tokens of the tokenizer, none of which merges with text beside it.
     """
-    return 1 + sum(max(longer.count(token) - shorter.count(token), 0) for token in special)
+    text = EXAMPLE[0].content
+    answered = (*CONVERSATION, Message("user", text), Message("assistant", text))
+    try:
+        rendered = [render(tokenizer, answered[: len(CONVERSATION) + more]) for more in range(3)]
+    except NotEncodableError:  # a template for one turn alone
+        return 1
+    return 1 + min(
+        sum(max(longer.count(token) - shorter.count(token), 0) for token in special)
+        for shorter, longer in pairwise(rendered)
+    )

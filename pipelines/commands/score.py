@@ -23,8 +23,9 @@ def command(
         Path | None,
         typer.Option(
             "--input",
-            help="JSONL with messages, prompt and response, or prompt and responses, in place of --prompt and"
-            " --response; - is standard input.",
+            help="Rows with messages, prompt and response, or prompt and responses, in place of --prompt and"
+            " --response: JSON lines or array, CSV, TSV, Parquet or Arrow, also compressed; - is standard input, with"
+            " JSON lines.",
         ),
     ] = None,
     output: Annotated[
@@ -42,11 +43,12 @@ def command(
     pack_tokens: Annotated[int, typer.Option(min=8, help="Tokens of one pass, at most.")] = 8192,
     as_json: JsonOption = False,
 ) -> None:
-    """Score responses with an exported model or the published checkpoint."""
+    """Score responses with an exported model or the published checkpoint; exit code 1 if no row has a score."""
     given = tuple(value is not None for value in (prompt, response, source, output))
     if given not in ((True, True, False, False), (False, False, True, True)):
         raise UserError("score needs either --prompt and --response, or --input and --output")
-    from export.score_file import ends, score_file, score_one
+    from export.one_turn import score_one
+    from export.score_file import ends, score_file
 
     standard = False
     if source is not None and output is not None:  # looked at before the model, which may take minutes to load
@@ -67,6 +69,8 @@ def command(
     with reporting() as progress, interrupted_by_termination():
         result = score_file(scorer, source, output, prefix=prefix, full=full, progress=progress)
     finish(result, as_json, lambda: show(result, stderr=standard))
+    if result.rows and not result.scored:
+        raise typer.Exit(1)
 
 
 def show(result: "FileScores", *, stderr: bool = False) -> None:
@@ -77,5 +81,5 @@ def show(result: "FileScores", *, stderr: bool = False) -> None:
         f" in {result.seconds:.1f} s: {result.output}"
     )
     if result.bad:
-        lines = ", ".join(map(str, result.bad_rows))
-        out.print(f"not scored, each with its reason in the output: line {lines}{', …' * (result.bad > 5)}")
+        rows = ", ".join(map(str, result.bad_rows))
+        out.print(f"not scored, each with its reason in the output: row {rows}{', …' * (result.bad > 5)}")

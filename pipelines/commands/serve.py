@@ -36,6 +36,14 @@ def command(
     wait_ms: Annotated[float, typer.Option(help="Milliseconds to wait for more requests when idle.")] = SERVER.wait_ms,
     queue_tokens: Annotated[int, typer.Option(help="Tokens that may wait; more: 429.")] = SERVER.queue_tokens,
     responses: Annotated[int, typer.Option(help="Responses a request may have; more: 413.")] = SERVER.responses,
+    unscorable: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SCORE",
+            help="Score of inputs that are empty, too long or the like, where a protocol knows no error; left out, they"
+            " are refused.",
+        ),
+    ] = SERVER.unscorable,
     body_bytes: Annotated[int, typer.Option(help="Bytes a request may have; more: 413.")] = SERVER.body_bytes,
     held_bytes: Annotated[int, typer.Option(help="Bytes of all open requests; more: 429.")] = SERVER.held_bytes,
     connections: Annotated[int, typer.Option(help="Connections at once; more: 503.")] = SERVER.connections,

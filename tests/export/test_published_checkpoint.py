@@ -73,7 +73,7 @@ def test_one_bad_conversation_spoils_no_batch(model: RewardModel) -> None:
         conversation("question", "word " * 3000),
         conversation("question", "spelt <|eot_id|> out"),
         [{"role": "tool", "content": "x"}, {"role": "assistant", "content": "y"}],
-        [{"role": "user", "content": ["x"]}, {"role": "assistant", "content": "y"}],
+        [{"role": "user", "content": [3]}, {"role": "assistant", "content": "y"}],
         [{"content": "x"}],
         [],
         "text",
@@ -119,7 +119,7 @@ def test_text_and_ids_that_are_templated_already(checkpoint: Path, model: Reward
         ([10**9], "not one of the 8192"),
         ([0, 4, 2, 497, 4190, 3, 291, 4], "response is empty"),
         ([0, 0, 4, 2, 497, 4190, 3, 291, 700, 4], "two BOS"),
-        ([0, 4, 2, 497, 4190, 3, 291, *[700] * 3000, 4], "more than the 2048"),
+        ([0, 4, 2, 497, 4190, 3, 291, *[700] * 3000, 4], "more than max_tokens = 2048"),
     ],
 )
 def test_ids_that_are_no_conversation(model: RewardModel, ids: list[Any], reason: str) -> None:

@@ -116,7 +116,7 @@ def test_bad_rows_are_named_and_the_others_scored(model: RewardModel, tmp_path: 
     )
     assert all(row["error"] for row in written[1:-1])
     assert not any("score" in row for row in written[1:-3])
-    assert written[-2] == {"line": 16, "error": "the response spells the special token <|eot_id|>"}
+    assert written[-2] == {"row": 16, "error": "the response spells the special token <|eot_id|>"}
     assert "--prefix" in written[-3]["error"]
     assert written[0]["score"] == pytest.approx(written[-1]["score"], rel=1e-5)
     again = run(model, source, tmp_path / "out.jsonl")
@@ -148,7 +148,7 @@ def test_another_input_or_setting_is_refused(model: RewardModel, tmp_path: Path)
     with pytest.raises(UserError, match="made with another full"):
         run(model, source, out, full=True)
     write(source, [rows()[0], {"prompt": "Name a colour.", "response": "Blue."}, *rows()[2:]])
-    with pytest.raises(UserError, match=r"has changed since .* \(line 2\)"):
+    with pytest.raises(UserError, match=r"has changed since .* \(row 2\)"):
         run(model, source, out)
     (tmp_path / "mine.jsonl").write_text('{"precious": 1}\n')
     with pytest.raises(UserError, match="was not written by `armorm score`"):

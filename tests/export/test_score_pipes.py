@@ -16,6 +16,7 @@ from cache.progress import silent
 from export.ends import STANDARD, Destination, Source
 from export.reward_model import RewardModel
 from export.score_file import ends, score_file
+from extract.files.file_row import FileRow
 from pipelines.cli import main
 from tests.conftest import ROOT
 
@@ -72,14 +73,11 @@ def test_dash_and_names_of_standard_streams_are_the_same() -> None:
     try:
         os.dup2(read, 0)
         os.dup2(write, 1)
-        with Source.of(Path("/dev/stdin")).open() as source, Destination.of(STANDARD).open() as out:
-            out.write(b"a")
-            out.flush()
-            assert source.read(1) == b"a"
-        with Source.of(STANDARD).open() as source, Destination.of(Path("/dev/stdout")).open() as out:
-            out.write(b"b")
-            out.flush()
-            assert source.read(1) == b"b"
+        for source, name in ((Path("/dev/stdin"), STANDARD), (STANDARD, Path("/dev/stdout"))):
+            with Destination.of(name).open() as out:
+                out.write(b'{"a": 1}\n')
+                out.flush()
+                assert next(Source.of(source).rows()) == FileRow({"a": 1}, {"a": 1}.keys())
         assert Destination.of(Path("/dev/fd/1")).is_standard
     finally:
         for number, descriptor in enumerate(before):

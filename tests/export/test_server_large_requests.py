@@ -52,7 +52,7 @@ def test_half_a_megabyte_with_128_responses_is_tokenised_once(model: RewardModel
     with listening(watched.model) as port, client(port) as asking:
         answer = asking.post("/score", json={"text_1": "a" * 524_000, "text_2": ["x"] * 128})
         assert answer.status_code == 422
-        assert "the prompt alone is " in answer.json()["error"]["message"]
+        assert "the prompt alone has " in answer.json()["error"]["message"]
         body = {"conversations": [{"prompt": "word " * 1000, "responses": ["x"] * 128}]}
         answer = asking.post("/v1/rewards", json=body)
         assert answer.json()["refused"] == 0

@@ -13,6 +13,7 @@ from export.turns import TurnMarkers
 from extract.backbone import find_backbone
 from extract.records import Message, Prompt
 from extract.settings import BackboneSettings
+from extract.template.rendering import render
 from extract.templating import ConversationEncoder, Encoded
 from tests.export.families import TEMPLATES, with_tokenizer
 
@@ -48,6 +49,34 @@ def test_the_split_is_the_one_by_construction(encoder: ConversationEncoder, text
     split = markers.split(np.concatenate([made.prompt, made.responses[0], np.asarray(markers.trailing, np.uint32)]))
     np.testing.assert_array_equal(split.prompt, made.prompt)
     np.testing.assert_array_equal(split.responses[0], made.responses[0])
+
+
+WHITE = st.text(st.sampled_from(" \t\n\r\u00a0\u2003\u3000"), max_size=6)
+
+
+@settings(max_examples=15)
+@given(white=WHITE, closed=st.booleans())
+def test_white_space_alone_is_empty(encoder: ConversationEncoder, white: str, closed: bool) -> None:
+    """As the template writes it, and as a policy that was cut off leaves it: behind the header, without an end."""
+    markers = TurnMarkers.of(encoder, "end_of_turn")
+    prompt: Prompt = (Message("user", "Hello"),)
+    if closed:
+        text = encoder.cut(render(encoder.tokenizer, (*prompt, Message("assistant", white))))
+    else:
+        text = render(encoder.tokenizer, prompt, generation=True) + white
+    (ids,) = encoder.tokenize([text])
+    merged = not closed and white.startswith("\n")  # with the header's own line break, so that the header is nowhere
+    with pytest.raises(NotScorableError, match="nothing in it|is empty" if merged else "the response is empty"):
+        markers.split(ids)
+
+
+def test_what_is_said_in_few_signs_is_not_empty(encoder: ConversationEncoder) -> None:
+    markers = TurnMarkers.of(encoder, "end_of_turn")
+    made = encoder.encode([((Message("user", "Hello"),), (".", "\u200b", " 0 ", "\n-"))])
+    assert isinstance(made[0], Encoded)
+    for response in made[0].responses:
+        split = markers.split(np.concatenate([made[0].prompt, response]))
+        np.testing.assert_array_equal(split.responses[0], response)
 
 
 def test_a_prompt_alone_has_no_response(encoder: ConversationEncoder) -> None:

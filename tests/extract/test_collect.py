@@ -7,9 +7,10 @@ import polars as pl
 import pytest
 
 from cache import UserError
+from extract.backbone import Backbone, find_backbone
 from extract.collect import Collected, Dataset, collect
 from extract.results import DatasetRows, count_rows
-from extract.settings import DatasetSettings, PairSettings, SplitSettings
+from extract.settings import BackboneSettings, DatasetSettings, PairSettings, SplitSettings
 from extract.sources import SOURCES
 from extract.tables import Tables, read_table
 from extract.templating import ConversationEncoder
@@ -59,7 +60,7 @@ def test_good_rows_become_examples_with_their_raw_ratings(tmp_path: Path, encode
             "column 'helpfulness' is missing; the row has 'prompt' and 'response'",
         ),
         (helpsteer_row(response="Stop. <|eot_id|> Go."), "the response spells the special token <|eot_id|>"),
-        (helpsteer_row(prompt="word " * 100_000), "tokens, more than backbone.max_tokens = 2048"),
+        (helpsteer_row(prompt="word " * 100_000), "tokens, more than max_tokens = 2048"),
         ("{not json\n", "is not JSON"),
         (helpsteer_row(**dict.fromkeys(ATTRIBUTES)), "no rating of an objective of the recipe"),
     ],
@@ -118,6 +119,51 @@ def test_a_suite_row_that_cannot_be_used_stays_in_the_table_as_missing(
     (missing,) = table.filter(pl.col("missing").is_not_null()).to_dicts()
     assert (missing["row"], missing["subset"], missing["response_key"]) == ("reward_bench.jsonl#1", "math-prm", None)
     assert "empty" in missing["missing"]
+
+
+RMB = {"category_path": "Pairwise_set/Helpfulness/Chat/Discussion", "chosen": {"answer": "Yes."}}
+
+
+def rmb_rows() -> list[object]:
+    """A plain row, one with an empty response, and one with an empty third turn."""
+    said = [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}, {"role": "user", "content": ""}]
+    given = [(said[:1], "No."), (said[:1], ""), (said, "No.")]
+    return [
+        RMB | {"pair_uid": str(number), "conversation_input": turns, "reject": {"answer": reject}}
+        for number, (turns, reject) in enumerate(given)
+    ]
+
+
+def test_empty_texts_of_a_suite_are_judged(tmp_path: Path, encoder: ConversationEncoder) -> None:
+    collected = run(encoder, dataset(tmp_path, "rmb", rmb_rows()))
+    table = collected.tables.suites
+    assert table["missing"].null_count() == len(table) == 6
+    assert table["response_key"].n_unique() == 5  # "Yes." and "No." to one prompt, "" to it, and both to the other
+    texts = collected.tables.suite_texts
+    assert texts.filter(pl.col("row") == "1")["response"].to_list() == ["Yes.", ""]
+    pairs = [{"prompt": "Say hello.", "chosen": "Hello.", "rejected": rejected} for rejected in ("No.", "")]
+    told = run(encoder, dataset(tmp_path, "preference", pairs))
+    assert len(told.tables.pairs) == 1  # rows that are learned from may not be empty
+
+
+def test_a_template_that_drops_empty_turns_leaves_the_row_missing(
+    tmp_path: Path, tiny: Backbone, tiny_settings: BackboneSettings
+) -> None:
+    path = tmp_path / "template.jinja"
+    path.write_text(
+        "{{ bos_token }}{% for m in messages %}{% if m['content'] or m['role'] == 'assistant' %}"
+        "{{ '<|start_header_id|>' + m['role'] + '\n' + m['content'] + '<|eot_id|>' }}"
+        "{% else %}{{ raise_exception('an empty turn') }}{% endif %}{% endfor %}"
+    )
+    own = tiny_settings.model_copy(update={"chat_template": path})
+    backbone = find_backbone(own)
+    table = run(
+        ConversationEncoder(backbone.tokenizer, own, backbone.vocabulary), dataset(tmp_path, "rmb", rmb_rows())
+    ).tables.suites
+    (missing,) = table.filter(pl.col("missing").is_not_null()).to_dicts()
+    assert missing["row"] == "2"
+    assert "an empty turn" in missing["missing"]
+    assert set(table.filter(pl.col("missing").is_null())["row"]) == {"0", "1"}
 
 
 def test_the_texts_of_a_suite_stand_in_a_table_that_joins_its_rows(

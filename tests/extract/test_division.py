@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 from extract.backbone import Backbone, find_backbone
 from extract.records import Message, Prompt
 from extract.settings import BackboneSettings
-from extract.template.division import tokens_of_a_turn, undivided_end
+from extract.template.bos import with_bos
+from extract.template.division import undivided_end
 from extract.template.rendering import render
-from extract.templating import ConversationEncoder, Encoded, with_bos
+from extract.templating import ConversationEncoder, Encoded
 from tests.conftest import TINY
 from tests.export.families import TEMPLATES
 
@@ -82,7 +83,7 @@ def test_a_prompt_that_is_too_long_by_itself_is_refused_before_its_responses_are
     encoder = ConversationEncoder(tiny.tokenizer, tiny_settings, tiny.vocabulary)
     tokenised = counting(encoder)
     (refused,) = encoder.encode([((Message("user", "word " * 9000),), ("a", "b"))])
-    assert "the prompt alone is 9" in str(refused)
+    assert "the prompt alone has 9" in str(refused)
     assert len(tokenised) == 1
 
 
@@ -94,4 +95,3 @@ def test_text_is_divided_at_special_tokens_alone(tiny: Backbone) -> None:
 
 def test_the_least_of_a_turn(encoder: ConversationEncoder) -> None:
     assert encoder.tokens_of_a_turn == 4  # the header's two, the closing token, and the text
-    assert tokens_of_a_turn("a", "ab", ["<s>"]) == 1

@@ -263,6 +263,17 @@ def test_rmb_reads_both_schemas_of_pairs_and_of_best_of_n() -> None:
     assert records("rmb", hub | {"preferred_index": 0, "category_path": best}) == expected
 
 
+def test_rmb_keeps_empty_texts_since_the_official_scripts_score_them() -> None:
+    path = "Pairwise_set/Helpfulness/Chat/Discussion"
+    turns = [*ASKED, {"role": "assistant", "content": "A"}, {"role": "user", "content": ""}]
+    row = {"pair_uid": "7", "conversation_input": turns, "chosen": answer("a"), "category_path": path}
+    prompt = (*user("Q"), Message("assistant", "A"), Message("user", ""))
+    assert records("rmb", row | {"reject": answer("")}) == [SuiteItem("7", path, prompt, ("a",), ("",))]
+    for reject, words in ((None, "is empty"), ("\ud83d", "holds half of a surrogate pair, which is not text")):
+        expected = [Skipped("f#7", f"column 'reject'.answer {words}", path)]
+        assert records("rmb", row | {"reject": {"answer": reject}}) == expected
+
+
 @pytest.mark.parametrize("index", [2, -1, None, True, "0"])
 def test_rmb_refuses_an_index_of_no_response(index: Any) -> None:
     path = "Pairwise_set/Harmlessness/multi"

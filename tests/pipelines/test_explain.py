@@ -124,7 +124,7 @@ def test_a_row_of_the_suite_scores_as_it_did_in_the_evaluation(demo: Demo, monke
     ("prompt", "response", "sentence"),
     [
         (PROMPT, "  ", "the response is empty"),
-        (PROMPT, "word " * 3000, "more than backbone.max_tokens"),
+        (PROMPT, "word " * 3000, "more than max_tokens = "),
         (PROMPT, "<|eot_id|>", "spells the special token|cannot be scored"),
     ],
 )
@@ -132,7 +132,7 @@ def test_what_cannot_be_scored_is_refused_in_one_sentence(
     demo: Demo, prompt: str, response: str, sentence: str, encoder: Any
 ) -> None:
     if "special" in sentence:
-        response = f"before {encoder._special[0]} behind"
+        response = f"before {encoder._forbidden[0]} behind"
     done = armorm("explain", "--recipe", "demo.toml", "--prompt", prompt, "--response", response, folder=demo.folder)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: this conversation cannot be scored: ")

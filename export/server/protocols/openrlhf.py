@@ -10,8 +10,12 @@ from typing import Any
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from export.server.inputs import Many, Templated, Text
+from export.server.inputs import Many, Templated
 from export.server.scoring import Scoring
+from export.server.stand_in import StandIn
+
+UNSCORABLE = "unscorable"
+"""Key of the marks of texts without a score, among the objectives."""
 
 
 class GetRewardRequest(BaseModel):
@@ -19,7 +23,7 @@ class GetRewardRequest(BaseModel):
 
     model_config = ConfigDict(use_attribute_docstrings=True)
 
-    query: Many[Text] = Field(min_length=1)
+    query: Many[str] = Field(min_length=1)
     """Prompt and response in one text each, through the chat template, with special tokens."""
     prompts: list[Any] | None = None
     labels: list[Any] | None = None
@@ -35,7 +39,8 @@ class GetRewardResponse(BaseModel):
     scores: list[float]
     """The scores again, by which OpenRLHF can filter prompts."""
     extra_logs: dict[str, list[float]]
-    """Objective -> its raw reward for each text."""
+    """Objective -> its raw reward for each text; with `--unscorable` also `unscorable`: 1 for a text that has no score,
+    and that number in every list, else 0."""
 
 
 def router(scoring: Scoring) -> APIRouter:
@@ -46,11 +51,13 @@ def router(scoring: Scoring) -> APIRouter:
     async def get_reward(body: GetRewardRequest, request: Request) -> GetRewardResponse:
         """Score texts that are templated already."""
         names = [f"query[{number}]" for number in range(len(body.query))]
-        scored = await scoring.all_or_nothing(request, [Templated(text) for text in body.query], names)
+        scored = await scoring.numbers(request, [Templated(text) for text in body.query], names)
         scores = [each.score for each in scored]
         logs = {
             name: [float(each.rewards[number]) for each in scored] for number, name in enumerate(scoring.objectives)
         }
+        if scoring.gives_numbers:
+            logs = {UNSCORABLE: [float(isinstance(each, StandIn)) for each in scored]} | logs
         return GetRewardResponse(rewards=scores, scores=scores, extra_logs=logs)
 
     return routes

@@ -10,7 +10,6 @@ from export.server.inputs import (
     MOST_ITEMS,
     Conversation,
     Many,
-    Text,
     Turns,
     Unusable,
     as_prompt,
@@ -27,9 +26,9 @@ class ConversationRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
-    prompt: Text | Turns | None = None
+    prompt: str | Turns | None = None
     """The user's message, or all turns before the response."""
-    responses: Annotated[Many[Text], Field(min_length=1)] | None = None
+    responses: Annotated[Many[str], Field(min_length=1)] | None = None
     """Answers to the prompt; the prompt is computed once for all of them."""
     messages: Turns | None = None
     """In place of prompt and responses: turns, the last of them the assistant's."""

@@ -10,12 +10,13 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from export.server.inputs import Conversation, Input, Many, Templated, Text, user_turn
+from export.server.inputs import Conversation, Input, Many, Templated, user_turn
 from export.server.protocols.vllm import LABEL
 from export.server.scoring import Scoring
+from export.server.stand_in import StandIn
 from gating.reward import Scored
 
-OneOrTwo = Annotated[list[Text], Field(min_length=1, max_length=2)]
+OneOrTwo = Annotated[list[str], Field(min_length=1, max_length=2)]
 
 
 class PredictRequest(BaseModel):
@@ -24,7 +25,7 @@ class PredictRequest(BaseModel):
     model_config = ConfigDict(use_attribute_docstrings=True)
 
     inputs: (
-        Text | Annotated[list[Text], Field(min_length=2, max_length=2)] | Annotated[Many[OneOrTwo], Field(min_length=1)]
+        str | Annotated[list[str], Field(min_length=2, max_length=2)] | Annotated[Many[OneOrTwo], Field(min_length=1)]
     )
     raw_scores: bool = False
     """true: the score itself."""
@@ -50,7 +51,7 @@ def router(scoring: Scoring) -> APIRouter:
         """Score a templated text, a pair, or a list of those."""
         one, items = _items(body.inputs)
         names = ["inputs"] if one else [f"inputs[{number}]" for number in range(len(items))]
-        scored = await scoring.all_or_nothing(request, [_input(item) for item in items], names)
+        scored = await scoring.numbers(request, [_input(item) for item in items], names)
         predictions = [[_prediction(each, raw=body.raw_scores)] for each in scored]
         return predictions[0] if one else predictions
 
@@ -69,5 +70,5 @@ def _input(item: list[str]) -> Input:
     return Templated(item[0]) if len(item) == 1 else Conversation(user_turn(item[0]), item[1])
 
 
-def _prediction(scored: Scored, *, raw: bool) -> Prediction:
+def _prediction(scored: Scored | StandIn, *, raw: bool) -> Prediction:
     return Prediction(score=scored.score if raw else scored.activated)

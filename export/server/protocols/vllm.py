@@ -7,6 +7,7 @@ Fields as in vLLM's entrypoints/pooling (classify/protocol.py, scoring/protocol.
 
 import time
 import uuid
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any, Literal
 
@@ -18,7 +19,6 @@ from export.server.inputs import (
     Input,
     Many,
     Templated,
-    Text,
     TokenIds,
     TokenRow,
     Turns,
@@ -27,6 +27,7 @@ from export.server.inputs import (
 )
 from export.server.refusals import RefusedRequest
 from export.server.scoring import Scoring
+from export.server.stand_in import StandIn
 from gating.reward import Scored
 
 LABEL = "LABEL_0"
@@ -60,7 +61,7 @@ class _Request(BaseModel):
 class ClassifyRequest(_Request):
     """One of `input` (templated texts, or token ids) and `messages` (one conversation)."""
 
-    input: Text | Many[Text] | TokenRow | Many[TokenRow] | None = None
+    input: str | Many[str] | TokenRow | Many[TokenRow] | None = None
     """Text with its special tokens; a missing BOS is added where the model needs one."""
     messages: Turns | None = None
     """A conversation that ends with the assistant's turn."""
@@ -80,9 +81,9 @@ class ScoreRequest(_Request):
     vLLM's other names for the two fields are accepted too.
     """
 
-    text_1: Text | Many[Text] = Field(validation_alias=AliasChoices("text_1", "queries", "data_1"))
+    text_1: str | Many[str] = Field(validation_alias=AliasChoices("text_1", "queries", "data_1"))
     """Prompts of one user turn."""
-    text_2: Text | Many[Text] = Field(validation_alias=AliasChoices("text_2", "documents", "items", "data_2"))
+    text_2: str | Many[str] = Field(validation_alias=AliasChoices("text_2", "documents", "items", "data_2"))
     """Responses."""
 
 
@@ -147,7 +148,7 @@ def router(scoring: Scoring) -> APIRouter:
         _check_model(body.model, scoring.model_name)
         inputs = _inputs(body)
         names = ["messages"] if body.messages is not None else [f"input[{number}]" for number in range(len(inputs))]
-        scored = await scoring.all_or_nothing(request, inputs, names)
+        scored = await scoring.numbers(request, inputs, names)
         numbers = _numbers(scored, body.use_activation)
         data = [Classification(index=index, probs=[number]) for index, number in enumerate(numbers)]
         return ClassifyResponse(data=data, **_head("classify", scoring.model_name, scored))
@@ -160,7 +161,7 @@ def router(scoring: Scoring) -> APIRouter:
         prompts, responses = _pairs(body)
         inputs = [Conversation(user_turn(text), response) for text, response in zip(prompts, responses, strict=True)]
         names = [f"text_2[{number}]" for number in range(len(inputs))]
-        scored = await scoring.all_or_nothing(request, inputs, names)
+        scored = await scoring.numbers(request, inputs, names)
         numbers = _numbers(scored, body.use_activation)
         data = [Score(index=index, score=number) for index, number in enumerate(numbers)]
         return ScoreResponse(data=data, **_head("score", scoring.model_name, scored))
@@ -206,11 +207,11 @@ def _pairs(body: ScoreRequest) -> tuple[list[str], list[str]]:
     return prompts, responses
 
 
-def _numbers(scored: list[Scored], use_activation: bool | None) -> list[float]:
+def _numbers(scored: Sequence[Scored | StandIn], use_activation: bool | None) -> list[float]:
     return [each.activated if use_activation else each.score for each in scored]
 
 
-def _head(kind: str, model: str, scored: list[Scored]) -> dict[str, Any]:
+def _head(kind: str, model: str, scored: Sequence[Scored | StandIn]) -> dict[str, Any]:
     tokens = sum(each.tokens for each in scored)
     return {
         "id": f"{kind}-{uuid.uuid4().hex}",

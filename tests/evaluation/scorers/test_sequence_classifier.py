@@ -87,7 +87,7 @@ def test_a_conversation_that_cannot_be_scored_says_why(tmp_path: Path) -> None:
     classifier = SequenceClassifier(write_reward_model(tmp_path / "short", max_position_embeddings=20), CPU)
     reason = classifier.encode(CONVERSATIONS[1])
     assert isinstance(reason, str)
-    assert reason.endswith("tokens, more than the 20 that the model was made for")
+    assert reason.endswith("tokens, more than max_tokens = 20")
 
 
 def test_a_model_without_a_trained_output_layer_is_refused(folder: Path, tmp_path: Path) -> None:

@@ -1,0 +1,28 @@
+"""One prompt and one response, scored or refused in one sentence."""
+
+from cache import UserError
+from export.not_scorable import NotScorableError
+from export.results import ResponseScore
+from export.reward_model import RewardModel
+from export.rows import decomposition
+from extract.records import Message
+from gating.reward import Scored
+
+
+def score_turn(model: RewardModel, prompt: str, response: str) -> Scored:
+    """Score a user's message and the answer to it.
+
+    Raises:
+        UserError: it cannot be scored.
+    """
+    (scored,) = model.score_each([[Message("user", prompt), Message("assistant", response)]])
+    if isinstance(scored, NotScorableError):
+        raise UserError(f"this conversation cannot be scored: {scored}; change --prompt or --response")
+    return scored
+
+
+def score_one(model: RewardModel, prompt: str, response: str, *, full: bool) -> ResponseScore:
+    """The result of `armorm score` for one conversation of one turn; raises as `score_turn` does."""
+    scored = score_turn(model, prompt, response)
+    by_objective = decomposition(scored, model.objectives) if full else {}
+    return ResponseScore(prompt=prompt, response=response, score=scored.score, tokens=scored.tokens, **by_objective)

@@ -1,0 +1,20 @@
+"""The number of `--unscorable`, where a protocol knows no error among its numbers."""
+
+from dataclasses import dataclass
+
+from gating.reward import logistic
+
+
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """A number in the place of a score; nothing was computed for it."""
+
+    score: float
+    rewards: tuple[float, ...]
+    """(k,) the same number for every objective, since a list of numbers has no other sign for none."""
+    tokens: int = 0
+
+    @property
+    def activated(self) -> float:
+        """The logistic function of the number, as of a score."""
+        return logistic(self.score)

@@ -1,0 +1,30 @@
+"""The BOS token: whether the template writes it, the tokenizer, or neither."""
+
+from typing import Any, Literal
+
+from extract.template.probe import CONVERSATION
+from extract.template.rendering import NotEncodableError, render
+
+
+def added_bos(tokenizer: Any) -> int | None:
+    """The BOS id, where the tokenizer by itself puts one in front of a text."""
+    bos: int | None = tokenizer.bos_token_id
+    return bos if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else None
+
+
+def with_bos(ids: list[int], bos: int | None) -> list[int]:
+    """Token ids that begin with the BOS id, if there is one."""
+    return [bos, *ids] if bos is not None and ids[:1] != [bos] else ids
+
+
+def writer_of_bos(tokenizer: Any) -> Literal["template", "tokenizer", "none"]:
+    """What writes the BOS of a conversation."""
+    bos = tokenizer.bos_token_id
+    try:
+        text = render(tokenizer, CONVERSATION)
+    except NotEncodableError:  # the probe says so
+        return "none"
+    ids = tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
+    if bos is not None and ids[:1] == [bos]:
+        return "template"
+    return "none" if added_bos(tokenizer) is None else "tokenizer"
