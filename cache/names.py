@@ -28,6 +28,14 @@ class FileName(str):
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(strict=True))
 
 
+class InnerPath(FileName):
+    """The path of a file below a folder: names with '/' between them, none of them empty, '.' or '..'."""
+
+    __slots__ = ()
+    PATTERN: ClassVar = re.compile(r"(?!\.{1,2}(?:/|\Z))[^/\x00]+(?:/(?!\.{1,2}(?:/|\Z))[^/\x00]+)*")
+    MEANING: ClassVar = "the path of a file below a folder"
+
+
 class StoreName(FileName):
     """The name of a store's folder: the digest of its fingerprint."""
 

@@ -8,8 +8,8 @@ Nothing else decides whether a result is current, and `pipelines.artefacts` alon
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -19,14 +19,13 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.numpy import load_file, save
 
 from cache import FeatureStore, UserError
-from cache.durable import replacing, write_frame, write_text
+from cache.durable import replacing, write_frame
 from cache.errors import first_line
 from cache.fingerprint import digest_of
-from cache.lease import lease
 from cache.names import StoreName
 from evaluation.scorers.scorer import SuiteScores
 from evaluation.suites import SUITES
@@ -35,7 +34,6 @@ from pipelines import results
 from pipelines.artefacts import (
     EXAMPLES,
     EXTRACT,
-    LEASES,
     PAIRS,
     SCORERS,
     SUITE_ROWS,
@@ -46,22 +44,19 @@ from pipelines.artefacts import (
     scorer,
     suite,
 )
+from pipelines.json_file import read_object, write_object
 from pipelines.recipe import Recipe
-from pipelines.results import plain, to_json
+from pipelines.results import plain
+from pipelines.run_lease import RunLease
+from pipelines.stamp import Stamp, recorded_stamp, settings_of
 from pipelines.taken_heads import TakenHeads, read_taken_heads
 
 log = logging.getLogger(__name__)
 
 Arrays = dict[str, NDArray[Any]]
-Stamp = dict[str, str]
-"""Setting, or file that a result is made of -> digest."""
 
 NONE = "none"
 """Digest of an optional input that is missing or out of date."""
-
-
-CHECKSUM = "checksum"
-"""Key of the digest of all else that a JSON file holds, by which a change made by hand is noticed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,8 +89,7 @@ class Run:
         self._problems: dict[str, str | None] = {}
         self._results: dict[str, Any] = {}
         self._new_fingerprint: str | None = None
-        self._lease: ExitStack | None = None
-        self._leased = False
+        self._lease = RunLease(self.folder)
 
     def path(self, file: str | Artefact[Any]) -> Path:
         """Where a file of the run lies."""
@@ -103,45 +97,27 @@ class Run:
 
     # One writer
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """Keep every other command from writing to the run while the block runs; a dead process holds nothing.
-
-        A folder that does not exist yet is held from `make_folder` on.
+    def writing(self) -> AbstractContextManager[None]:
+        """Keep every other command from writing to the run while the block runs.
 
         Raises:
             UserError: another command is writing to it.
         """
-        if self._lease is not None:
-            yield
-            return
-        with ExitStack() as self._lease:
-            try:
-                if self.folder.is_dir():
-                    self._take()
-                yield
-            finally:
-                self._lease, self._leased = None, False
-
-    def _take(self) -> None:
-        if self._lease is not None and not self._leased:
-            self._lease.enter_context(lease(self.path(LEASES) / "run.lock", self.folder, "`runs` or `name`"))
-            self._leased = True
+        return self._lease.held()
 
     def writing_scores(self, artefact: Artefact[results.Scorer]) -> AbstractContextManager[None]:
-        """Keep every other command from writing this scorer's results, for hours maybe, and nothing else.
+        """Keep every other command from writing this scorer's results, and nothing else.
 
         Raises:
             UserError: another command is writing them.
         """
-        scores = self.path(artefact)
-        return lease(self.path(LEASES) / f"{scores.parent.name}-{scores.stem}.lock", scores, "`runs` or `name`")
+        return self._lease.of_scores(self.path(artefact))
 
     # Currency
 
     def stamp(self, artefact: Artefact[Any]) -> Stamp:
         """Digests of all that a result depends on: settings as they are, files as this run first saw them."""
-        stamp = {key: digest_of(value)[:16] for key, value in self._settings_of(artefact)}
+        stamp = {key: digest_of(value)[:16] for key, value in settings_of(artefact, self.settings, rated=self.rated)}
         stamp |= {part.file: self._content(part) for part in self._parts_of(artefact)}
         stamp |= {part.file: NONE if self.problem(part) else self._content(part) for part in artefact.optional}
         if artefact.files:
@@ -171,7 +147,7 @@ class Run:
         if artefact.command == EXTRACT.command:
             again += "; stored features are used again"
         try:
-            stamp, data = self._recorded(artefact)
+            stamp, data = recorded_stamp(artefact, path, self.path(EXTRACT))
         except (ValueError, OSError, SafetensorError) as error:
             return f"{path} is damaged ({error}): {again}"
         if stamp is None:
@@ -301,7 +277,7 @@ class Run:
         if not path.exists():
             return None
         try:
-            return TypeAdapter(EarlierExtract).validate_python(_object(path))
+            return TypeAdapter(EarlierExtract).validate_python(read_object(path))
         except (ValueError, OSError) as error:
             raise UserError(
                 f"{path} is damaged ({first_line(error)}): remove it, and run `armorm {EXTRACT.command}` again"
@@ -317,7 +293,7 @@ class Run:
         """
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._take()
+            self._lease.take()
         except (FileExistsError, NotADirectoryError):
             raise UserError(
                 f"{self.folder} cannot be a folder, for a file is in its place: move it, or give `runs` or `name` of"
@@ -346,7 +322,7 @@ class Run:
             added["fingerprint"] = self.fingerprint
         if artefact.data is not None:
             added["data"] = self._digest(self.path(artefact.data))
-        self._write_object(artefact, plain(result) | added)
+        write_object(self.path(artefact), plain(result) | added)
         self._forget(artefact.file)
 
     def write_extract(self, result: results.Extract, tables: Tables) -> None:
@@ -358,7 +334,7 @@ class Run:
             "stamp": self.stamp(EXTRACT),
             "table_stamps": {table.file: self.stamp(table) for table in written},
         }
-        self._write_object(EXTRACT, plain(result) | added)
+        write_object(self.path(EXTRACT), plain(result) | added)
         self._forget()
 
     def write_arrays(self, artefact: Artefact[Any], arrays: Arrays) -> None:
@@ -378,39 +354,6 @@ class Run:
     def _parts_of(self, artefact: Artefact[Any]) -> tuple[Artefact[Any], ...]:
         """The results that a result is made of in this recipe."""
         return artefact.made_of if self.rated else (*artefact.made_of, *artefact.made_of_without_ratings)
-
-    def _settings_of(self, artefact: Artefact[Any]) -> Iterator[tuple[str, Any]]:
-        dropped = [key[1:] for key in artefact.settings if key.startswith("-")]
-        for key in artefact.settings if self.rated else (*artefact.settings, *artefact.settings_without_ratings):
-            if key.startswith("-"):
-                continue
-            key, _, condition = key.partition(" if ")
-            if condition and not self._setting(condition):
-                continue
-            value = self._setting(key)
-            names = {name.removeprefix(f"{key}.") for name in dropped if name.startswith(f"{key}.")}
-            yield key, {name: part for name, part in value.items() if name not in names} if names else value
-
-    def _setting(self, key: str) -> Any:
-        value: Any = self.settings
-        for part in key.split("."):
-            value = value[part]
-        return value
-
-    def _recorded(self, artefact: Artefact[Any]) -> tuple[Stamp | None, str | None]:
-        """The stamp that a result was written with, and the digest of its data file."""
-        path = self.path(artefact)
-        if artefact.file.startswith(f"{TABLES}/"):
-            stamps = _object(self.path(EXTRACT)).get("table_stamps", {})
-            if not isinstance(stamps, dict):
-                raise ValueError("its table_stamps are none")
-            return _stamp(stamps.get(artefact.file)), None
-        if path.suffix == ".safetensors":
-            with safe_open(path, framework="numpy") as file:
-                stamp = (file.metadata() or {}).get("stamp")
-            return None if stamp is None else _stamp(json.loads(stamp)), None
-        values = _object(path)
-        return _stamp(values.get("stamp")), values.get("data")
 
     def _content(self, artefact: Artefact[Any]) -> str:
         """Digest of what others take from a result; for `extract` that is the features."""
@@ -443,45 +386,12 @@ class Run:
 
     def _parsed(self, artefact: Artefact[Result]) -> Result:
         if artefact.file not in self._results:
-            self._results[artefact.file] = TypeAdapter(artefact.result).validate_python(_object(self.path(artefact)))
+            self._results[artefact.file] = TypeAdapter(artefact.result).validate_python(
+                read_object(self.path(artefact))
+            )
         result: Result = self._results[artefact.file]
         return result
-
-    def _write_object(self, artefact: Artefact[Any], values: dict[str, Any]) -> None:
-        values = {**values, CHECKSUM: digest_of(values)}
-        write_text(self.path(artefact), to_json(values))
 
     def _write_arrays(self, path: Path, arrays: Arrays, metadata: dict[str, str]) -> None:
         with replacing(path) as file:
             file.write(save({name: np.ascontiguousarray(array) for name, array in arrays.items()}, metadata))
-
-
-def _object(path: Path) -> dict[str, Any]:
-    """A JSON object of a file, as a command wrote it.
-
-    Raises:
-        ValueError: the file does not hold one, or was changed by something else. Version 0.2 wrote no checksum.
-    """
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except RecursionError:
-        raise ValueError("it is nested too deeply") from None
-    if not isinstance(value, dict):
-        raise ValueError("it does not hold a JSON object")
-    checksum = value.pop(CHECKSUM, None)
-    if checksum is not None and checksum != digest_of(value):
-        raise ValueError("it was changed since it was written")
-    return value
-
-
-def _stamp(value: object) -> Stamp | None:
-    """A stamp that a file holds.
-
-    Raises:
-        ValueError: it is none.
-    """
-    if value is None:
-        return None
-    if not isinstance(value, dict) or not all(isinstance(digest, str) for digest in value.values()):
-        raise ValueError("its stamp is none")
-    return value

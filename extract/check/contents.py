@@ -9,6 +9,7 @@ from typing import Protocol
 from huggingface_hub import constants, hf_hub_url
 from huggingface_hub.utils import build_hf_headers, get_session, hf_raise_for_status
 
+from cache.names import InnerPath
 from extract.hub.listing import HubFile, Listing
 from extract.hub.patience import IncompleteFileError, ask
 from extract.hub.refusals import refusal
@@ -23,7 +24,7 @@ class Contents(Protocol):
     """A file of a data set."""
 
     @property
-    def name(self) -> str:
+    def name(self) -> InnerPath:
         """Path relative to the set's root."""
 
     @property
@@ -46,7 +47,7 @@ class Contents(Protocol):
 class DiskFile:
     """A file on the disk."""
 
-    name: str
+    name: InnerPath
     path: Path
 
     @property
@@ -74,7 +75,7 @@ class RangesOfHubFile:
     file: HubFile
 
     @property
-    def name(self) -> str:
+    def name(self) -> InnerPath:
         """Path in the repository."""
         return self.file.path
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cache import UserError
+from cache.names import InnerPath
 from extract.check.contents import Contents, DiskFile, RangesOfHubFile
 from extract.files.hub import chosen, listed
 from extract.files.locate import layouts_of, locate
@@ -64,7 +65,7 @@ def _place(settings: DatasetSettings, source: Source, data_root: Path | None) ->
     licence = None if own or settings.path is not None else source.licence
     if settings.path is not None or data_root is not None or repo is None:
         located = locate(settings, source, data_root)
-        files = tuple(DiskFile(path.relative_to(located.root).as_posix(), path) for path in located.paths)
+        files = tuple(DiskFile(InnerPath(path.relative_to(located.root).as_posix()), path) for path in located.paths)
         return Place(settings, source, str(located.root), files, 0, licence, official=False)
     listing = listed(settings.name, repo, settings.revision)
     found = chosen(settings.name, listing, layouts_of(settings, source))
@@ -79,7 +80,7 @@ def _place(settings: DatasetSettings, source: Source, data_root: Path | None) ->
     )
 
 
-def contents(listing: Listing, path: str) -> Contents:
+def contents(listing: Listing, path: InnerPath) -> Contents:
     """A file of a repository: the cached one if there is one, else ranges of the hub's."""
     cached = listing.snapshot / path
     if cached.is_file():

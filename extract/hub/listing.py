@@ -12,6 +12,7 @@ from huggingface_hub import HfApi, RepoFile, constants, errors, get_cached_repo_
 from huggingface_hub.file_download import repo_folder_name
 
 from cache.errors import first_line
+from cache.names import FileName, InnerPath
 from extract.hub.patience import ask
 from extract.hub.refusals import HubError, Repository, refusal
 
@@ -24,10 +25,10 @@ COMMIT = re.compile(r"[0-9a-f]{40}")
 class HubFile:
     """A file of a repository."""
 
-    path: str
+    path: InnerPath
     size: int
     """Bytes."""
-    blob: str | None
+    blob: FileName | None
     """Name of its content in the hub's cache: its SHA-256 if it is in Git LFS, else its Git id; None if unknown."""
 
 
@@ -36,7 +37,7 @@ class Listing:
     """A repository at a commit."""
 
     repository: Repository
-    commit: str
+    commit: FileName
     files: tuple[HubFile, ...]
     licence: str | None
     """The licence of its card; None where the card has none, or was not asked."""
@@ -107,9 +108,10 @@ def _from_hub(repository: Repository) -> Listing:
     api = HfApi()
     details: dict[str, Any] = {"repo_id": repository.name, "repo_type": repository.kind}
     info = ask(str(repository), lambda: api.repo_info(**details, revision=repository.revision, timeout=_timeout()))
-    commit = info.sha
-    if commit is None:
-        raise HubError(f"the hub ({constants.ENDPOINT}) names no commit of {repository}", "check HF_ENDPOINT")
+    try:
+        commit = FileName(info.sha or "")
+    except ValueError:
+        raise HubError(f"the hub ({constants.ENDPOINT}) names no commit of {repository}", "check HF_ENDPOINT") from None
     tree = ask(str(repository), lambda: list(api.list_repo_tree(**details, recursive=True, revision=commit)))
     files = tuple(_file(entry) for entry in tree if isinstance(entry, RepoFile))
     if repository.revision != commit:
@@ -122,7 +124,8 @@ def _timeout() -> float:
 
 
 def _file(entry: RepoFile) -> HubFile:
-    return HubFile(entry.path, entry.size, entry.blob_id if entry.lfs is None else entry.lfs.sha256)
+    blob = entry.blob_id if entry.lfs is None else entry.lfs.sha256
+    return HubFile(InnerPath(entry.path), entry.size, FileName(blob))
 
 
 def _licence(card: Any) -> str | None:
@@ -150,11 +153,11 @@ def _keep_reference(repository: Repository, commit: str) -> None:
 def _from_cache(repository: Repository, refused: HubError) -> Listing | None:
     store, revision = store_of(repository), repository.revision or constants.DEFAULT_REVISION
     if COMMIT.fullmatch(revision):
-        commit = revision
+        commit = FileName(revision)
     else:
         try:
-            commit = (store / "refs" / revision).read_text(encoding="utf-8").strip()
-        except OSError:
+            commit = FileName((store / "refs" / revision).read_text(encoding="utf-8").strip())
+        except (OSError, ValueError):
             return None
     snapshot = store / "snapshots" / commit
     try:
@@ -163,7 +166,8 @@ def _from_cache(repository: Repository, refused: HubError) -> Listing | None:
         found = sorted(path for path in snapshot.rglob("*") if path.is_file()) if snapshot.is_dir() else []
         if not found:
             return None
-        files = tuple(HubFile(path.relative_to(snapshot).as_posix(), path.stat().st_size, None) for path in found)
+        there = [(InnerPath(path.relative_to(snapshot).as_posix()), path.stat().st_size) for path in found]
+        files = tuple(HubFile(path, size, None) for path, size in there)
         return Listing(repository, commit, files, None, refused, whole=False)
-    files = tuple(HubFile(entry.path, entry.size, None) for entry in listed)
+    files = tuple(HubFile(InnerPath(entry.path), entry.size, None) for entry in listed)
     return Listing(repository, commit, files, None, refused)

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import constants
+from huggingface_hub import RepoFile, constants
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cache import UserError
+from cache.names import InnerPath
 from extract.files.hub import download
 from extract.files.missing import MissingDatasetError
 from extract.hub.patience import asked_to_wait
@@ -277,3 +278,24 @@ def test_a_process_that_is_killed_leaves_a_download_to_go_on_with(hub: Hub, tmp_
     assert process.returncode == -9
     assert fetched() == WANTED
     assert any(range_ for _, path, range_ in hub.requests if path.endswith("a.jsonl"))
+
+
+@pytest.mark.parametrize("path", ["../evil.jsonl", "data/../../evil.jsonl", "/tmp/evil.jsonl", "data//evil.jsonl", "."])
+def test_a_path_out_of_the_repository_is_refused(path: str) -> None:
+    with pytest.raises(ValueError, match="is not the path of a file below a folder"):
+        InnerPath(path)
+
+
+def test_a_hub_that_lists_a_file_elsewhere_is_refused(
+    hub: Hub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    elsewhere = RepoFile(path="../../../evil.jsonl", size=3, oid="0" * 40)
+    monkeypatch.setattr("extract.hub.listing.HfApi.list_repo_tree", lambda *_, **__: [elsewhere])
+    with pytest.raises(UserError, match=r"could not be fetched .*is not the path of a file below a folder"):
+        fetched()
+    assert not list(tmp_path.rglob("evil*"))
+
+
+def test_names_inside_a_repository_may_have_any_other_character() -> None:
+    for path in ("data/dataset=judgebench,model=a b.jsonl", "..data/...", "a/.b", "ä/猫.json"):
+        assert InnerPath(path) == path
