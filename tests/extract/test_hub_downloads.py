@@ -280,7 +280,7 @@ def test_a_process_that_is_killed_leaves_a_download_to_go_on_with(hub: Hub, tmp_
     assert any(range_ for _, path, range_ in hub.requests if path.endswith("a.jsonl"))
 
 
-@pytest.mark.parametrize("path", ["../evil.jsonl", "data/../../evil.jsonl", "/tmp/evil.jsonl", "data//evil.jsonl", "."])
+@pytest.mark.parametrize("path", ["../evil.jsonl", "data/../../evil.jsonl", "/evil.jsonl", "data//evil.jsonl", "."])
 def test_a_path_out_of_the_repository_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="is not the path of a file below a folder"):
         InnerPath(path)
