@@ -116,7 +116,7 @@ def measure(
         if number == 0:
             started = time.perf_counter()
             continue
-        tokens += sum(map(request.item_tokens, packs[number]))
+        tokens += request.tokens_of(packs[number])
         if time.perf_counter() - started > SECONDS_TO_MEASURE:
             break
     return tokens / (time.perf_counter() - started) if tokens else None
