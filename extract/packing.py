@@ -117,7 +117,9 @@ class Request:
         Items are placed by best fit, largest first. A prompt whose responses do not fit one pack is repeated. The
         plan is a function of the set of sequences, not of the order in which they were requested.
         """
-        items = sorted(self._items(missing, pack_tokens), key=lambda each: (-each[0], each[1].prompt, each[1].responses))
+        items = sorted(
+            self._items(missing, pack_tokens), key=lambda each: (-each[0], each[1].prompt, each[1].responses)
+        )
         packs: list[list[PackItem]] = []
         free: list[tuple[int, int]] = []  # (tokens left, pack), ascending
         for tokens, item in items:

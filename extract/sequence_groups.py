@@ -11,7 +11,7 @@ class SequenceGroups:
     """Prompts, and the conversations of each. Immutable; 150 bytes for each sequence.
 
     A sequence may end one conversation and be the prompt of a longer one, or be split into prompt and response in two
-    ways. It is computed once: as a prompt if it is one, else after the prompt whose key comes first. That prompt owns it.
+    ways. It is computed once: as a prompt if it is one, else after the prompt whose key comes first, which owns it.
 
     Attributes:
         prompts: (p,) each prompt once, by ascending key.
@@ -56,7 +56,7 @@ class SequenceGroups:
 
 
 def _distinct(keys: Keys, groups: NDArray[np.int64] | None = None) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The first of each key (within its group), ascending by group and key, and for every key its number among these."""
+    """The first of each key in its group, ascending by group and key; and the number of every key among these."""
     high, low = halves(keys)
     group = np.zeros(len(keys), dtype=np.int64) if groups is None else groups
     order = np.lexsort((low, high, group))  # stable: the first of equals stays the first

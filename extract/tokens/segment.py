@@ -1,7 +1,7 @@
 """One file of token ids: Arrow IPC, one line a sequence, mapped into memory rather than read.
 
-Its schema's metadata name the encoder, and hold a CRC-32 of everything but the ids. Each sequence's ids are compared with
-its key when they are used (`Request.token_ids`), so that opening a file reads a twentieth of it.
+Its schema's metadata name the encoder, and hold a CRC-32 of everything but the ids. The ids of a sequence are compared
+with its key when they are used (`Request.token_ids`), so that opening a file reads a twentieth of it.
 """
 
 import hashlib
@@ -88,8 +88,10 @@ def write(folder: Path, encoder: str, names: Keys, keys: Keys, sequences: Sequen
     offsets = np.cumsum([0, *map(len, sequences)], dtype=np.int32)
     ids = pa.ListArray.from_arrays(offsets, np.concatenate([np.empty(0, np.uint32), *sequences]))
     schema = SCHEMA.with_metadata(_metadata(encoder, names, keys, offsets))
-    columns = [pa.FixedSizeBinaryArray.from_buffers(SCHEMA.field(number).type, len(each), [None, pa.py_buffer(each)])
-               for number, each in enumerate((names, keys))]
+    columns = [
+        pa.FixedSizeBinaryArray.from_buffers(SCHEMA.field(number).type, len(each), [None, pa.py_buffer(each)])
+        for number, each in enumerate((names, keys))
+    ]
     written = BytesIO()  # through memory, so that a full disk is reported with the file's name
     with pa.ipc.new_file(written, schema) as writer:
         writer.write_batch(pa.record_batch([*columns, ids], schema=schema))

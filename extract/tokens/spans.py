@@ -1,6 +1,7 @@
 """Where the token ids of sequences lie, and where they lie in memory."""
 
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -82,6 +83,10 @@ class TokensInMemory:
     def __init__(self) -> None:
         self._sequences: list[TokenIds] = []
         self._spans: dict[bytes, Span] = {}
+
+    def find(self, names: Sequence[bytes]) -> list[Span | None]:
+        """The span of each name, None where there is none."""
+        return [self._spans.get(name) for name in names]
 
     def add(self, name: bytes, key: bytes, ids: TokenIds) -> Span:
         """Add a sequence under a name; the first of a name stays."""

@@ -12,7 +12,7 @@ from cache.keys import KeyIndex, Keys, as_keys
 from extract.encoded import TokenIds
 from extract.tokens import segment
 from extract.tokens.segment import SUFFIX, Segment
-from extract.tokens.spans import Span, SpanArrays, SpanList
+from extract.tokens.spans import Span, SpanArrays
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +60,10 @@ class TokenFiles:
         self._firsts: list[int] = []
         self._tokens = 0
         self._indexes: list[_Index] = []
-        self._begin()
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
             if path.is_file():
                 self._take(path)
+        self._begin()
 
     def _begin(self) -> None:
         self._new: dict[bytes, Span] = {}
