@@ -1,7 +1,7 @@
 """The first pass of a run: read every data set, encode its rows, and note which features are needed."""
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
@@ -23,6 +23,7 @@ from extract.sources.source import Kind, Source
 from extract.splits import split_of
 from extract.tables import EXAMPLES, PAIRS, SUITE_TEXTS, SUITES, TableRows, Tables
 from extract.templating import BATCH, ConversationEncoder, NotEncodableError
+from extract.tokens.encoder_pool import EncoderPool
 from extract.tokens.kept_encoder import Kept, KeptEncoder
 from extract.tokens.spans import TokensInMemory
 from extract.tokens.token_files import TokenFiles
@@ -85,12 +86,16 @@ def collect(
         OSError: tokens cannot be written.
     """
     kept = TokensInMemory() if tokens is None else tokens
-    collector = _Collector(objectives, KeptEncoder(encoder, kept), Request(kept), split)
-    for dataset in sorted(datasets, key=lambda dataset: dataset.source.kind != "suite"):
-        collector.read(dataset, progress)  # suites first, for training rows are compared with them
-    collector.kinds = {dataset.settings.name: dataset.source.kind for dataset in datasets}
+    pool = EncoderPool(encoder)
+    collector = _Collector(objectives, KeptEncoder(pool, kept), Request(kept), split)
+    try:
+        for dataset in sorted(datasets, key=lambda dataset: dataset.source.kind != "suite"):
+            collector.read(dataset, progress)  # suites first, for training rows are compared with them
+    finally:
+        pool.close()
     if tokens is not None:
         tokens.finish()
+    collector.kinds = {dataset.settings.name: dataset.source.kind for dataset in datasets}
     progress(READING, collector.records, collector.records, "rows")
     tables = collector.tables()
     for settings in derived:
@@ -116,6 +121,8 @@ class _Collector:
         self._pairs = TableRows(PAIRS)
         self._suites = TableRows(SUITES)
         self._suite_texts = TableRows(SUITE_TEXTS)
+        self._skipped_by_reader: list[Skipped] = []
+        self._skipped_in_batches: deque[list[Skipped]] = deque()
         self._suite_rows: Counter[tuple[str, str, str]] = Counter()
 
     def tables(self) -> Tables:
@@ -124,8 +131,9 @@ class _Collector:
     def read(self, dataset: Dataset, progress: Progress) -> None:
         name = dataset.settings.name
         records = read(dataset.source, dataset.paths, dataset.root, dataset.columns, dataset.settings.limit)
-        batches = _batches(self._compared(dataset, self._usable(dataset, records)))
-        for batch, kept in self._encoder.encode(batches):
+        for batch, kept in self._encoder.encode(self._batches(self._compared(dataset, self._usable(dataset, records)))):
+            for skipped in self._skipped_in_batches.popleft():
+                self._skip(dataset, skipped)
             for record, result in zip(batch, kept, strict=True):
                 if isinstance(result, NotEncodableError):
                     self._skip(dataset, Skipped(record.row, str(result), getattr(record, "subset", None)))
@@ -133,6 +141,16 @@ class _Collector:
                     self._add(name, record, result)
             self.records += len(batch)
             progress(READING, self.records, None, "rows")
+        for skipped in self._skipped_by_reader:
+            self._skip(dataset, skipped)
+        self._skipped_by_reader = []
+
+    def _batches(self, records: Iterator[Record]) -> Iterator[list[Record]]:
+        """Batches of records; what is skipped on the way to one waits for it, for batches are read ahead."""
+        while batch := list(islice(records, BATCH)):
+            self._skipped_in_batches.append(self._skipped_by_reader)
+            self._skipped_by_reader = []
+            yield batch
 
     def _compared(self, dataset: Dataset, records: Iterable[Record]) -> Iterator[Record]:
         """The records, after a suite's prompts were noted and a training row's was looked for among them."""
@@ -140,14 +158,14 @@ class _Collector:
             if isinstance(record, SuiteItem):
                 self.suite_prompts.add(dataset.settings.name, record.prompt)
             elif (match := self.suite_prompts.count(dataset.settings.name, record.prompt)) and self._split.drop_overlap:
-                self._skip(dataset, Skipped(record.row, match.reason))
+                self._skipped_by_reader.append(Skipped(record.row, match.reason))
                 continue
             yield record
 
     def _usable(self, dataset: Dataset, records: Iterable[Record | Skipped]) -> Iterator[Record]:
         for record in within_limits(usable(records, dataset.ranges), dataset.settings):
             if isinstance(record, Skipped):
-                self._skip(dataset, record)
+                self._skipped_by_reader.append(record)
             else:
                 yield record
 
@@ -192,8 +210,3 @@ class _Collector:
         self._suite_rows[identity] += 1
         number = self._suite_rows[identity]
         return record.row if number == 1 else f"{record.row} (row {number} of this name)"
-
-
-def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
-    while batch := list(islice(records, BATCH)):
-        yield batch

@@ -1,7 +1,9 @@
 """An encoder that tokenises a text once: what it has seen before, in this run or an earlier one, it finds in files."""
 
 import hashlib
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -16,6 +18,7 @@ from extract.records import Prompt, Record, texts_of
 from extract.settings import BackboneSettings
 from extract.template import division
 from extract.templating import ConversationEncoder, NotEncodableError
+from extract.tokens.encoder_pool import EncoderPool, Results
 from extract.tokens.spans import Span
 from extract.tokens.texts import name_of_prompt, name_of_response
 
@@ -40,11 +43,22 @@ class KeptTokens(Protocol):
         """Add a sequence."""
 
 
+class _Batch(NamedTuple):
+    """A batch of which unknown records are being encoded."""
+
+    records: list[Record]
+    names: list[list[bytes]]
+    results: list[Kept | NotEncodableError | None]
+    unknown: list[int]
+    """Places of the records that are encoded."""
+    encoded: "Future[Results]"
+
+
 class KeptEncoder:
     """Encodes batches of records in order, by way of the tokens that are kept."""
 
-    def __init__(self, encoder: ConversationEncoder, tokens: KeptTokens) -> None:
-        self._encoder = encoder
+    def __init__(self, pool: EncoderPool, tokens: KeptTokens) -> None:
+        self._pool = pool
         self._tokens = tokens
 
     def encode(self, batches: Iterable[list[Record]]) -> Iterator[tuple[list[Record], list[Kept | NotEncodableError]]]:
@@ -53,15 +67,25 @@ class KeptEncoder:
         A record of which all texts are known is not encoded. The reasons of others are not kept: such a record is
         tried again in every run.
         """
-        for records_of_batch in batches:
-            conversations = [texts_of(record) for record in records_of_batch]
-            names = [_names(conversation) for conversation in conversations]
-            results = self._find(names)
-            unknown = [place for place, result in enumerate(results) if result is None]
-            made = self._encoder.encode([conversations[place] for place in unknown])
-            for place, one in zip(unknown, made, strict=True):
-                results[place] = one if isinstance(one, NotEncodableError) else self._keep(names[place], one)
-            yield records_of_batch, [result for result in results if result is not None]
+        waiting: deque[_Batch] = deque()
+        for batch in batches:
+            waiting.append(self._begun(batch))
+            while len(waiting) > self._pool.ahead:
+                yield self._finished(waiting.popleft())
+        while waiting:
+            yield self._finished(waiting.popleft())
+
+    def _begun(self, batch: list[Record]) -> "_Batch":
+        conversations = [texts_of(record) for record in batch]
+        names = [_names(conversation) for conversation in conversations]
+        results = self._find(names)
+        unknown = [place for place, result in enumerate(results) if result is None]
+        return _Batch(batch, names, results, unknown, self._pool.submit([conversations[place] for place in unknown]))
+
+    def _finished(self, batch: "_Batch") -> tuple[list[Record], list[Kept | NotEncodableError]]:
+        for place, one in zip(batch.unknown, self._pool.result(batch.encoded), strict=True):
+            batch.results[place] = one if isinstance(one, NotEncodableError) else self._keep(batch.names[place], one)
+        return batch.records, [result for result in batch.results if result is not None]
 
     def _find(self, names: Sequence[list[bytes]]) -> list[Kept | NotEncodableError | None]:
         found = iter(self._tokens.find([name for each in names for name in each]))

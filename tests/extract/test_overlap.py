@@ -185,7 +185,7 @@ def test_overlap_that_is_left_out_has_a_reason_and_no_feature(
         "preference": (1, 2),
         "preference_suite": (3, 0),
     }
-    assert counts["multi_objective"].reasons == {"overlap: its prompt is a prompt of the suite '…'": 2}
+    assert counts["multi_objective"].reasons == {"overlap: its prompt is a prompt of the suite 'preference_suite'": 2}
     left.skipped.write(tmp_path / "skipped.jsonl")
     reasons = [json.loads(line)["reason"] for line in (tmp_path / "skipped.jsonl").read_text().splitlines()]
     assert reasons[-1].startswith("overlap: its prompt shares 100% of the 8-grams with a prompt of the suite")
