@@ -91,10 +91,10 @@ def collect(
     try:
         for dataset in sorted(datasets, key=lambda dataset: dataset.source.kind != "suite"):
             collector.read(dataset, progress)  # suites first, for training rows are compared with them
-    finally:
+    finally:  # an interrupted pass goes on with what was tokenised
         pool.close()
-    if tokens is not None:
-        tokens.finish()
+        if tokens is not None:
+            tokens.finish()
     collector.kinds = {dataset.settings.name: dataset.source.kind for dataset in datasets}
     progress(READING, collector.records, collector.records, "rows")
     tables = collector.tables()
