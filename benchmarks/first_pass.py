@@ -44,13 +44,13 @@ def write_rows(path: Path, rows: int, kind: str) -> None:
             file.write(json.dumps({"prompt": prompt, "response": text(of_response), **ratings}) + "\n")
 
 
-def cpu_seconds() -> float:
-    """CPU seconds of this process and of its ended children."""
-    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
+def cpu_seconds() -> tuple[float, float]:
+    """CPU seconds of this process, and of its ended children."""
+    here, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return here.ru_utime + here.ru_stime, children.ru_utime + children.ru_stime
 
 
-def measure(rows: Path, root: Path | None, processes: int) -> dict[str, Any]:
+def measure(rows: Path, root: Path | None, processes: int, here_first: int | None) -> dict[str, Any]:
     """One first pass in this process, of the checkout that it runs in."""
     from benchmarks.process_memory import peak_bytes, resident_bytes
     from extract import collect as module
@@ -69,6 +69,7 @@ def measure(rows: Path, root: Path | None, processes: int) -> dict[str, Any]:
         from extract.tokens.kept_encoder import digest_of_encoder
 
         encoder_pool.cores = lambda: processes
+        encoder_pool.HERE_FIRST = encoder_pool.HERE_FIRST if here_first is None else here_first
         if root is not None:
             more["tokens"] = token_files.TokenFiles(root, digest_of_encoder(encoder, settings))
     ranges = {f"helpsteer-{name}": (0.0, 4.0) for name in ATTRIBUTES}
@@ -85,9 +86,11 @@ def measure(rows: Path, root: Path | None, processes: int) -> dict[str, Any]:
     collected = module.collect([dataset], [], list(ranges), encoder, SplitSettings(), **more)
     renderer().close()  # so that its seconds are counted
     number = len(collected.tables.examples)
+    here, children = np.subtract(cpu_seconds(), cpu) / number * 1e6
     return {
         "rows": number,
-        "cpu_us": round((cpu_seconds() - cpu) / number * 1e6, 1),
+        "cpu_us": round(here + children, 1),
+        "cpu_us_of_this_process": round(here, 1),
         "wall_us": round((time.monotonic() - wall) / number * 1e6, 1),
         "grown_mb": round((peak_bytes() - before) / 1e6),
         "peak_mb": round(peak_bytes() / 1e6),
@@ -111,11 +114,12 @@ def main() -> None:
     parser.add_argument("--before", type=Path)
     parser.add_argument("--before-most", type=int, default=20_000, help="largest number of rows for --before")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--here-first", type=int, help="rows before other processes start, in place of the code's")
     parser.add_argument("--measure", nargs=3, metavar=("ROWS", "ROOT", "PROCESSES"))
     given = parser.parse_args()
     if given.measure:
         rows, root, processes = given.measure
-        print(json.dumps(measure(Path(rows), Path(root) if root else None, int(processes))))
+        print(json.dumps(measure(Path(rows), Path(root) if root else None, int(processes), given.here_first)))
         return
     here = Path(__file__).resolve().parents[1]
     for kind in SETS:
@@ -131,8 +135,11 @@ def main() -> None:
                     root = str(folder / str(processes))
                     ways.append((f"first, {processes} processes", here, (path, root, str(processes))))
                 ways.append(("second", here, (path, root, "1")))
+                more = () if given.here_first is None else ("--here-first", str(given.here_first))
                 for way, checkout, arguments in ways:
-                    print(json.dumps({"set": kind, "way": way} | measured_apart(checkout, *arguments)), flush=True)
+                    print(
+                        json.dumps({"set": kind, "way": way} | measured_apart(checkout, *arguments, *more)), flush=True
+                    )
 
 
 if __name__ == "__main__":

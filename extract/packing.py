@@ -154,8 +154,7 @@ class Request:
         """Items of one prompt with these responses, given by number, in order."""
         chunk: list[bytes] = []
         used = prompt.tokens
-        for number in responses:
-            key, _, tokens = self._groups.responses[number]
+        for key, _, tokens in self._groups.responses.take(responses):
             if chunk and used + tokens > pack_tokens:
                 yield used, PackItem(prompt.key, tuple(chunk), read_prompt)
                 chunk, used, read_prompt = [], prompt.tokens, False

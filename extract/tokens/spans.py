@@ -1,7 +1,7 @@
 """Where the token ids of sequences lie, and where they lie in memory."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
@@ -49,6 +49,12 @@ class SpanArrays:
 
     def __getitem__(self, number: int) -> Span:
         return Span(self.keys[number].tobytes(), int(self.starts[number]), int(self.tokens[number]))
+
+    def __iter__(self) -> Iterator[Span]:
+        keys = self.keys.tobytes()
+        width = self.keys.shape[1]
+        for number, (start, tokens) in enumerate(zip(self.starts.tolist(), self.tokens.tolist(), strict=True)):
+            yield Span(keys[number * width : (number + 1) * width], start, tokens)
 
     def take(self, numbers: NDArray[np.int64]) -> "SpanArrays":
         """The spans at these places."""

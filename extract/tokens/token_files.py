@@ -31,7 +31,12 @@ class _Index:
         self._places = KeyIndex(names)
 
     def find(self, names: Keys) -> list[Span | None]:
-        return [self.spans[place] if place >= 0 else None for place in self._places.find(names).tolist()]
+        places = self._places.find(names)
+        found: list[Span | None] = [None] * len(names)
+        known = np.flatnonzero(places >= 0)
+        for at, span in zip(known.tolist(), self.spans.take(places[known]), strict=True):
+            found[at] = span
+        return found
 
     def joined(self, other: "_Index") -> "_Index":
         mine, others = self.spans, other.spans
