@@ -111,6 +111,7 @@ def main() -> None:
     """Print one JSON line a figure, as it comes."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--rows", type=int, nargs="+", default=[20_000, 60_000, 200_000])
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--before", type=Path)
     parser.add_argument("--before-most", type=int, default=20_000, help="largest number of rows for --before")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
@@ -122,7 +123,7 @@ def main() -> None:
         print(json.dumps(measure(Path(rows), Path(root) if root else None, int(processes), given.here_first)))
         return
     here = Path(__file__).resolve().parents[1]
-    for kind in SETS:
+    for kind in given.sets:
         for rows in given.rows:
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
