@@ -26,14 +26,18 @@ def naming(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
+def replacing(path: Path, suffix: str = TEMPORARY) -> Iterator[BinaryIO]:
     """A binary file that takes the place of `path` when the block ends without an error.
 
     The file is written under a temporary name, flushed, fsynced and renamed; then the folder is fsynced, without
     which the rename itself may be lost.
+
+    Args:
+        path: the file.
+        suffix: of the temporary name; one of its own where several processes may write the same file at once.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(path.name + TEMPORARY)
+    temporary = path.with_name(path.name + suffix)
     try:
         with naming(path), open(temporary, "wb", opener=_not_through_a_link) as file:
             yield file

@@ -56,13 +56,13 @@ class KeyIndex:
     """Positions of keys in a fixed list, by binary search: 32 bytes per key, no Python objects."""
 
     def __init__(self, keys: Keys) -> None:
-        high, low = _halves(keys)
+        high, low = halves(keys)
         self._order = np.lexsort((low, high))  # (n,)
         self._high, self._low = high[self._order], low[self._order]
 
     def find(self, keys: Keys) -> NDArray[np.int64]:
         """Position of each key in the list the index was made from, -1 where it is missing. Shape (m,), int64."""
-        high, low = _halves(keys)
+        high, low = halves(keys)
         at = np.searchsorted(self._high, high, side="left")  # (m,)
         found = np.full(len(keys), -1, dtype=np.int64)
         searching = np.arange(len(keys))
@@ -77,6 +77,7 @@ class KeyIndex:
         return found
 
 
-def _halves(keys: Keys) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+def halves(keys: Keys) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """The keys as two unsigned integers each, whose order is that of the bytes. Shapes (n,), (n,)."""
     pairs = np.ascontiguousarray(keys).view(">u8").astype(np.uint64)  # (n, 2)
     return pairs[:, 0], pairs[:, 1]

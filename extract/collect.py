@@ -1,12 +1,11 @@
 """The first pass of a run: read every data set, encode its rows, and note which features are needed."""
 
 import json
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -16,14 +15,18 @@ from extract.on_scale import Range, usable
 from extract.overlap import Overlap, SuitePrompts
 from extract.packing import Request
 from extract.pair_limits import within_limits
-from extract.records import PreferencePair, RatedResponse, Record, Skipped, SuiteItem, texts_of
+from extract.records import PreferencePair, RatedResponse, Record, Skipped, SuiteItem
 from extract.settings import DatasetSettings, PairSettings, SplitSettings
 from extract.skipped import SkippedRows
 from extract.sources.reader import read
 from extract.sources.source import Kind, Source
 from extract.splits import split_of
-from extract.tables import EXAMPLES, PAIRS, SUITE_TEXTS, SUITES, Tables, frame
-from extract.templating import BATCH, ConversationEncoder, Encoded, NotEncodableError
+from extract.tables import EXAMPLES, PAIRS, SUITE_TEXTS, SUITES, TableRows, Tables
+from extract.templating import BATCH, ConversationEncoder, NotEncodableError
+from extract.tokens.encoder_pool import EncoderPool
+from extract.tokens.kept_encoder import Kept, KeptEncoder
+from extract.tokens.spans import TokensInMemory
+from extract.tokens.token_files import TokenFiles
 
 READING = "reading rows"
 """Name of the first pass in progress reports."""
@@ -65,6 +68,7 @@ def collect(
     encoder: ConversationEncoder,
     split: SplitSettings,
     progress: Progress = silent,
+    tokens: TokenFiles | None = None,
 ) -> Collected:
     """Read all data sets once.
 
@@ -75,13 +79,22 @@ def collect(
         encoder: the chat template and tokenizer.
         split: how prompts are held out, and whether rows that overlap with a suite are left out.
         progress: called with the number of rows read.
+        tokens: where token ids are kept and found again; None to hold them in memory.
 
     Raises:
         UserError: a file cannot be read.
+        OSError: tokens cannot be written.
     """
-    collector = _Collector(objectives, encoder, split)
-    for dataset in sorted(datasets, key=lambda dataset: dataset.source.kind != "suite"):
-        collector.read(dataset, progress)  # suites first, for training rows are compared with them
+    kept = TokensInMemory() if tokens is None else tokens
+    pool = EncoderPool(encoder)
+    collector = _Collector(objectives, KeptEncoder(pool, kept), Request(kept), split)
+    try:
+        for dataset in sorted(datasets, key=lambda dataset: dataset.source.kind != "suite"):
+            collector.read(dataset, progress)  # suites first, for training rows are compared with them
+    finally:  # an interrupted pass goes on with what was tokenised
+        pool.close()
+        if tokens is not None:
+            tokens.finish()
     collector.kinds = {dataset.settings.name: dataset.source.kind for dataset in datasets}
     progress(READING, collector.records, collector.records, "rows")
     tables = collector.tables()
@@ -94,8 +107,8 @@ def collect(
 
 
 class _Collector:
-    def __init__(self, objectives: Sequence[str], encoder: ConversationEncoder, split: SplitSettings) -> None:
-        self.request = Request()
+    def __init__(self, objectives: Sequence[str], encoder: KeptEncoder, request: Request, split: SplitSettings) -> None:
+        self.request = request
         self.skipped = SkippedRows()
         self.kinds: dict[str, Kind] = {}
         self.forms: dict[str, Counter[str]] = {}
@@ -104,34 +117,40 @@ class _Collector:
         self._objectives = tuple(objectives)
         self._encoder = encoder
         self._split = split
-        self._examples: list[tuple[Any, ...]] = []
-        self._pairs: list[tuple[Any, ...]] = []
-        self._suites: list[tuple[Any, ...]] = []
-        self._suite_texts: list[tuple[Any, ...]] = []
+        self._examples = TableRows(EXAMPLES | dict.fromkeys(self._objectives, pl.Float64))
+        self._pairs = TableRows(PAIRS)
+        self._suites = TableRows(SUITES)
+        self._suite_texts = TableRows(SUITE_TEXTS)
+        self._skipped_by_reader: list[Skipped] = []
+        self._skipped_in_batches: deque[list[Skipped]] = deque()
         self._suite_rows: Counter[tuple[str, str, str]] = Counter()
 
     def tables(self) -> Tables:
-        examples = EXAMPLES | dict.fromkeys(self._objectives, pl.Float64)
-        return Tables(
-            frame(self._examples, examples),
-            frame(self._pairs, PAIRS),
-            frame(self._suites, SUITES),
-            frame(self._suite_texts, SUITE_TEXTS),
-        )
+        return Tables(self._examples.frame(), self._pairs.frame(), self._suites.frame(), self._suite_texts.frame())
 
     def read(self, dataset: Dataset, progress: Progress) -> None:
         name = dataset.settings.name
         records = read(dataset.source, dataset.paths, dataset.root, dataset.columns, dataset.settings.limit)
-        for batch in _batches(self._compared(dataset, self._usable(dataset, records))):
-            # Official scripts of suites score an empty text like any other.
-            encoded = self._encoder.encode([texts_of(record) for record in batch], empty=dataset.source.kind == "suite")
-            for record, result in zip(batch, encoded, strict=True):
+        for batch, kept in self._encoder.encode(self._batches(self._compared(dataset, self._usable(dataset, records)))):
+            for skipped in self._skipped_in_batches.popleft():
+                self._skip(dataset, skipped)
+            for record, result in zip(batch, kept, strict=True):
                 if isinstance(result, NotEncodableError):
                     self._skip(dataset, Skipped(record.row, str(result), getattr(record, "subset", None)))
                 else:
                     self._add(name, record, result)
             self.records += len(batch)
             progress(READING, self.records, None, "rows")
+        for skipped in self._skipped_by_reader:
+            self._skip(dataset, skipped)
+        self._skipped_by_reader = []
+
+    def _batches(self, records: Iterator[Record]) -> Iterator[list[Record]]:
+        """Batches of records; what is skipped on the way to one waits for it, for batches are read ahead."""
+        while batch := list(islice(records, BATCH)):
+            self._skipped_in_batches.append(self._skipped_by_reader)
+            self._skipped_by_reader = []
+            yield batch
 
     def _compared(self, dataset: Dataset, records: Iterable[Record]) -> Iterator[Record]:
         """The records, after a suite's prompts were noted and a training row's was looked for among them."""
@@ -139,14 +158,14 @@ class _Collector:
             if isinstance(record, SuiteItem):
                 self.suite_prompts.add(dataset.settings.name, record.prompt)
             elif (match := self.suite_prompts.count(dataset.settings.name, record.prompt)) and self._split.drop_overlap:
-                self._skip(dataset, Skipped(record.row, match.reason))
+                self._skipped_by_reader.append(Skipped(record.row, match.reason))
                 continue
             yield record
 
     def _usable(self, dataset: Dataset, records: Iterable[Record | Skipped]) -> Iterator[Record]:
         for record in within_limits(usable(records, dataset.ranges), dataset.settings):
             if isinstance(record, Skipped):
-                self._skip(dataset, record)
+                self._skipped_by_reader.append(record)
             else:
                 yield record
 
@@ -158,11 +177,13 @@ class _Collector:
             line = {"suite": name, "subset": skipped.subset, "row": skipped.row, "missing": skipped.reason}
             self._suites.append(tuple(line.get(column) for column in SUITES))
 
-    def _add(self, name: str, record: Record, encoded: Encoded) -> None:
+    def _add(self, name: str, record: Record, kept: Kept) -> None:
         if record.form:
             self.forms.setdefault(name, Counter())[record.form] += 1
-        prompt, keys = self.request.add(encoded)
-        lengths = [len(ids) for ids in encoded.responses]
+        self.request.add_spans(*kept)
+        prompt = kept.prompt.key
+        keys = [response.key for response in kept.responses]
+        lengths = [response.tokens for response in kept.responses]
         split = split_of(prompt, self._split)
         if isinstance(record, RatedResponse):
             ratings = (record.ratings.get(objective) for objective in self._objectives)
@@ -189,8 +210,3 @@ class _Collector:
         self._suite_rows[identity] += 1
         number = self._suite_rows[identity]
         return record.row if number == 1 else f"{record.row} (row {number} of this name)"
-
-
-def _batches(records: Iterator[Record]) -> Iterator[list[Record]]:
-    while batch := list(islice(records, BATCH)):
-        yield batch

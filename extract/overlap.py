@@ -96,6 +96,8 @@ class SuitePrompts:
         }
 
     def _matches(self, prompt: Prompt) -> dict[int, float | None]:
+        if not self._suites:
+            return {}
         if self._last is None or self._last[0] != prompt:  # the responses to one prompt often stand together
             self._last = prompt, self._index.find(prompt)
         return self._last[1]

@@ -1,16 +1,19 @@
 """Packing: many prompts in one row of tokens, each once and followed by its responses."""
 
+from array import array
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cache import token_key
-from cache.keys import Keys, as_keys
+from cache import UserError, token_key
+from cache.keys import KeyIndex, Keys, as_keys
 from cache.worker import ALONE, Worker
-from extract.templating import Encoded, TokenIds
+from extract.encoded import Encoded, TokenIds
+from extract.sequence_groups import SequenceGroups
+from extract.tokens.spans import Span, SpanList, TokensInMemory, TokenSource
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,57 +37,79 @@ def pack_keys(pack: Pack) -> list[bytes]:
 
 
 class Request:
-    """All token sequences whose features a run needs, each once, grouped by prompt."""
+    """All token sequences whose features a run needs, each once, grouped by prompt.
 
-    def __init__(self) -> None:
-        self._prompts: dict[bytes, TokenIds] = {}
-        self._responses: dict[bytes, dict[bytes, TokenIds]] = {}
+    Holds 220 bytes for each sequence; the ids themselves lie in memory, or in a source that is given.
+    """
+
+    def __init__(self, source: TokenSource | None = None) -> None:
+        """Request nothing yet.
+
+        Args:
+            source: has the ids of what `add_spans` requests; None for a request that holds what `add` is given.
+        """
+        self._held = TokensInMemory()
+        self._source: TokenSource = source or self._held
+        self._prompts = SpanList()
+        self._responses = SpanList()
+        self._prompt_of = array("q")
+        self._sorted: SequenceGroups | None = None
 
     def add(self, encoded: Encoded) -> tuple[bytes, tuple[bytes, ...]]:
-        """Request a prompt and its responses; returns their keys."""
-        prompt = token_key(encoded.prompt)
-        self._prompts.setdefault(prompt, encoded.prompt)
-        responses = self._responses.setdefault(prompt, {})
-        keys = []
+        """Request a prompt and its responses, and hold their ids; returns their keys."""
+        assert self._source is self._held, "the ids of this request lie elsewhere"
+        key = token_key(encoded.prompt)
+        prompt = self._held.add(key, key, encoded.prompt)
+        responses = []
         for ids in encoded.responses:
-            key = token_key(np.concatenate([encoded.prompt, ids]))
-            responses.setdefault(key, ids)
-            keys.append(key)
-        return prompt, tuple(keys)
+            whole = token_key(np.concatenate([encoded.prompt, ids]))
+            responses.append(self._held.add(key + whole, whole, ids))
+        self.add_spans(prompt, responses)
+        return key, tuple(response.key for response in responses)
+
+    def add_spans(self, prompt: Span, responses: Sequence[Span]) -> None:
+        """Request a prompt and its responses, whose ids lie in the source."""
+        for response in responses:
+            self._prompt_of.append(len(self._prompts))
+            self._responses.append(response)
+        self._prompts.append(prompt)
+        self._sorted = None
+
+    @property
+    def _groups(self) -> SequenceGroups:
+        if self._sorted is None:
+            prompt_of = np.array(self._prompt_of)
+            self._sorted = SequenceGroups(self._prompts.arrays(), self._responses.arrays(), prompt_of)
+        return self._sorted
 
     def keys(self, worker: Worker = ALONE) -> Keys:
         """Keys of all prompts and conversations that fall to a worker by their prompts, each once. Shape (n, 16)."""
-        owners = self._owners()
-        return as_keys(key for key, prompt in owners.items() if worker.holds(prompt))
-
-    def _owners(self) -> dict[bytes, bytes]:
-        """Key -> the prompt it is computed with.
-
-        A sequence may end one conversation and be the prompt of a longer one, or be split into prompt and
-        response in two ways. It is computed once: as a prompt if it is one, else after the prompt whose digest
-        comes first.
-        """
-        owners = {prompt: prompt for prompt in self._prompts}
-        for prompt in sorted(self._prompts):
-            for key in self._responses[prompt]:
-                owners.setdefault(key, prompt)
-        return owners
+        groups = self._groups
+        prompts, responses = groups.prompts.keys, groups.responses.keys
+        if worker == ALONE:
+            return np.concatenate([prompts, responses[groups.owned]])
+        own = np.array([worker.holds(key.tobytes()) for key in prompts], dtype=bool)
+        return np.concatenate([prompts[own], responses[groups.owned & own[groups.prompt_of]]])
 
     def tokens(self) -> int:
         """Number of tokens of all prompts and responses, each prompt counted once."""
-        return sum(map(len, self._prompts.values())) + sum(
-            len(ids) for group in self._responses.values() for ids in group.values()
-        )
+        return int(self._groups.prompts.tokens.sum()) + int(self._groups.responses.tokens.sum())
 
-    def item_tokens(self, item: PackItem) -> int:
-        """Number of tokens that an item takes in a pack."""
-        group = self._responses[item.prompt]
-        return len(self._prompts[item.prompt]) + sum(len(group[key]) for key in item.responses)
+    def tokens_of(self, items: Sequence[PackItem]) -> int:
+        """Number of tokens that these items take in a pack or several."""
+        prompts, responses = self._numbers(items)
+        groups = self._groups
+        return int(groups.prompts.tokens[prompts].sum()) + int(groups.responses.tokens[responses].sum())
 
-    def holds(self, item: PackItem) -> bool:
-        """Whether all sequences of an item were requested."""
-        group = self._responses.get(item.prompt)
-        return group is not None and all(key in group for key in item.responses)
+    def holds(self, items: Sequence[PackItem]) -> bool:
+        """Whether all sequences of these items were requested."""
+        return all(bool((numbers >= 0).all()) for numbers in self._numbers(items))
+
+    def _numbers(self, items: Sequence[PackItem]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Numbers of the prompts of items, and of all their responses. Shapes (items,), (responses,)."""
+        prompts = self._groups.find_prompts(as_keys(item.prompt for item in items))
+        prompt_of = np.repeat(prompts, [len(item.responses) for item in items])
+        return prompts, self._groups.find_responses(as_keys(key for item in items for key in item.responses), prompt_of)
 
     def plan(self, missing: set[bytes], pack_tokens: int) -> list[Pack]:
         """Divide the missing sequences into packs of at most `pack_tokens` tokens.
@@ -92,16 +117,12 @@ class Request:
         Items are placed by best fit, largest first. A prompt whose responses do not fit one pack is repeated. The
         plan is a function of the set of sequences, not of the order in which they were requested.
         """
-        owned: dict[bytes, set[bytes]] = {}
-        for key, prompt in self._owners().items():
-            if key in missing:
-                owned.setdefault(prompt, set()).add(key)
-        items = [item for prompt, keys in owned.items() for item in self._items(prompt, keys, pack_tokens)]
-        items.sort(key=lambda item: (-self.item_tokens(item), item.prompt, item.responses))
+        items = sorted(
+            self._items(missing, pack_tokens), key=lambda each: (-each[0], each[1].prompt, each[1].responses)
+        )
         packs: list[list[PackItem]] = []
         free: list[tuple[int, int]] = []  # (tokens left, pack), ascending
-        for item in items:
-            tokens = self.item_tokens(item)
+        for tokens, item in items:
             at = bisect_left(free, (tokens, -1))
             if at < len(free):
                 left, pack = free.pop(at)
@@ -112,28 +133,63 @@ class Request:
             insort(free, (left - tokens, pack))
         return [tuple(pack) for pack in packs]
 
-    def _items(self, prompt: bytes, missing: set[bytes], pack_tokens: int) -> Iterable[PackItem]:
-        group = self._responses[prompt]
-        wanted = sorted((key for key in group if key in missing), key=lambda key: (len(group[key]), key))
-        read_prompt = prompt in missing
-        room = pack_tokens - len(self._prompts[prompt])
-        chunk: list[bytes] = []
-        used = 0
-        for key in wanted:
-            if chunk and used + len(group[key]) > room:
-                yield PackItem(prompt, tuple(chunk), read_prompt)
-                chunk, used, read_prompt = [], 0, False
-            chunk.append(key)
-            used += len(group[key])
-        yield PackItem(prompt, tuple(chunk), read_prompt)
+    def _items(self, missing: set[bytes], pack_tokens: int) -> Iterator[tuple[int, PackItem]]:
+        """Items with all missing sequences, each with its number of tokens."""
+        groups = self._groups
+        wanted = KeyIndex(as_keys(missing))
+        read = wanted.find(groups.prompts.keys) >= 0  # (p,)
+        chosen = np.flatnonzero(groups.owned & (wanted.find(groups.responses.keys) >= 0))
+        # By prompt and length; the order of keys stays where lengths are equal.
+        chosen = chosen[np.lexsort((groups.responses.tokens[chosen], groups.prompt_of[chosen]))]
+        ends = np.searchsorted(groups.prompt_of[chosen], np.arange(len(read)), side="right")
+        start = 0
+        for number, end in enumerate(ends.tolist()):
+            if read[number] or end > start:
+                yield from self._items_of(groups.prompts[number], bool(read[number]), chosen[start:end], pack_tokens)
+            start = end
 
-    def token_ids(self, item: PackItem) -> tuple[TokenIds, list[TokenIds]]:
-        """Token ids of an item's prompt, and of each of its responses. Shapes (tokens,)."""
-        return self._prompts[item.prompt], [self._responses[item.prompt][key] for key in item.responses]
+    def _items_of(
+        self, prompt: Span, read_prompt: bool, responses: NDArray[np.int64], pack_tokens: int
+    ) -> Iterator[tuple[int, PackItem]]:
+        """Items of one prompt with these responses, given by number, in order."""
+        chunk: list[bytes] = []
+        used = prompt.tokens
+        for key, _, tokens in self._groups.responses.take(responses):
+            if chunk and used + tokens > pack_tokens:
+                yield used, PackItem(prompt.key, tuple(chunk), read_prompt)
+                chunk, used, read_prompt = [], prompt.tokens, False
+            chunk.append(key)
+            used += tokens
+        yield used, PackItem(prompt.key, tuple(chunk), read_prompt)
+
+    def token_ids(self, items: Sequence[PackItem]) -> list[tuple[TokenIds, list[TokenIds]]]:
+        """Token ids of each item's prompt, and of each of its responses. Shapes (tokens,).
+
+        Raises:
+            UserError: the ids lie in a file that is damaged.
+        """
+        prompts, responses = self._numbers(items)
+        numbers = iter(responses)
+        found = []
+        for item, number in zip(items, prompts, strict=True):
+            prompt = self._read(self._groups.prompts[number], np.empty(0, np.uint32))
+            found.append((prompt, [self._read(self._groups.responses[next(numbers)], prompt) for _ in item.responses]))
+        return found
+
+    def _read(self, span: Span, before: TokenIds) -> TokenIds:
+        """The ids of a span; a key is the digest of its sequence, so that no other ids pass for them."""
+        ids = self._source.read(span.start, span.tokens)
+        if token_key(np.concatenate([before, ids])) != span.key:
+            raise UserError(f"{self._source.place(span.start)} is damaged: remove it, and run extract again")
+        return ids
 
     def layout(self, pack: Pack) -> "PackLayout":
-        """The arrays of a pack, as an engine needs them."""
-        return PackLayout.of([(item, *self.token_ids(item)) for item in pack])
+        """The arrays of a pack, as an engine needs them.
+
+        Raises:
+            UserError: as `token_ids`.
+        """
+        return PackLayout.of([(item, *ids) for item, ids in zip(pack, self.token_ids(pack), strict=True)])
 
 
 @dataclass(frozen=True, slots=True)

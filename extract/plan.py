@@ -85,7 +85,7 @@ def _fill(shards: list[PlannedShard], request: Request, missing: list[bytes]) ->
     """Whether these shards contain all missing keys, and the request has the tokens of all their items."""
     items = [item for shard in shards for pack in shard.packs for item in pack]
     planned = {key for shard in shards for pack in shard.packs for key in pack_keys(pack)}
-    return all(request.holds(item) for item in items) and planned.issuperset(missing)
+    return request.holds(items) and planned.issuperset(missing)
 
 
 def _cut(packs: list[Pack], shard_rows: int, prefix: str) -> list[PlannedShard]:

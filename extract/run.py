@@ -73,7 +73,7 @@ def fill(
 def announce(store: FeatureStore, request: Request, shards: Sequence[PlannedShard], pack_tokens: int) -> int:
     """Log the size of the planned work; returns its number of tokens."""
     packs = [pack for shard in shards for pack in shard.packs]
-    tokens = sum(request.item_tokens(item) for pack in packs for item in pack)
+    tokens = request.tokens_of([item for pack in packs for item in pack])
     log.info(
         "%s tokens in %s packs (%.1f %% full) and %s shards are to be computed; the features take %.1f MB",
         f"{tokens:,}",
@@ -106,7 +106,7 @@ def compute(
             taken.append(request.layout(pack))
             yield taken[-1]
 
-    total = sum(request.item_tokens(item) for shard in shards for pack in shard.packs for item in pack)
+    total = request.tokens_of([item for shard in shards for pack in shard.packs for item in pack])
     done = 0
     with ShardWriter(store) as writer:
         unsealed = OpenShard(shard_seconds)

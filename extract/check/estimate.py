@@ -55,6 +55,10 @@ def lengths_of(records: Sequence[Record], encoder: ConversationEncoder) -> Lengt
     )
 
 
+HOST_BYTES_OF_A_SEQUENCE = 300
+"""Main memory for a sequence: its spans in the request and in the index of names, and both sorted."""
+
+
 @dataclass(frozen=True, slots=True)
 class Estimate:
     """What a run takes. Counts are upper bounds: prompts that several rows share are computed once."""
@@ -64,12 +68,14 @@ class Estimate:
     features: int | None
     feature_bytes: int | None
     """Bytes of the features in the store."""
+    token_bytes: int | None
+    """Bytes of token ids beside the store."""
     bytes_to_fetch: int
     """Bytes of data sets and weights that are not on the disk yet."""
     weights_bytes: int
     """Bytes of the weights on the device, in the recipe's dtype."""
     host_bytes: int | None
-    """Bytes of token ids and keys in main memory."""
+    """Bytes of keys, places and lengths of sequences in main memory."""
     device: str
     """Name of this machine's device."""
     tokens_per_second: float | None
@@ -116,7 +122,7 @@ def measure(
         if number == 0:
             started = time.perf_counter()
             continue
-        tokens += sum(map(request.item_tokens, packs[number]))
+        tokens += request.tokens_of(packs[number])
         if time.perf_counter() - started > SECONDS_TO_MEASURE:
             break
     return tokens / (time.perf_counter() - started) if tokens else None

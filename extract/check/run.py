@@ -17,6 +17,7 @@ from extract.backbone import Backbone, find_backbone
 from extract.check.backbone import SUBJECT, BackboneFound, look_at_backbone
 from extract.check.datasets import FEW_ROWS, DatasetFound, Wanted, look_at_datasets
 from extract.check.estimate import (
+    HOST_BYTES_OF_A_SEQUENCE,
     MOST_BYTES_TO_LOAD,
     Estimate,
     Lengths,
@@ -34,6 +35,7 @@ from extract.model_files import is_model
 from extract.settings import BackboneSettings, ExtractSettings
 from extract.skipped import kind_of_reason
 from extract.templating import ConversationEncoder
+from extract.tokens.texts import NAME_BYTES
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,8 @@ def check(planned: Planned) -> Check:
     if backbone is not None:
         findings += _of_backbone(backbone)
         estimate = _estimate(planned, backbone, datasets, lengths)
-        findings += _of_disk(planned, estimate.bytes_to_fetch, estimate.feature_bytes or 0)
+        stored = (estimate.feature_bytes or 0) + (estimate.token_bytes or 0)
+        findings += _of_disk(planned, estimate.bytes_to_fetch, stored)
     return Check(
         backbone=_summary(backbone) if backbone else None,
         datasets={name: _of_dataset(one, lengths.get(name)) for name, one in datasets.items()},
@@ -184,7 +187,8 @@ def _estimate(
         else feature_bytes(features, len(settings.layers), found.backbone.hidden_size, store.dtype),
         bytes_to_fetch=found.bytes_to_fetch + sum(one.place.bytes_to_fetch for one in datasets.values()),
         weights_bytes=found.parameters * ITEM_BYTES[settings.dtype],
-        host_bytes=None if tokens is None or features is None else 4 * tokens + KEY_BYTES * features,
+        token_bytes=None if tokens is None or features is None else 4 * tokens + (NAME_BYTES + KEY_BYTES) * features,
+        host_bytes=None if features is None else HOST_BYTES_OF_A_SEQUENCE * features,
         device=torch.cuda.get_device_name(device) if device.type == "cuda" else str(device),
         tokens_per_second=rate,
         hours=None if tokens is None or rate is None else tokens / rate / 3600,
@@ -217,13 +221,16 @@ def _rate(planned: Planned, found: BackboneFound, lengths: Mapping[str, Lengths]
         return None
 
 
-def _of_disk(planned: Planned, downloads: int, features: int) -> list[Finding]:
+def _of_disk(planned: Planned, downloads: int, stored: int) -> list[Finding]:
     """Problems with the disks of the hub's cache and of the store, which may be one."""
     cache, store = Path(constants.HF_HUB_CACHE), planned.store.root
     if _disk(cache) == _disk(store):
-        needs = [(store, downloads + features, "downloads and features", "set HF_HOME and store.root")]
+        needs = [(store, downloads + stored, "downloads, features and tokens", "set HF_HOME and store.root")]
     else:
-        needs = [(cache, downloads, "downloads", "set HF_HOME"), (store, features, "features", "set store.root")]
+        needs = [
+            (cache, downloads, "downloads", "set HF_HOME"),
+            (store, stored, "features and tokens", "set store.root"),
+        ]
     return [
         Finding(
             "disk",

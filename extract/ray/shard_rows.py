@@ -26,7 +26,11 @@ the token ids, and the receiver computes them."""
 
 def to_row(request: Request, shard: PlannedShard) -> pa.Table:
     """A shard and the token ids of all its packs, as a table of one row."""
-    items = [(number, item, request.token_ids(item)) for number, pack in enumerate(shard.packs) for item in pack]
+    items = [
+        (number, item, ids)
+        for number, pack in enumerate(shard.packs)
+        for item, ids in zip(pack, request.token_ids(pack), strict=True)
+    ]
     responses = [ids for _, _, (_, responses) in items for ids in responses]
     ends = np.cumsum([0, *(len(responses) for _, _, (_, responses) in items)], dtype=np.int32)  # (items + 1,)
     columns = [

@@ -81,7 +81,7 @@ class ShardWorker:
         reports = []
         for request, shard in from_rows(rows):
             mistake = failure = cannot_pack = None
-            tokens = sum(request.item_tokens(item) for pack in shard.packs for item in pack)
+            tokens = request.tokens_of([item for pack in shard.packs for item in pack])
             try:
                 self._seal(request, shard)
             except CannotPackError as error:

@@ -164,9 +164,11 @@ def _costs(estimate: "Estimate") -> list[str]:
     disk = f"disk: {_size(estimate.bytes_to_fetch)} of downloads"
     if estimate.feature_bytes is not None:
         disk += f", {_size(estimate.feature_bytes)} of features"
+    if estimate.token_bytes is not None:
+        disk += f", {_size(estimate.token_bytes)} of token ids"
     memory = f"memory: {_size(estimate.weights_bytes)} of weights on the device, activations in addition"
     if estimate.host_bytes is not None:
-        memory += f"; about {_size(estimate.host_bytes)} of main memory for token ids"
+        memory += f"; about {_size(estimate.host_bytes)} of main memory for keys"
     lines += [disk, memory]
     if estimate.hours is not None and estimate.tokens_per_second is not None:
         rate = f"{estimate.tokens_per_second:,.0f} tokens/s, measured just now"

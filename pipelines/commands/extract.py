@@ -134,6 +134,8 @@ def extract(
     from extract.results import Extract, count_rows
     from extract.run import fill
     from extract.templating import ConversationEncoder
+    from extract.tokens.kept_encoder import digest_of_encoder
+    from extract.tokens.token_files import TokenFiles
     from extract.unusable import without_skipped
     from pipelines.artefacts import SKIPPED
     from pipelines.commands.check import planned
@@ -163,7 +165,8 @@ def extract(
         log.info("%s", line)
     derived = [pairs for pairs in recipe.pairs if pairs.source == DERIVED and pairs.ratings not in found.missing]
     objectives = [objective.name for objective in recipe.objectives]
-    collected = collect(found.datasets, derived, objectives, encoder, recipe.split, progress)
+    tokens = TokenFiles(recipe.store.root, digest_of_encoder(encoder, recipe.backbone))
+    collected = collect(found.datasets, derived, objectives, encoder, recipe.split, progress, tokens)
     log.info(
         "%s distinct sequences, %s unique tokens, %s rows skipped so far",
         f"{len(collected.request.keys()):,}",

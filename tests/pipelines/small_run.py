@@ -60,5 +60,5 @@ def run_here(recipe: Path, worker: Worker = ALONE) -> int:
 def store_of(recipe: Path) -> FeatureStore:
     """The run's only store."""
     root = recipe.parent / "features"
-    (folder,) = root.iterdir()
+    (folder,) = (path.parent for path in root.glob("*/store.json"))
     return FeatureStore.open(root, folder.name)

@@ -94,7 +94,7 @@ def test_a_damaged_manifest_is_refused_in_one_sentence_and_repaired_without_loss
 def test_an_export_holds_the_features_of_the_named_data_set(copy: Path, export_format: str) -> None:
     arguments = ("export", "--format", export_format, "--dataset", "helpsteer", "--out", "out")
     exported = result(*arguments, folder=copy)
-    (folder,) = copy.glob("features/*")
+    (folder,) = (path.parent for path in copy.glob("features/*/store.json"))
     store = FeatureStore.open(folder.parent, folder.name)
     out = copy / "out"
     if export_format == "npy":

@@ -150,7 +150,7 @@ def test_new_features_are_the_stored_ones_but_for_rounding(before: Path, tmp_pat
 
 def store_in(root: Path) -> FeatureStore:
     """The only store below `root`."""
-    (folder,) = root.iterdir()
+    (folder,) = (path.parent for path in root.glob("*/store.json"))
     return FeatureStore.open(root, folder.name)
 
 

@@ -1,0 +1,147 @@
+"""The first pass of `extract`: rows a second, memory, and reading token ids back, by number of rows and of processes.
+
+python -m benchmarks.first_pass [--rows 20000 60000 200000] [--before CHECKOUT]
+
+Each figure is of a process of its own. `--before` measures another checkout of this repository in the same run: one in
+which nothing is kept on the disk, and one process does all.
+"""
+
+import argparse
+import inspect
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+BACKBONE = "backbones/tiny"
+ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
+SETS = {"rating set": (4, 130, 400), "many responses": (19, 400, 75)}
+"""Kind of set -> responses to a prompt, mean words of a prompt, mean words of a response."""
+
+
+def write_rows(path: Path, rows: int, kind: str) -> None:
+    """Rated rows of words that are one token each; lengths are drawn evenly, from none to twice the mean."""
+    vocabulary = json.loads(Path(BACKBONE, "tokenizer.json").read_text())["model"]["vocab"]
+    words = np.array([word[1:] for word in vocabulary if word[0] == "Ġ" and word[1:].isalpha()])
+    rng = np.random.default_rng(0)
+    responses, of_prompt, of_response = SETS[kind]
+
+    def text(mean: int) -> str:
+        return " ".join(rng.choice(words, rng.integers(1, 2 * mean)))
+
+    with path.open("w") as file:
+        prompt = ""
+        for number in range(rows):
+            prompt = text(of_prompt) if number % responses == 0 else prompt
+            ratings = dict.fromkeys(ATTRIBUTES, int(rng.integers(0, 5)))
+            file.write(json.dumps({"prompt": prompt, "response": text(of_response), **ratings}) + "\n")
+
+
+def cpu_seconds() -> tuple[float, float]:
+    """CPU seconds of this process, and of its ended children."""
+    here, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return here.ru_utime + here.ru_stime, children.ru_utime + children.ru_stime
+
+
+def measure(rows: Path, root: Path | None, processes: int, here_first: int | None) -> dict[str, Any]:
+    """One first pass in this process, of the checkout that it runs in."""
+    from benchmarks.process_memory import peak_bytes, resident_bytes
+    from extract import collect as module
+    from extract.backbone import find_backbone
+    from extract.settings import BackboneSettings, DatasetSettings, SplitSettings
+    from extract.sources import SOURCES
+    from extract.template.renderer import renderer
+    from extract.templating import ConversationEncoder
+
+    settings = BackboneSettings(model=BACKBONE, dtype="float32", max_tokens=2048)
+    backbone = find_backbone(settings)
+    encoder = ConversationEncoder(backbone.tokenizer, settings, backbone.vocabulary)
+    more: dict[str, Any] = {}
+    if "tokens" in inspect.signature(module.collect).parameters:
+        from extract.tokens import encoder_pool, token_files
+        from extract.tokens.kept_encoder import digest_of_encoder
+
+        encoder_pool.cores = lambda: processes
+        encoder_pool.HERE_FIRST = encoder_pool.HERE_FIRST if here_first is None else here_first
+        if root is not None:
+            more["tokens"] = token_files.TokenFiles(root, digest_of_encoder(encoder, settings))
+    ranges = {f"helpsteer-{name}": (0.0, 4.0) for name in ATTRIBUTES}
+    dataset = module.Dataset(
+        DatasetSettings(source="helpsteer", path=rows),
+        SOURCES["helpsteer"],
+        rows.parent,
+        (rows,),
+        ranges,
+        {name: name for name in ranges},
+    )
+    renderer().close()
+    cpu, wall, before = cpu_seconds(), time.monotonic(), resident_bytes()
+    collected = module.collect([dataset], [], list(ranges), encoder, SplitSettings(), **more)
+    renderer().close()  # so that its seconds are counted
+    number = len(collected.tables.examples)
+    here, children = np.subtract(cpu_seconds(), cpu) / number * 1e6
+    return {
+        "rows": number,
+        "cpu_us": round(here + children, 1),
+        "cpu_us_of_this_process": round(here, 1),
+        "wall_us": round((time.monotonic() - wall) / number * 1e6, 1),
+        "grown_mb": round((peak_bytes() - before) / 1e6),
+        "peak_mb": round(peak_bytes() / 1e6),
+        "tokens": collected.request.tokens(),
+    }
+
+
+def measured_apart(checkout: Path, *arguments: str) -> dict[str, Any]:
+    """`measure` in a process of its own, by this file, with the packages of a checkout."""
+    command = [sys.executable, "-P", str(Path(__file__).resolve()), "--measure", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(checkout)}
+    done = subprocess.run(command, cwd=checkout, env=environment, capture_output=True, text=True, check=True)
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def main() -> None:
+    """Print one JSON line a figure, as it comes."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--rows", type=int, nargs="+", default=[20_000, 60_000, 200_000])
+    parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
+    parser.add_argument("--before", type=Path)
+    parser.add_argument("--before-most", type=int, default=20_000, help="largest number of rows for --before")
+    parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--here-first", type=int, help="rows before other processes start, in place of the code's")
+    parser.add_argument("--measure", nargs=3, metavar=("ROWS", "ROOT", "PROCESSES"))
+    given = parser.parse_args()
+    if given.measure:
+        rows, root, processes = given.measure
+        print(json.dumps(measure(Path(rows), Path(root) if root else None, int(processes), given.here_first)))
+        return
+    here = Path(__file__).resolve().parents[1]
+    for kind in given.sets:
+        for rows in given.rows:
+            with tempfile.TemporaryDirectory() as name:
+                folder = Path(name)
+                write_rows(folder / "rows.jsonl", rows, kind)
+                path = str(folder / "rows.jsonl")
+                ways = []
+                if given.before is not None and rows <= given.before_most:
+                    ways.append(("before", given.before.resolve(), (path, "", "1")))
+                for processes in given.processes:
+                    root = str(folder / str(processes))
+                    ways.append((f"first, {processes} processes", here, (path, root, str(processes))))
+                ways.append(("second", here, (path, root, "1")))
+                more = () if given.here_first is None else ("--here-first", str(given.here_first))
+                for way, checkout, arguments in ways:
+                    print(
+                        json.dumps({"set": kind, "way": way} | measured_apart(checkout, *arguments, *more)), flush=True
+                    )
+
+
+if __name__ == "__main__":
+    main()

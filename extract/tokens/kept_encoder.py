@@ -1,0 +1,143 @@
+"""An encoder that tokenises a text once: what it has seen before, in this run or an earlier one, it finds in files."""
+
+import hashlib
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+import numpy as np
+
+from cache.fingerprint import digest_of
+from cache.keys import token_key
+from extract import checks, encoded, records, special_tokens, templating
+from extract.encoded import Encoded, TokenIds
+from extract.records import Prompt, Record, SuiteItem, texts_of
+from extract.settings import BackboneSettings
+from extract.template import division
+from extract.templating import ConversationEncoder, NotEncodableError
+from extract.tokens.encoder_pool import EncoderPool, Results
+from extract.tokens.spans import Span
+from extract.tokens.texts import name_of_prompt, name_of_response
+
+Conversation = tuple[Prompt, tuple[str, ...]]
+"""A prompt and its responses."""
+
+
+class Kept(NamedTuple):
+    """Where the token ids of a prompt and of its responses lie."""
+
+    prompt: Span
+    responses: tuple[Span, ...]
+
+
+class KeptTokens(Protocol):
+    """Token ids by the names of texts: `TokenFiles`, or `TokensInMemory`."""
+
+    def find(self, names: Sequence[bytes]) -> list[Span | None]:
+        """The span of each name, None where there is none."""
+
+    def add(self, name: bytes, key: bytes, ids: TokenIds) -> Span:
+        """Add a sequence."""
+
+
+class _Batch(NamedTuple):
+    """A batch of which unknown records are being encoded."""
+
+    records: list[Record]
+    names: list[list[bytes]]
+    results: list[Kept | NotEncodableError | None]
+    unknown: list[int]
+    """Places of the records that are encoded."""
+    encoded: "Future[Results]"
+
+
+class KeptEncoder:
+    """Encodes batches of records in order, by way of the tokens that are kept."""
+
+    def __init__(self, pool: EncoderPool, tokens: KeptTokens) -> None:
+        self._pool = pool
+        self._tokens = tokens
+
+    def encode(self, batches: Iterable[list[Record]]) -> Iterator[tuple[list[Record], list[Kept | NotEncodableError]]]:
+        """Yield each batch with one result a record: where its token ids are, or why it has none.
+
+        A record of which all texts are known is not encoded. The reasons of others are not kept: such a record is
+        tried again in every run.
+        """
+        waiting: deque[_Batch] = deque()
+        for batch in batches:
+            waiting.append(self._begun(batch))
+            while len(waiting) > self._pool.ahead:
+                yield self._finished(waiting.popleft())
+        while waiting:
+            yield self._finished(waiting.popleft())
+
+    def _begun(self, batch: list[Record]) -> "_Batch":
+        conversations = [texts_of(record) for record in batch]
+        names = [_names(conversation) for conversation in conversations]
+        results = self._find(names)
+        unknown = [place for place, result in enumerate(results) if result is None]
+        # Official scripts of suites score an empty text like any other.
+        empty = isinstance(batch[0], SuiteItem)
+        waiting = self._pool.submit([conversations[place] for place in unknown], empty=empty)
+        return _Batch(batch, names, results, unknown, waiting)
+
+    def _finished(self, batch: "_Batch") -> tuple[list[Record], list[Kept | NotEncodableError]]:
+        for place, one in zip(batch.unknown, self._pool.result(batch.encoded), strict=True):
+            batch.results[place] = one if isinstance(one, NotEncodableError) else self._keep(batch.names[place], one)
+        return batch.records, [result for result in batch.results if result is not None]
+
+    def _find(self, names: Sequence[list[bytes]]) -> list[Kept | NotEncodableError | None]:
+        found = iter(self._tokens.find([name for each in names for name in each]))
+        results: list[Kept | NotEncodableError | None] = []
+        for each in names:
+            prompt, *responses = [next(found) for _ in each]
+            known = tuple(span for span in responses if span is not None)
+            whole = prompt is not None and len(known) == len(responses)
+            results.append(Kept(prompt, known) if prompt is not None and whole else None)
+        return results
+
+    def _keep(self, names: list[bytes], encoded: Encoded) -> Kept:
+        of_prompt, *of_responses = self._tokens.find(names)  # a part may be known, or have come with this batch
+        prompt = of_prompt or self._tokens.add(names[0], token_key(encoded.prompt), encoded.prompt)
+        responses = (
+            known or self._tokens.add(name, token_key(np.concatenate([encoded.prompt, ids])), ids)
+            for name, known, ids in zip(names[1:], of_responses, encoded.responses, strict=True)
+        )
+        return Kept(prompt, tuple(responses))
+
+
+def _names(conversation: Conversation) -> list[bytes]:
+    """The name of a conversation's prompt, and of each of its responses."""
+    prompt, responses = conversation
+    name = name_of_prompt(prompt)
+    return [name, *(name_of_response(name, response) for response in responses)]
+
+
+def digest_of_encoder(encoder: ConversationEncoder, settings: BackboneSettings) -> str:
+    """16 hexadecimal digits for everything that token ids depend on beside their texts.
+
+    Tokenizer, template, the settings that refuse a text, the libraries, and the code between them, so that no ids are
+    read back that would not be written today.
+    """
+    tokenizer = encoder.tokenizer
+    facts = {
+        "tokenizer": hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest(),
+        "template": tokenizer.chat_template,
+        "special": {name: str(token) for name, token in tokenizer.special_tokens_map.items()},
+        "split_special_tokens": bool(getattr(tokenizer, "split_special_tokens", False)),
+        "settings": settings.model_dump(include={"max_tokens", "position", "special_tokens_in_text"}),
+        "vocabulary": encoder.vocabulary,
+        "libraries": {name: version(name) for name in ("jinja2", "tokenizers", "transformers")},
+        "code": [hashlib.sha256(path.read_bytes()).hexdigest() for path in _code()],
+    }
+    return digest_of(facts)[:16]
+
+
+def _code() -> list[Path]:
+    """The source files that make ids of texts."""
+    modules = [Path(str(module.__file__)) for module in (checks, encoded, records, special_tokens, templating)]
+    return [*modules, *sorted(Path(division.__file__).parent.glob("*.py"))]
