@@ -81,7 +81,6 @@ def gguf_configuration(path: Path) -> PretrainedConfig:
         config = AutoConfig.from_pretrained(folder, gguf_file=path.name, trust_remote_code=False)
         config._attn_implementation = None
         config._experts_implementation = None
-        config.name_or_path = ""
         with torch.device("meta"):
             model = AutoModel.from_config(config.get_text_config(), trust_remote_code=False)
     _check_rotary(header, config)
