@@ -28,6 +28,14 @@ class FileName(str):
         return core_schema.no_info_after_validator_function(cls, core_schema.str_schema(strict=True))
 
 
+class GgufFile(FileName):
+    """The path of a GGUF file inside a folder or repository."""
+
+    __slots__ = ()
+    PATTERN: ClassVar = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._+-]{0,99}/){0,4}[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}\.gguf")
+    MEANING: ClassVar = "the path of a .gguf file inside a folder or repository"
+
+
 class StoreName(FileName):
     """The name of a store's folder: the digest of its fingerprint."""
 

@@ -12,6 +12,7 @@ from transformers.utils import logging as transformers_logging
 
 from cache import Fingerprint, UserError
 from cache.errors import cause, first_line
+from cache.names import GgufFile
 from cache.precision import StoreDtype
 from cache.progress import Progress, silent
 from extract.configuration import (
@@ -41,7 +42,7 @@ class Backbone:
     """`org/name@commit`, for a GGUF with `/file` behind it; the digest of a local model's weights and configuration."""
     tokenizer: PreTrainedTokenizerBase
     facts: ModelFacts
-    gguf_file: str | None = None
+    gguf_file: GgufFile | None = None
     """The file in the folder that holds all of it; None: config.json, safetensors and the tokenizer's files do."""
     licence: str | None = None
     """Licence of its card on the hub; None for a local folder, or where the card names none or was not asked."""

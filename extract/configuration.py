@@ -14,6 +14,7 @@ from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig
 
 from cache import UserError
 from cache.errors import refusing
+from cache.names import GgufFile
 from extract.gguf_file import gguf_configuration
 from extract.stored_weights import REMEDY, check_loops, read_headers
 
@@ -42,7 +43,9 @@ class ModelFacts:
     """Dtype of the weights in their files, such as 'bfloat16', as the configuration says; None if it does not."""
 
 
-def whole_configuration(folder: Path, key: str = "backbone.model", gguf_file: str | None = None) -> PretrainedConfig:
+def whole_configuration(
+    folder: Path, key: str = "backbone.model", gguf_file: GgufFile | None = None
+) -> PretrainedConfig:
     """The configuration in a folder, held against the headers of the weights before transformers reads it.
 
     Code in the folder is never run, so families that transformers does not know are refused. The implementations of
@@ -68,7 +71,7 @@ def whole_configuration(folder: Path, key: str = "backbone.model", gguf_file: st
     return config
 
 
-def read_configuration(folder: Path, gguf_file: str | None = None) -> PretrainedConfig:
+def read_configuration(folder: Path, gguf_file: GgufFile | None = None) -> PretrainedConfig:
     """The configuration of the decoder in a folder; of a model that also takes images, its language part.
 
     Args:

@@ -130,9 +130,10 @@ def load_gguf(path: Path, config: PretrainedConfig, dtype: torch.dtype, attentio
 @contextmanager
 def alone(path: Path) -> Iterator[Path]:
     """A folder with nothing but a file: transformers prefers a tokenizer.json beside a GGUF to what the GGUF holds."""
-    with TemporaryDirectory() as folder:
-        (Path(folder) / path.name).symlink_to(path.resolve())
-        yield Path(folder)
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / path.name).symlink_to(path.resolve())
+        yield folder
 
 
 def _check_data(header: GgufHeader) -> None:

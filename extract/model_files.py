@@ -4,6 +4,7 @@ import hashlib
 from pathlib import Path
 
 from cache import UserError
+from cache.names import GgufFile
 from cache.progress import Progress, silent
 from extract.hub.download import fetch
 from extract.hub.listing import HubFile, Listing, list_files
@@ -30,9 +31,10 @@ def refuse_revision_of_folder(settings: BackboneSettings) -> None:
         raise UserError(f"backbone.revision: {local} is a local folder, which has no revisions; take it out")
 
 
-def is_model(folder: Path, gguf_file: str | None = None) -> bool:
+def is_model(folder: Path, gguf_file: GgufFile | None = None) -> bool:
     """Whether a local folder holds a model: a config.json, or the GGUF file if one is named."""
-    return (folder / (gguf_file or CONFIGURATION)).is_file()
+    path = folder / CONFIGURATION if gguf_file is None else folder / gguf_file
+    return path.is_file()
 
 
 def locate_model(model: str, revision: str | None, key: str) -> tuple[Path, str]:
@@ -51,7 +53,7 @@ def locate_model(model: str, revision: str | None, key: str) -> tuple[Path, str]
 
 
 def fetch_model(
-    listing: Listing, key: str, progress: Progress = silent, gguf_file: str | None = None
+    listing: Listing, key: str, progress: Progress = silent, gguf_file: GgufFile | None = None
 ) -> tuple[Path, str]:
     """The folder of a listed model, fetched where the cache lacks it, and its identity.
 
@@ -73,7 +75,7 @@ def fetch_model(
     return folder, identity if gguf_file is None else f"{identity}/{gguf_file}"
 
 
-def gguf_of(listing: Listing, gguf_file: str) -> HubFile:
+def gguf_of(listing: Listing, gguf_file: GgufFile) -> HubFile:
     """The GGUF file of a repository.
 
     Raises:
@@ -91,7 +93,7 @@ def gguf_of(listing: Listing, gguf_file: str) -> HubFile:
     )
 
 
-def list_model(model: str, revision: str | None, key: str, gguf_file: str | None = None) -> Listing:
+def list_model(model: str, revision: str | None, key: str, gguf_file: GgufFile | None = None) -> Listing:
     """The files of a model on the hub; arguments and errors as `locate_model`."""
     if Path(model).exists() or model.count("/") != 1:
         wanted = gguf_file or CONFIGURATION
@@ -103,7 +105,7 @@ def list_model(model: str, revision: str | None, key: str, gguf_file: str | None
         raise UserError(f"{key}: {error}") from None
 
 
-def identity_of(folder: Path, gguf_file: str | None = None) -> str:
+def identity_of(folder: Path, gguf_file: GgufFile | None = None) -> str:
     """The identity of a local model: the digest of its weights and configuration, which a GGUF file holds both."""
     if gguf_file is not None:
         with (folder / gguf_file).open("rb") as file:

@@ -1,10 +1,11 @@
 """The recipe's settings for data sets, the backbone, and the way it is run."""
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cache.names import GgufFile
 from extract.engines import ENGINES
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class BackboneSettings(BaseModel):
     """Folder, or `org/name` on the hub."""
     revision: str | None = None
     """Branch, tag or commit; resolved to a commit, which the run records. Only for hub models."""
-    gguf_file: str | None = None
+    gguf_file: GgufFile | None = None
     """A GGUF file in the folder or repository `model`. Weights (unpacked to `dtype`), configuration, tokenizer and chat
     template are read from it alone. Needs the extra `gguf` (docs/extraction.md)."""
     chat_template: Path | None = None
@@ -52,15 +53,6 @@ class BackboneSettings(BaseModel):
         if len(set(self.layers)) != len(self.layers):
             raise ValueError("layers names a layer twice")
         return self
-
-    @field_validator("gguf_file")
-    @classmethod
-    def _inside(cls, value: str | None) -> str | None:
-        if value is not None:
-            path = PurePosixPath(value)
-            if path.suffix.lower() != ".gguf" or path.is_absolute() or ".." in path.parts or str(path) != value:
-                raise ValueError("gguf_file is the path of a .gguf file inside the folder or repository of model")
-        return value
 
 
 class VllmSettings(BaseModel):

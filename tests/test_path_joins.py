@@ -28,6 +28,7 @@ KNOWN = {
     "export/folder.py: Path(modeling_armorm.__file__)": "this program's own file",
     "extract/backbone.py: Path(snapshot_download(model, revision=revision, allow_patterns=PATTERNS))": "the hub's",
     "extract/files/hub.py: Path(folder)": "the hub's",
+    "extract/gguf_file.py: Path(name)": "a temporary folder",
     "extract/ray/cluster.py: Path(os.devnull)": "the system's",
     "pipelines/commands/report.py: Path(result.plots[0])": "written just now",
     # Names that this program makes, of constants, numbers and digests.

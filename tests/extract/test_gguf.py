@@ -185,7 +185,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["../a.gguf", "/a.gguf", "a.safetensors", "a//b.gguf", ""])
 def test_a_path_that_leaves_the_folder_is_refused(name: str) -> None:
-    with pytest.raises(ValidationError, match=r"the path of a \.gguf file inside the folder or repository"):
+    with pytest.raises(ValidationError, match=r"is not the path of a \.gguf file inside a folder or repository"):
         BackboneSettings(model="a", gguf_file=name)
 
 
