@@ -1,13 +1,11 @@
 """A GGUF file as a backbone: what transformers reads of it, held against its header.
 
-transformers unpacks the weights of the families that it knows and makes configuration and tokenizer of the metadata.
+transformers unpacks the weights of the families that it knows and makes a configuration of the metadata.
 What it would leave out without a word (a scaling of rotary positions, tensors without a place in its model, blocks
 beyond those it counts) changes features, and is refused here.
 """
 
 import io
-import json
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr
 from importlib import import_module
@@ -18,13 +16,11 @@ from typing import Any
 
 import torch
 import transformers
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PretrainedConfig
+from transformers import AutoConfig, AutoModel, PretrainedConfig
 
 from cache import UserError
 from cache.errors import refusing
 from extract.gguf_header import GgufHeader, GgufTensor, read_header
-
-log = logging.getLogger(__name__)
 
 KEY = "backbone.gguf_file"
 
@@ -32,9 +28,6 @@ OUTPUT_LAYER = "output."
 """Beginning of the names of the output layer's tensors, which a backbone does not use."""
 
 _LIBRARIES = ("gguf", "accelerate")
-
-_LIKE_GPT_2 = ("gpt-2", "gpt2", "default", None)
-"""Names of GPT-2's way to split a text into words, before they are cut into tokens."""
 
 _SPLIT = "split.count"
 
@@ -86,25 +79,6 @@ def gguf_configuration(path: Path) -> PretrainedConfig:
     _check_rotary(header, config)
     _check_weights(header, sum(tensor.numel() for tensor in model.parameters()))
     return config
-
-
-def gguf_tokenizer(path: Path) -> Any:
-    """The tokenizer that transformers makes of a file's metadata, its chat template included.
-
-    Where transformers does not know the file's way to split a text into words, it takes GPT-2's; that is said.
-    """
-    with alone(path) as folder:
-        tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=path.name, trust_remote_code=False)
-    name = read_header(path).metadata.get("tokenizer.ggml.pre")
-    splits = json.loads(tokenizer.backend_tokenizer.to_str())["pre_tokenizer"] or {}
-    if splits.get("type") == "ByteLevel" and splits.get("use_regex") and name not in _LIKE_GPT_2:
-        log.warning(
-            "%s splits texts as %r does, which transformers does not know: they are split as GPT-2's are. Where the"
-            " model's own repository has a tokenizer.json, compare the two on a text with numbers and spaces",
-            path.name,
-            name,
-        )
-    return tokenizer
 
 
 def load_gguf(path: Path, config: PretrainedConfig, dtype: torch.dtype, attention: str | None) -> tuple[Any, Any]:

@@ -9,7 +9,7 @@ from transformers import AutoTokenizer
 
 from cache import UserError
 from cache.errors import first_line
-from extract.gguf_file import gguf_tokenizer
+from extract.gguf_tokenizer import gguf_tokenizer
 from extract.settings import BackboneSettings
 from extract.template.fitting import fit_template
 

@@ -94,9 +94,27 @@ def test_the_bytes_are_the_identity(backbone: Backbone, tmp_path: Path) -> None:
     assert prints[0] != prints[1]
 
 
-def test_a_tokenizer_that_transformers_does_not_know_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    find_backbone(settings_of(write_gguf(tmp_path, metadata=lambda writer: writer.add_tokenizer_pre("smollm"))))
-    assert "splits texts as 'smollm' does, which transformers does not know: they are split as GPT-2's" in caplog.text
+@pytest.mark.parametrize(
+    ("words", "pieces"),
+    [
+        ("llama-bpe", ["the", "ĊĊĊ", "19"]),
+        ("smollm", ["the", "ĊĊĊ", "1", "9"]),
+        ("gpt-2", ["the", "ĊĊ", "Ċ", "19"]),
+        ("martian", ["the", "ĊĊ", "Ċ", "19"]),
+    ],
+)
+def test_texts_are_split_into_the_words_that_the_file_names(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, words: str, pieces: list[str]
+) -> None:
+    def named(writer: gguf.GGUFWriter) -> None:
+        writer.add_tokenizer_pre(words)
+
+    tokenizer = find_backbone(settings_of(write_gguf(tmp_path, metadata=named))).tokenizer
+    found = tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str("the\n\n\n19")
+    assert [piece for piece, _ in found] == pieces
+    assert ("as 'martian' does, which is not known here: they are split as GPT-2's" in caplog.text) == (
+        words == "martian"
+    )
 
 
 def drop(name: str) -> Any:
