@@ -38,7 +38,7 @@ def test_the_whole_chain_on_a_real_language_model(smollm2: Path, tmp_path: Path)
         done = armorm(*command, "--recipe", "real.toml", "--json", folder=tmp_path)
         assert done.returncode == 0, done.stderr
         if command[0] == "eval":
-            assert "gated" in json.loads(done.stdout)["rules"]
+            assert "gate" in json.loads(done.stdout)["rules"]
     out = tmp_path / "exported"
     assert not list(out.glob("*.gguf"))
     with safe_open(next(out.glob("backbone-*.safetensors")), framework="pt") as file:
