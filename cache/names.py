@@ -36,6 +36,14 @@ class InnerPath(FileName):
     MEANING: ClassVar = "the path of a file below a folder"
 
 
+class GgufFile(FileName):
+    """The path of a GGUF file inside a folder or repository."""
+
+    __slots__ = ()
+    PATTERN: ClassVar = re.compile(r"([A-Za-z0-9_][A-Za-z0-9._+-]{0,99}/){0,4}[A-Za-z0-9_][A-Za-z0-9._+-]{0,199}\.gguf")
+    MEANING: ClassVar = "the path of a .gguf file inside a folder or repository"
+
+
 class StoreName(FileName):
     """The name of a store's folder: the digest of its fingerprint."""
 

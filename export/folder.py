@@ -34,6 +34,9 @@ TOKENIZER_FILES = (
 MACHINES_OWN = ("attn_implementation", "experts_implementation")
 """Keys of a configuration that name the kernels of one machine; transformers may fetch those that it does not have."""
 
+FILES_OWN = ("_model_name_or_path", "_name_or_path", "quantization_config")
+"""Keys of a configuration that tell of the file that it was read from."""
+
 MODEL_CLASS = modeling_armorm.ArmoRewardModel.__name__
 
 
@@ -73,7 +76,9 @@ def write_folder(out: Path, model: Exported, weights: Weights, check: Callable[[
     shutil.rmtree(partial, ignore_errors=True)
     try:
         partial.mkdir(parents=True)
-        size = write_weights(model.backbone.folder, partial, reward_tensors(model.parts), weights)
+        size = write_weights(
+            model.backbone, partial, reward_tensors(model.parts), weights, model.config.dtype or "float32"
+        )
         _write_tokenizer(model.backbone, partial, _padding(model))
         _write_json(partial / "config.json", _config(model))
         _write_json(partial / "provenance.json", model.provenance)
@@ -106,9 +111,7 @@ def _refuse_another(out: Path) -> None:
 
 def _config(model: Exported) -> dict[str, Any]:
     """The backbone's config.json with the reward model's keys added."""
-    values: dict[str, Any] = json.loads((model.backbone.folder / "config.json").read_text(encoding="utf-8"))
-    if "text_config" in values:  # a model that also takes images: only its language part is used
-        values = whole_configuration(model.backbone.folder).get_text_config().to_dict()
+    values = _own_config(model.backbone)
     gate, padding = model.parts.gate, _padding(model)
     return (
         {key: value for key, value in values.items() if not key.lstrip("_").startswith(MACHINES_OWN)}
@@ -128,6 +131,17 @@ def _config(model: Exported) -> dict[str, Any]:
             SECTION: model.config.model_dump(mode="json"),
         }
     )
+
+
+def _own_config(backbone: Backbone) -> dict[str, Any]:
+    """The content of the backbone's config.json, or what it would be."""
+    if backbone.gguf_file is None:
+        values: dict[str, Any] = json.loads((backbone.folder / "config.json").read_text(encoding="utf-8"))
+        if "text_config" not in values:
+            return values
+    # A GGUF file, or a model that also takes images, of which only the language part is used.
+    values = whole_configuration(backbone.folder, gguf_file=backbone.gguf_file).get_text_config().to_dict()
+    return {key: value for key, value in values.items() if key not in FILES_OWN}
 
 
 def _for_older_transformers(values: dict[str, Any]) -> dict[str, Any]:
@@ -153,9 +167,11 @@ def _padding(model: Exported) -> str | None:
 
 def _write_tokenizer(backbone: Backbone, out: Path, padding: str | None) -> None:
     """Copy the backbone's files, and write the chat template in use to both places where readers look for it."""
-    for name in TOKENIZER_FILES:
+    for name in TOKENIZER_FILES if backbone.gguf_file is None else ():
         if (backbone.folder / name).is_file():
             shutil.copyfile(backbone.folder / name, out / name)
+    if backbone.gguf_file is not None:
+        backbone.tokenizer.save_pretrained(out)
     if not (out / "tokenizer.json").is_file():  # transformers converted another format when it read the tokenizer
         backbone.tokenizer.backend_tokenizer.save(str(out / "tokenizer.json"))
     path = out / "tokenizer_config.json"

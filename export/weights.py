@@ -2,7 +2,8 @@
 
 Keys begin with the family's own prefix (`model.` for Llama, `gpt_neox.`, `transformer.`, `backbone.`): transformers
 takes that one off when it loads the decoder alone, and no other.
-Tensors are copied one by one, in the dtype they are stored in, and never loaded as a model.
+Tensors are copied one by one, in the dtype they are stored in, and never loaded as a model. Those of a GGUF file are
+unpacked to the dtype that the features were computed in, as the engine that computed them had them.
 """
 
 import json
@@ -21,7 +22,9 @@ from cache import UserError
 from cache.names import FileName
 from cache.parsing import parse
 from export.modeling_armorm import base_model_prefix
+from extract.backbone import Backbone
 from extract.configuration import whole_configuration
+from extract.settings import BackboneSettings
 from extract.stored_weights import INDEX
 
 Weights = Literal["copy", "link"]
@@ -36,14 +39,15 @@ SAFETENSORS_METADATA = {"format": "pt"}
 """transformers refuses files without it."""
 
 
-def write_weights(backbone: Path, out: Path, heads: dict[str, Tensor], how: Weights) -> int:
+def write_weights(backbone: Backbone, out: Path, heads: dict[str, Tensor], how: Weights, dtype: str) -> int:
     """Put the backbone's weights and the heads into `out`, with the index that lists both.
 
     Args:
-        backbone: folder with its safetensors.
+        backbone: a folder with safetensors, or a GGUF file.
         out: an existing folder.
         heads: the reward model's own tensors.
         how: copy or link.
+        dtype: dtype of the features, to which a GGUF file's weights are unpacked.
 
     Returns:
         Size in bytes of all tensors that the index lists.
@@ -51,12 +55,16 @@ def write_weights(backbone: Path, out: Path, heads: dict[str, Tensor], how: Weig
     Raises:
         UserError: safetensors are missing or damaged, or cannot be linked under the names they have.
     """
-    where = _files(backbone)
-    renamed = _names_in_the_folder(backbone, sorted(where))
-    index = _link(where, renamed, backbone, out) if how == "link" else _copy(where, renamed, out)
+    if backbone.gguf_file is not None:
+        index, total = _unpack(backbone, out, how, dtype)
+    else:
+        where = _files(backbone.folder)
+        renamed = _names_in_the_folder(backbone.folder, sorted(where))
+        index = _link(where, renamed, backbone.folder, out) if how == "link" else _copy(where, renamed, out)
+        total = sum(_sizes(where, set(renamed)).values())
     _save(heads, out / "reward_heads.safetensors")
     index |= dict.fromkeys(heads, "reward_heads.safetensors")
-    total = sum(_sizes(where, set(renamed)).values()) + sum(tensor.nbytes for tensor in heads.values())
+    total += sum(tensor.nbytes for tensor in heads.values())
     (out / INDEX).write_text(
         json.dumps({"metadata": {"total_size": total}, "weight_map": dict(sorted(index.items()))}, indent=2) + "\n"
     )
@@ -136,12 +144,44 @@ def _link(where: dict[str, Path], renamed: dict[str, str], backbone: Path, out: 
 
 
 def _copy(where: dict[str, Path], renamed: dict[str, str], out: Path) -> dict[str, str]:
-    shards = list(_shards(_sizes(where, set(renamed))))
+    def tensors(names: list[str]) -> dict[str, Tensor]:
+        return {renamed[name]: tensor for name, tensor in _tensors(where, names)}
+
+    return _save_in_shards(_sizes(where, set(renamed)), tensors, out)
+
+
+def _unpack(backbone: Backbone, out: Path, how: Weights, dtype: str) -> tuple[dict[str, str], int]:
+    """Write the weights of a GGUF file as safetensors; their index and their size in bytes."""
+    if how == "link":
+        raise UserError(f"the weights in {backbone.gguf_file} are packed and cannot be linked: use --weights copy")
+    settings = BackboneSettings.model_validate({"model": str(backbone.folder), "dtype": dtype})
+    decoder = backbone.load(settings, torch.device("cpu"), None)
+    family = f"{base_model_prefix(type(decoder))}."
+    state = {family + name: tensor.contiguous() for name, tensor in decoder.state_dict().items()}
+    sizes = {name: tensor.nbytes for name, tensor in state.items()}
+    return _save_in_shards(sizes, lambda names: {name: state[name] for name in names}, out), sum(sizes.values())
+
+
+def _save_in_shards(
+    sizes: dict[str, int], tensors: Callable[[list[str]], dict[str, Tensor]], out: Path
+) -> dict[str, str]:
+    """Write tensors to files of limited size.
+
+    Args:
+        sizes: each tensor's bytes.
+        tensors: gives those of some names, under the names that they are written with.
+        out: the folder.
+
+    Returns:
+        Written name -> its file.
+    """
+    shards = list(_shards(sizes))
     index: dict[str, str] = {}
     for number, names in enumerate(shards, start=1):
         file = f"backbone-{number:05}-of-{len(shards):05}.safetensors"
-        _save({renamed[name]: tensor for name, tensor in _tensors(where, names)}, out / file)
-        index |= {renamed[name]: file for name in names}
+        written = tensors(names)
+        _save(written, out / file)
+        index |= dict.fromkeys(written, file)
     return index
 
 

@@ -12,6 +12,7 @@ from transformers.utils import logging as transformers_logging
 
 from cache import Fingerprint, UserError
 from cache.errors import cause, first_line
+from cache.names import GgufFile
 from cache.precision import StoreDtype
 from cache.progress import Progress, silent
 from extract.configuration import (
@@ -22,6 +23,7 @@ from extract.configuration import (
     whole_configuration,
     without_unknown_padding,
 )
+from extract.gguf_file import load_gguf
 from extract.model_files import fetch_model, identity_of, is_model, list_model, refuse_revision_of_folder
 from extract.settings import BackboneSettings
 from extract.stored_weights import check_room, read_headers
@@ -37,9 +39,11 @@ class Backbone:
 
     folder: Path
     identity: str
-    """`org/name@commit`, or the digest of a local folder's weights and configuration."""
+    """`org/name@commit`, for a GGUF with `/file` behind it; the digest of a local model's weights and configuration."""
     tokenizer: PreTrainedTokenizerBase
     facts: ModelFacts
+    gguf_file: GgufFile | None = None
+    """The file in the folder that holds all of it; None: config.json, safetensors and the tokenizer's files do."""
     licence: str | None = None
     """Licence of its card on the hub; None for a local folder, or where the card names none or was not asked."""
 
@@ -123,8 +127,10 @@ class Backbone:
         # Other weights in the files (an output layer, a reward model's heads) are not used, and need no warning.
         transformers_logging.set_verbosity_error()
         try:
-            config = whole_configuration(self.folder)
+            config = whole_configuration(self.folder, gguf_file=self.gguf_file)
             without_unknown_padding(config)
+            if self.gguf_file is not None:
+                return load_gguf(self.folder / self.gguf_file, config, dtype, attention)
             check_room(config, self.folder, read_headers(self.folder))
             loaded: tuple[Any, dict[str, Any]] = AutoModel.from_pretrained(
                 self.folder,
@@ -167,11 +173,11 @@ def find_backbone(settings: BackboneSettings, progress: Progress = silent) -> Ba
     refuse_revision_of_folder(settings)
     licence = None
     folder = Path(settings.model)
-    if is_model(folder):
-        identity = identity_of(folder)
+    if is_model(folder, settings.gguf_file):
+        identity = identity_of(folder, settings.gguf_file)
     else:
-        listing = list_model(settings.model, settings.revision, "backbone.model")
-        folder, identity = fetch_model(listing, "backbone.model", progress)
+        listing = list_model(settings.model, settings.revision, "backbone.model", settings.gguf_file)
+        folder, identity = fetch_model(listing, "backbone.model", progress, settings.gguf_file)
         licence = listing.licence
     return replace(read_backbone(folder, identity, settings), licence=licence)
 
@@ -182,12 +188,12 @@ def read_backbone(folder: Path, identity: str, settings: BackboneSettings) -> Ba
     Raises:
         UserError: it is not a decoder, has no chat template, lacks a layer of the settings, or a file is damaged.
     """
-    config = read_configuration(folder)
+    config = read_configuration(folder, settings.gguf_file)
     facts = read_facts(config, folder)
     tokenizer = read_tokenizer(folder, settings)
     _check_layers(facts, folder, settings)
     _check_positions(facts, config, folder, settings)
-    return Backbone(folder=folder, identity=identity, tokenizer=tokenizer, facts=facts)
+    return Backbone(folder=folder, identity=identity, tokenizer=tokenizer, facts=facts, gguf_file=settings.gguf_file)
 
 
 def _check_layers(facts: ModelFacts, folder: Path, settings: BackboneSettings) -> None:

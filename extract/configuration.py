@@ -14,6 +14,8 @@ from transformers import MODEL_MAPPING, AutoConfig, AutoModel, PretrainedConfig
 
 from cache import UserError
 from cache.errors import refusing
+from cache.names import GgufFile
+from extract.gguf_file import gguf_configuration
 from extract.stored_weights import REMEDY, check_loops, read_headers
 
 
@@ -41,7 +43,9 @@ class ModelFacts:
     """Dtype of the weights in their files, such as 'bfloat16', as the configuration says; None if it does not."""
 
 
-def whole_configuration(folder: Path, key: str = "backbone.model") -> PretrainedConfig:
+def whole_configuration(
+    folder: Path, key: str = "backbone.model", gguf_file: GgufFile | None = None
+) -> PretrainedConfig:
     """The configuration in a folder, held against the headers of the weights before transformers reads it.
 
     Code in the folder is never run, so families that transformers does not know are refused. The implementations of
@@ -51,10 +55,14 @@ def whole_configuration(folder: Path, key: str = "backbone.model") -> Pretrained
     Args:
         folder: with config.json and safetensors.
         key: the setting or option that named it, for errors.
+        gguf_file: a GGUF file in the folder, which is read in place of both.
 
     Raises:
-        UserError: config.json cannot be read, or asks for more layers than there are weights.
+        UserError: config.json cannot be read, or asks for more layers than there are weights; or as
+            `gguf_configuration`.
     """
+    if gguf_file is not None:
+        return gguf_configuration(folder / gguf_file)
     with refusing(f"{key}: {folder} cannot be read as a model", REMEDY):  # classes check values in ways of their own
         check_loops(folder, read_headers(folder), key)
         config = AutoConfig.from_pretrained(folder, trust_remote_code=False)
@@ -63,13 +71,17 @@ def whole_configuration(folder: Path, key: str = "backbone.model") -> Pretrained
     return config
 
 
-def read_configuration(folder: Path) -> PretrainedConfig:
+def read_configuration(folder: Path, gguf_file: GgufFile | None = None) -> PretrainedConfig:
     """The configuration of the decoder in a folder; of a model that also takes images, its language part.
+
+    Args:
+        folder: with config.json and safetensors.
+        gguf_file: a GGUF file in the folder, which is read in place of both.
 
     Raises:
         UserError: config.json cannot be read, or the model is no decoder.
     """
-    whole = whole_configuration(folder)
+    whole = whole_configuration(folder, gguf_file=gguf_file)
     with refusing(f"backbone.model: {folder} cannot be read as a model", REMEDY):
         config = whole.get_text_config()
     if whole.is_encoder_decoder or config.is_encoder_decoder:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from cache.names import GgufFile
 from extract.engines import ENGINES
 
 if TYPE_CHECKING:
@@ -30,6 +31,9 @@ class BackboneSettings(BaseModel):
     """Folder, or `org/name` on the hub."""
     revision: str | None = None
     """Branch, tag or commit; resolved to a commit, which the run records. Only for hub models."""
+    gguf_file: GgufFile | None = None
+    """A GGUF file in the folder or repository `model`. Weights (unpacked to `dtype`), configuration, tokenizer and chat
+    template are read from it alone. Needs the extra `gguf` (docs/extraction.md)."""
     chat_template: Path | None = None
     """A Jinja file, for a tokenizer without a chat template, or in place of the tokenizer's."""
     layers: tuple[int, ...] = Field(default=(-1,), min_length=1)

@@ -9,6 +9,7 @@ from transformers import AutoTokenizer
 
 from cache import UserError
 from cache.errors import first_line
+from extract.gguf_tokenizer import gguf_tokenizer
 from extract.settings import BackboneSettings
 from extract.template.fitting import fit_template
 
@@ -16,15 +17,21 @@ from extract.template.fitting import fit_template
 def read_tokenizer(folder: Path, settings: BackboneSettings) -> Any:
     """The tokenizer in a folder; its chat template is the settings', with lines in front where it needs them.
 
+    Where the settings name a GGUF file, tokenizer and template are made of that file's metadata.
+
     Raises:
         UserError: it cannot be read, is not a fast one, or has no chat template.
     """
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
+        if settings.gguf_file is None:
+            tokenizer = AutoTokenizer.from_pretrained(folder, use_fast=True, trust_remote_code=False)
+        else:
+            tokenizer = gguf_tokenizer(folder / settings.gguf_file)
     except Exception as error:  # a damaged file shows as whatever its reader stumbles over
+        files = settings.gguf_file or "tokenizer.json and tokenizer_config.json"
         raise UserError(
             f"backbone.model: the tokenizer in {folder} cannot be read ({type(error).__name__}: {first_line(error)}):"
-            " fetch tokenizer.json and tokenizer_config.json again"
+            f" fetch {files} again"
         ) from None
     if not getattr(tokenizer, "is_fast", False):
         raise UserError(f"backbone.model: {folder} has no fast tokenizer (tokenizer.json), which is needed here")

@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 from typer.core import TyperArgument, TyperGroup
 
 from cache import StoreSettings
+from cache.names import GgufFile
 from extract.settings import (
     BackboneSettings,
     ExtractSettings,
@@ -101,7 +102,15 @@ def _default(field: FieldInfo) -> str:
 
 
 def _type(annotation: Any) -> str:
-    names = {str: "text", int: "integer", float: "number", bool: "true or false", Path: "path", Scale: "table"}
+    names = {
+        str: "text",
+        int: "integer",
+        float: "number",
+        bool: "true or false",
+        Path: "path",
+        Scale: "table",
+        GgufFile: "text",
+    }
     if annotation in names:
         return names[annotation]
     arguments = [argument for argument in get_args(annotation) if argument not in (type(None), Ellipsis)]

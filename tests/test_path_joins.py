@@ -36,6 +36,7 @@ KNOWN = {
     "pipelines/taken_heads.py: Path(name)": "heads.from",
     # Where another library or this program said that a file lies.
     "export/folder.py: Path(modeling_armorm.__file__)": "this program's own file",
+    "extract/gguf_file.py: Path(name)": "a temporary folder",
     "extract/hub/listing.py: Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository.name,"
     " repo_type=repository.kind)": "huggingface_hub's own name, which has no '/'",
     "extract/template/renderer.py: Path(sys.prefix)": "this program's own environment",

@@ -8,9 +8,10 @@ from cache import UserError
 from cache.precision import ITEM_BYTES
 from extract.backbone import Backbone, read_backbone
 from extract.check.findings import Finding
+from extract.gguf_header import read_header
 from extract.hub.download import fetch
 from extract.hub.refusals import HubError
-from extract.model_files import SMALL_FILES, WEIGHTS, is_model, list_model, refuse_revision_of_folder
+from extract.model_files import SMALL_FILES, WEIGHTS, gguf_of, is_model, list_model, refuse_revision_of_folder
 from extract.settings import BackboneSettings
 from extract.templating import ConversationEncoder
 
@@ -33,15 +34,21 @@ class BackboneFound:
 
     @property
     def parameters(self) -> int:
-        """Number of weights, by the files' size and the dtype that its configuration names."""
+        """Number of weights, by the files' size and the dtype that its configuration names; a GGUF lists them."""
+        if self.backbone.gguf_file is not None:
+            return sum(tensor.size for tensor in read_header(self.backbone.folder / self.backbone.gguf_file).tensors)
         return self.weights_bytes // ITEM_BYTES.get(self.backbone.facts.stored_dtype or "float32", 4)
 
 
 def look_at_backbone(settings: BackboneSettings) -> tuple[BackboneFound | None, list[Finding]]:
-    """The backbone, or the problems that keep it from being used; no weights are fetched."""
+    """The backbone, or the problems that keep it from being used.
+
+    No weights are fetched, but for a GGUF file, which holds configuration and tokenizer too.
+    """
     try:
         refuse_revision_of_folder(settings)
-        found = _local(settings) if is_model(Path(settings.model)) else _on_hub(settings)
+        local = is_model(Path(settings.model), settings.gguf_file)
+        found = _local(settings) if local else _on_hub(settings)
     except UserError as error:
         return None, [Finding(SUBJECT, str(error), stops=True)]
     if not found.weights_bytes:
@@ -52,15 +59,19 @@ def look_at_backbone(settings: BackboneSettings) -> tuple[BackboneFound | None, 
 
 def _local(settings: BackboneSettings) -> BackboneFound:
     folder = Path(settings.model)
-    weights = sum(path.stat().st_size for path in folder.glob("*.safetensors"))
+    files = folder.glob("*.safetensors") if settings.gguf_file is None else (folder / settings.gguf_file,)
+    weights = sum(path.stat().st_size for path in files)
     return _found(read_backbone(folder, str(folder), settings), settings, str(folder), None, (weights, 0))
 
 
 def _on_hub(settings: BackboneSettings) -> BackboneFound:
-    listing = list_model(settings.model, settings.revision, "backbone.model")
-    weights = listing.matching(WEIGHTS)
+    listing = list_model(settings.model, settings.revision, "backbone.model", settings.gguf_file)
+    if settings.gguf_file is None:
+        weights, small = listing.matching(WEIGHTS), listing.matching(SMALL_FILES)
+    else:
+        weights = small = (gguf_of(listing, settings.gguf_file),)
     try:
-        folder = fetch(listing, listing.matching(SMALL_FILES))
+        folder = fetch(listing, small)
     except HubError as error:
         raise UserError(f"backbone.model: {error}") from None
     where = f"{settings.model}@{listing.commit}"

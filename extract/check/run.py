@@ -89,7 +89,7 @@ def backbone_unless_problems(planned: Planned, progress: Progress = silent) -> B
         UserError: something stands in the way of the run; all problems are named.
     """
     local: Backbone | None = None
-    if is_model(Path(planned.backbone.model)):
+    if is_model(Path(planned.backbone.model), planned.backbone.gguf_file):
         try:
             local, findings, weights = find_backbone(planned.backbone), [], 0
             ConversationEncoder(local.tokenizer, planned.backbone, local.vocabulary)  # tries the template

@@ -27,7 +27,7 @@ class EngineLoader:
         cls, engine: EngineName, backbone: Backbone, settings: BackboneSettings, extract: ExtractSettings
     ) -> "EngineLoader":
         """A loader for a backbone that was found here, with its commit fixed and its paths absolute."""
-        model, _, commit = backbone.identity.partition("@")
+        model, _, commit = backbone.identity.removesuffix(f"/{backbone.gguf_file}").partition("@")
         if backbone.folder.resolve() == Path(settings.model).resolve():
             fixed: dict[str, object] = {"model": str(backbone.folder.resolve())}
         else:

@@ -49,6 +49,7 @@ class VllmEngine:
         Raises:
             UserError: vllm is missing or of another release, or cannot do what the recipe asks for.
         """
+        _refuse_gguf(backbone)
         _refuse_layers(backbone, settings)
         self._vllm = import_vllm()
         refuse_device(device)
@@ -105,6 +106,14 @@ class VllmEngine:
             use_tqdm=False,
         )
         return [output.outputs.data.numpy() for output in outputs]
+
+
+def _refuse_gguf(backbone: Backbone) -> None:
+    if backbone.gguf_file is not None:
+        raise UserError(
+            f"backbone.gguf_file is {backbone.gguf_file}, which the engine 'vllm' would read with kernels and roundings"
+            " of its own: set extract.engine to 'packed', or name a folder of safetensors"
+        )
 
 
 def _refuse_layers(backbone: Backbone, settings: BackboneSettings) -> None:

@@ -68,6 +68,7 @@ CHANGES: dict[str, tuple[Any, frozenset[str]]] = {
     "missing_datasets": ("skip", OF_HEADS),
     "backbone.model": ("other", EVERYTHING),
     "backbone.revision": ("abc", EVERYTHING),
+    "backbone.gguf_file": ("other.gguf", EVERYTHING),
     "backbone.chat_template": ("other.jinja", EVERYTHING),
     "backbone.layers": ([-2], EVERYTHING),
     "backbone.dtype": ("bfloat16", EVERYTHING),
