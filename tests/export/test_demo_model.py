@@ -39,8 +39,8 @@ class RecordingEncoder(ConversationEncoder):
 
     made: dict[bytes, tuple[Turns, Encoded, int]]
 
-    def encode(self, conversations: Any) -> list[Encoded | NotEncodableError]:
-        results = super().encode(conversations)
+    def encode(self, conversations: Any, *, empty: bool = False) -> list[Encoded | NotEncodableError]:
+        results = super().encode(conversations, empty=empty)
         kept = self.__dict__.setdefault("made", {})
         for (prompt, responses), encoded in zip(conversations, results, strict=True):
             if isinstance(encoded, Encoded):
