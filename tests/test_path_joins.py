@@ -47,6 +47,7 @@ KNOWN = {
     "extract/check/rows.py: Path(folder)": "a temporary folder",
     "extract/files/matching.py: path.with_name(path.name.removesuffix(suffix or ''))": "a part of the file's own name",
     "cache/export.py: folder / name": "constants in the loop's head",
+    "cache/durable.py: path.with_name(path.name + suffix)": "constants and a number",
     "cache/lease.py: folder / _name(ALONE)": "numbers",
     "cache/lease.py: folder / _name(worker)": "numbers",
     "cache/lease.py: folder / f'writer-worker-{number}.lock'": "a number",
@@ -62,6 +63,10 @@ KNOWN = {
     "extract/plan.py: store.folder / plan_file.FOLDER / f'{_digest(_sorted(keys), pack_tokens, shard_rows)}.parquet'": (
         "a digest"
     ),
+    "extract/tokens/kept_encoder.py: Path(division.__file__)": "this program's own file",
+    "extract/tokens/kept_encoder.py: Path(str(module.__file__))": "this program's own file",
+    "extract/tokens/segment.py: folder / (hashlib.sha256(names.tobytes()).hexdigest()[:16] + SUFFIX)": "a digest",
+    "extract/tokens/token_files.py: root / FOLDER / encoder": "a digest",
     "extract/tables.py: folder / f'{name}.parquet'": "constants in the loop's head",
     "heads/ridge/statistics.py: self._spill / f'{file_name(key)}.safetensors'": "extract.settings.Name, and numbers",
     "pipelines/run.py: self.folder / (file.file if isinstance(file, Artefact) else file)": "pipelines.artefacts",

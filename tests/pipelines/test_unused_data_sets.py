@@ -36,10 +36,10 @@ def test_a_set_without_a_usable_row_is_named_with_an_example_and_what_needs_it(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     rated = [{"prompt": f"{number}?", "response": "Yes.", "clear": 3} for number in range(3)]
-    run = run_of(tmp_path, rated, [{"instruction": "Hi", "chosen": "Hello", "rejected": "No"}] * 2)
-    result = extract.extract(run, progress=silent)
+    run = run_of(tmp_path, rated, [{"text": "Hi", "chosen": "Hello", "rejected": "No"}] * 2)
+    result = extract.extract(run, check=False, progress=silent)
     extract.show(result, run)
-    reason = "column 'prompt' is missing; the row has 'instruction', 'chosen' and 'rejected'"
+    reason = "column 'prompt' is missing; the row has 'text', 'chosen' and 'rejected'"
     assert result.datasets["alpaca"].reasons == {reason: 2}
     shown = capsys.readouterr().out.replace("\n", " ")
     assert f"warning: not one row of alpaca is used ({reason})" in shown.replace("  ", " ")
@@ -49,9 +49,16 @@ def test_a_set_without_a_usable_row_is_named_with_an_example_and_what_needs_it(
     assert written["datasets"]["alpaca"]["reasons"] == {reason: 2}
 
 
+def test_the_check_names_such_sets_before_the_run(tmp_path: Path) -> None:
+    with pytest.raises(UserError) as caught:
+        extract.extract(run_of(tmp_path, [{"prompt": "a"}], [{"text": "Hi", "chosen": "a"}] * 2), progress=silent)
+    named = [line.partition(":")[0].strip() for line in str(caught.value).splitlines()[1:]]
+    assert named == ["multi_objective", "alpaca"]
+
+
 def test_a_recipe_without_a_usable_row_ends_before_the_pass(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
-        extract.extract(run_of(tmp_path, [{"prompt": "a"}], []), progress=silent)
+        extract.extract(run_of(tmp_path, [{"prompt": "a"}], []), check=False, progress=silent)
     assert str(caught.value) == (
         "not one row of the recipe's data sets can be used (multi_objective: none of the rating columns is there: "
         "clear; the row has 'prompt'; alpaca: it has no rows): correct `source`, `path` or `files`"
