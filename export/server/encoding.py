@@ -23,6 +23,10 @@ CHARACTERS_A_TURN = 64
 TURN_CHARACTERS = 16_384
 """Characters that a request encodes before the next one has its turn: about 10 ms."""
 
+PART_FOR_LONG = 0.25
+"""Part of one core's time that may go into texts longer than a turn: a client that sends one after another would take a
+core from everybody else."""
+
 
 @dataclass(slots=True)
 class _Group:
@@ -148,7 +152,7 @@ class Encoding:
         self._model = model
         # Once the tokenizer has been used, nothing in it is set again, and its own code is made for several threads.
         self._short = FairThread("encoding", TURN_CHARACTERS)
-        self._long = FairThread("encoding-long", TURN_CHARACTERS)
+        self._long = FairThread("encoding-long", TURN_CHARACTERS, PART_FOR_LONG)
 
     async def close(self) -> None:
         """Wait until both threads have ended."""

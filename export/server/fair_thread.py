@@ -1,6 +1,7 @@
 """A thread whose callers take turns, so that a large piece of work delays small ones by no more than its share."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -20,10 +21,13 @@ class FairThread:
     Args:
         name: of the thread.
         turn: cost of the steps in a turn, in the unit of the steps; a turn ends with the step that reaches it.
+        part: part of the time that the thread may compute; it rests after a turn for as long as that takes.
     """
 
-    def __init__(self, name: str, turn: int) -> None:
+    def __init__(self, name: str, turn: int, part: float = 1.0) -> None:
         self._turn = turn
+        self._rest = 1 / part - 1  # for each second of a turn
+        self._next_at = 0.0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix=name)
         self._callers: deque[_Caller] = deque()
         self._runner: asyncio.Task[None] | None = None
@@ -51,9 +55,11 @@ class FairThread:
     async def _take_turns(self) -> None:
         loop = asyncio.get_running_loop()
         while self._callers:
+            await asyncio.sleep(max(self._next_at - time.monotonic(), 0.0))
             caller = self._callers.popleft()
             if caller.done.done():  # cancelled while it waited
                 continue
+            started = time.monotonic()
             try:
                 ended = await loop.run_in_executor(self._thread, self._one_turn, caller)
                 if not caller.done.done():
@@ -62,6 +68,8 @@ class FairThread:
                 if not caller.done.done():
                     caller.done.set_exception(error)
                 continue
+            finally:
+                self._next_at = time.monotonic() + (time.monotonic() - started) * self._rest
             if not ended:
                 self._callers.append(caller)
             elif not caller.done.done():

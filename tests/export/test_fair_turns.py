@@ -236,3 +236,22 @@ def test_large_bodies_are_parsed_one_after_another_with_pauses_between_them() ->
         "third waited",
         "third parsed",
     ]
+
+
+def test_a_thread_with_a_part_of_the_time_rests_after_each_turn() -> None:
+    """Three turns of 20 ms in a quarter of the time begin 80 ms apart at least."""
+    began: list[float] = []
+
+    def steps() -> Iterator[int]:
+        began.append(time.monotonic())
+        time.sleep(0.02)
+        yield 1
+
+    async def main() -> None:
+        thread = FairThread("part", 1, 0.25)
+        await asyncio.gather(*(thread.run(steps(), lambda: None) for _ in range(3)))
+        await thread.close()
+
+    asyncio.run(main())
+    assert began[1] - began[0] >= 0.08
+    assert began[2] - began[1] >= 0.08
