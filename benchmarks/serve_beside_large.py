@@ -37,7 +37,7 @@ Large = Callable[[Serving], Awaitable[None]]
 
 @dataclass
 class Way:
-    """What small requests met in one way, over its rounds."""
+    """Latencies and errors of small requests in one of the ways, over its rounds."""
 
     name: str
     large: Large | None

@@ -19,14 +19,14 @@ from cache.shard_check import SeenKeys, check
 
 @dataclass(frozen=True, slots=True)
 class Leftovers:
-    """What lies in `shards/` beside the shards that the manifest names. Other files there are the user's own."""
+    """Files in `shards/` beside the shards that the manifest names. Others there are the user's own."""
 
     shards: tuple[ShardFile, ...]
     """Files with the name of a shard."""
     unfinished: tuple[Path, ...]
     """Temporary files of a writer that died, or writes."""
     strange: tuple[Path, ...]
-    """What has a shard's suffix and cannot be one: folders, pipes, and names that no shard has."""
+    """Entries with a shard's suffix that cannot be shards: folders, pipes, and names that no shard has."""
 
 
 def find_leftovers(folder: Path, entries: Iterable[ShardEntry]) -> Leftovers:

@@ -22,7 +22,7 @@ Sha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 @dataclass(frozen=True, slots=True)
 class LineCount:
-    """What was sealed."""
+    """The sealed count."""
 
     __pydantic_config__ = ConfigDict(extra="forbid")
 

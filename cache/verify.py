@@ -55,7 +55,7 @@ class Findings:
 
 @dataclass(slots=True)
 class _Examined:
-    """What a repair goes by."""
+    """The findings that a repair goes by."""
 
     entries: list[ShardEntry]
     """The undamaged shards that the manifest names."""

@@ -73,7 +73,7 @@ def write_weights(backbone: Backbone, out: Path, heads: dict[str, Tensor], how: 
 
 @dataclass(frozen=True, slots=True)
 class _WeightsIndex:
-    """What is read of the index."""
+    """The part of the index that is read."""
 
     weight_map: dict[str, FileName]
     """Tensor -> its file, beside the index."""

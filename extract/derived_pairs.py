@@ -24,7 +24,7 @@ def derive_pairs(examples: pl.DataFrame, settings: PairSettings) -> pl.DataFrame
         raise UserError(f"[[pairs]] {settings.name}: {unknown[0]} is no objective of this recipe")
     if settings.by:
         return _pairs_by(settings.by, examples, settings)
-    # The same two responses may be a pair by several objectives: its name says by which.
+    # Two responses may be a pair by several objectives: its name says by which.
     return pl.concat(
         _pairs_by({objective: 1.0}, examples, settings).with_columns(pl.col("row") + f" by {objective}")
         for objective in settings.by_each

@@ -47,7 +47,7 @@ class GgufTensor:
 
 @dataclass(frozen=True, slots=True)
 class GgufHeader:
-    """What a GGUF file says before its data."""
+    """The part of a GGUF file before its data."""
 
     path: Path
     metadata: dict[str, Value]

@@ -9,7 +9,7 @@ from cache.durable import write_text
 from extract.records import Skipped
 
 QUOTED = re.compile(r"((?:column|rating) '[^']*')|'[^']*'|\"[^\"]*\"")
-"""What a reason quotes: in the group the names of the source's columns and ratings, of which there are few."""
+"""Quotations in a reason: in the group the names of the source's columns and ratings, of which there are few."""
 
 NUMBER = re.compile(r"0x[0-9a-f]+|-?\d+(?:[.,]\d+)*(?:e[+-]?\d+)?")
 

@@ -73,7 +73,7 @@ class Heads:
     """Result of `armorm fit-heads`: `heads.json`."""
 
     origin: Literal["ratings", "folder", "directions", "pairs"]
-    """What the heads were made of: ratings; another model's folder; directions found in the pairs; or the pairs'
+    """The origin of the heads: ratings; another model's folder; directions found in the pairs; or the pairs'
     preferences themselves, as one Bradley-Terry head."""
     objectives: dict[str, ObjectiveHead]
     skipped: dict[str, str]

@@ -61,7 +61,7 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True)
 class EarlierExtract:
-    """What an extraction takes from the one before."""
+    """The part of extract.json that the next extraction takes over."""
 
     fingerprint: StoreName
     packing_failed: str | None = None
@@ -268,7 +268,7 @@ class Run:
         return FeatureStore.open(self.recipe.store.root, self.fingerprint)
 
     def earlier_extract(self) -> EarlierExtract | None:
-        """What the next extraction needs of extract.json, whatever that was made with; None if there is none.
+        """The part of extract.json that the next extraction takes over, whatever made it; None if there is none.
 
         Raises:
             UserError: it is damaged; its remedy may be the command that is running.

@@ -34,7 +34,7 @@ CONFIG, PROVENANCE = "config.json", "provenance.json"
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What the features were that heads were fitted on; None where the folder does not say."""
+    """The features that heads were fitted on; None where the folder does not say."""
 
     backbone: str | None
     """Identity of the backbone; None for a checkpoint whose own weights are the backbone's."""

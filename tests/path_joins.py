@@ -21,7 +21,7 @@ SAME = {"resolve", "absolute", "expanduser", "with_suffix", *MAKERS}
 
 @dataclass
 class Types:
-    """What annotations say, over all files: the names of attributes and functions by what they are."""
+    """Annotations of all files: the names of attributes and functions by what they are."""
 
     checking: set[str] = field(default_factory=lambda: {CHECKING})
     """Classes that check names."""

@@ -11,7 +11,7 @@ from tests.path_joins import joins, program
 NAMES = Path("cache/names.py")
 
 KNOWN = {
-    # What the user wrote in a recipe or on the command line.
+    # Names that the user wrote in a recipe or on the command line.
     "demo_corpus/files.py: self.root / name": "names of the corpus's own files",
     "export/reward_model.py: Path(folder)": "the user's folder",
     "extract/backbone.py: Path(settings.model)": "backbone.model",

@@ -106,7 +106,7 @@ class Scoring:
     def _usable(
         self, given: Sequence[Usable | StandIn | Unusable | None], names: Sequence[str]
     ) -> list[Usable | StandIn]:
-        """The same with the stand-in for what is unusable; without one, the request is refused."""
+        """Results with the stand-in for each that is unusable; without a stand-in, the request is refused."""
         usable: list[Usable | StandIn] = []
         for name, one in zip(names, given, strict=True):
             if isinstance(one, Unusable):

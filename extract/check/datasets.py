@@ -23,7 +23,7 @@ from extract.sources import SOURCES
 ROWS = 96
 """Raw rows of a set that are read from the beginnings of its files, and as many from random places."""
 FEW_ROWS = 16
-"""The same for the short check that a run makes of itself."""
+"""Raw rows read from the beginnings, and as many from random places, in the short check that `extract` begins with."""
 DIFFERENT = 0.02
 """Fraction by which a published number of rows may be wrong, for it may be rounded."""
 

@@ -61,7 +61,7 @@ HOST_BYTES_OF_A_SEQUENCE = 300
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """What a run takes. Counts are upper bounds: prompts that several rows share are computed once."""
+    """The cost of a run. Counts are upper bounds: prompts that several rows share are computed once."""
 
     tokens: int | None
     """None if the number of rows of a set, or the lengths of its rows, are unknown."""

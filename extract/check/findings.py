@@ -1,4 +1,4 @@
-"""What a check finds: problems, which stop a run, and warnings."""
+"""Findings of a check: problems, which stop a run, and warnings."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -15,7 +15,7 @@ bytes and the rows that were read."""
 
 @dataclass(frozen=True, slots=True)
 class DatasetCheck:
-    """What is known about a data set before it is fetched."""
+    """A data set, before it is fetched."""
 
     kind: Kind
     where: str
@@ -44,7 +44,7 @@ class DatasetCheck:
 
 @dataclass(frozen=True, slots=True)
 class BackboneCheck:
-    """What is known about the backbone before its weights are fetched."""
+    """The backbone, before its weights are fetched."""
 
     where: str
     licence: str | None
@@ -69,7 +69,7 @@ class Check:
     estimate: Estimate | None
     """None if there is a problem with the backbone."""
     problems: tuple[Finding, ...]
-    """What stands in the way of a run."""
+    """Findings that stand in the way of a run."""
     warnings: tuple[Finding, ...]
     seconds: float
     """Duration of the check."""

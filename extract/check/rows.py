@@ -41,7 +41,7 @@ class RowsRead:
     doubts: list[str] = field(default_factory=list)
     """Sentences about files that look wrong."""
     refused: list[HubError] = field(default_factory=list)
-    """What the hub refused, each once."""
+    """Refusals of the hub, each once."""
 
     @property
     def reasons(self) -> dict[str, int]:

@@ -63,6 +63,6 @@ def download(
 
 
 def of_dataset(name: str, error: HubError) -> UserError:
-    """The same sentence about a data set of the recipe."""
+    """An error of the hub as one about a data set of the recipe."""
     sentence = f"{name}: {error}"
     return MissingDatasetError(sentence) if error.absent else UserError(sentence)

@@ -15,8 +15,8 @@ CUT = re.compile(
     r"(t(r(ue?)?)?|f(a(l(se?)?)?)?|n(u(ll?)?)?|Na?N?|-?(I(n(f(i(n(i(ty?)?)?)?)?)?)?)?|\.|[eE][+-]?)"
     r"[ \t\r\n]*"
 )
-"""What can stand where decoding stops, up to the end, if nothing is wrong but that the text ends there: a part of a
-word or of a number, or nothing."""
+"""Text that can stand where decoding stops if nothing is wrong but that the text ends there: a part of a word or of a
+number, or nothing."""
 
 
 def json_row(value: Any, columns: Collection[str] | None, what: str, *, bad_bytes: bool) -> FileRow | Malformed:

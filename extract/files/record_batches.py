@@ -16,7 +16,7 @@ BATCH = 256
 """Number of rows that are Python objects at once; a row can contain a long conversation."""
 
 UNCONVERTIBLE = (ArithmeticError, LookupError, TypeError, ValueError, pyarrow.ArrowException)
-"""What a value raises that Python cannot hold: a date far away, a text that is not UTF-8, a map with a key twice."""
+"""Exceptions of values that Python cannot hold: a date far away, a text that is not UTF-8, a map with a key twice."""
 
 
 def wanted_columns(names: Sequence[str], columns: Collection[str] | None) -> list[str]:

@@ -19,7 +19,8 @@ Answer = TypeVar("Answer")
 ATTEMPTS = 8
 """Failures in a row after which a download ends: some three minutes of waiting."""
 ATTEMPTS_TO_ASK = 4
-"""The same for a question about a repository: some seven seconds, so that a machine without a network says so soon."""
+"""Failures in a row after which a question about a repository ends: some seven seconds of waiting, so that a machine
+without a network says so soon."""
 FIRST_WAIT = 1.0
 """Seconds after the first failure; they double with each further one."""
 LONGEST_WAIT = 60.0

@@ -1,4 +1,4 @@
-"""What the hub refuses or cannot do, in one sentence with what helps."""
+"""Refusals and failures of the hub, each in one sentence with its remedy."""
 
 import errno
 from dataclasses import dataclass

@@ -14,7 +14,7 @@ class KnownShape:
     source: str
     """The source that reads it."""
     more: str = ""
-    """What else the recipe needs."""
+    """Another thing that the recipe needs, as the end of the sentence."""
 
 
 DERIVE = "with 'label' as the column of an objective; its pairs follow with source = 'derived'"

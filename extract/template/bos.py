@@ -18,7 +18,7 @@ def with_bos(ids: list[int], bos: int | None) -> list[int]:
 
 
 def writer_of_bos(tokenizer: Any) -> Literal["template", "tokenizer", "none"]:
-    """What writes the BOS of a conversation."""
+    """The writer of a conversation's BOS: the template, the tokenizer, or none."""
     bos = tokenizer.bos_token_id
     try:
         text = render(tokenizer, CONVERSATION)

@@ -54,7 +54,7 @@ def check(run: "Run", *, data_root: Path | None = None, limit: int | None = None
 
 
 def planned(run: "Run", data_root: Path | None, limit: int | None) -> "Planned":
-    """What a check takes of a run's recipe; its data sets are those that are read from files."""
+    """The part of a run's recipe that a check takes; its data sets are those that are read from files."""
     from extract.check.datasets import Wanted
     from extract.check.run import Planned
     from pipelines.recipe import DERIVED

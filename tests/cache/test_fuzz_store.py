@@ -87,7 +87,7 @@ def journey(change: Callable[[Path], None], *, mended: bool) -> None:
 
 
 def sentence(step: Callable[[Path], object], folder: Path) -> str:
-    """What a step is refused with; empty if it is not."""
+    """The sentence that a step is refused with; empty if it is not."""
     try:
         step(folder)
     except UserError as error:

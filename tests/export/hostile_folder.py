@@ -18,7 +18,7 @@ from tests.export.conftest import SEVERAL
 
 HEADS = "reward_heads.safetensors"
 SECONDS = 60
-"""Of a busy machine; a folder like these is refused, or loaded and scored, in one."""
+"""Seconds on a busy machine; a folder like these is refused, or loaded and scored, in one."""
 
 Values = dict[str, Any]
 Tensors = dict[str, torch.Tensor]

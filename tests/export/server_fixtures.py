@@ -19,7 +19,7 @@ def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def model(model_folder: Path) -> RewardModel:
-    """The same, in this process."""
+    """The server in this process."""
     return RewardModel.load(model_folder, device="cpu")
 
 

@@ -25,7 +25,7 @@ LARGE = 10_000
 
 @dataclass(frozen=True)
 class Fault:
-    """What happens to one request."""
+    """The fate of one request."""
 
     status: int | None = None
     headers: dict[str, str] = field(default_factory=dict)

@@ -14,7 +14,7 @@ from tests.extract.rows import reason, records, talk
 
 WORDS = st.text(st.sampled_from("aZé. ,:\n'\"{}[]<>\\"), min_size=1, max_size=20).map(str.strip).filter(bool)
 SAID = st.lists(WORDS, min_size=1, max_size=5)
-"""What is said in turn, by user and assistant."""
+"""Texts that user and assistant say in turn."""
 
 
 def conversation(said: list[str]) -> Prompt:
