@@ -85,7 +85,8 @@ class Errors(logging.Handler):
         self.lines.append(record.getMessage())
 
 
-def check(server: InProcess, path: str, body: bytes, kind: str | None = JSON) -> None:
+def answered(server: InProcess, path: str, body: bytes, kind: str | None = JSON) -> int:
+    """The status of the answer to a request, once everything that is promised of any answer holds."""
     errors = Errors()
     logging.root.addHandler(errors)
     try:
@@ -100,6 +101,7 @@ def check(server: InProcess, path: str, body: bytes, kind: str | None = JSON) ->
         assert told["error"]["message"].strip()
         assert len(text) < 2000
     assert server.ask("GET", "/health")[0] == 200
+    return status
 
 
 TEXT = st.sampled_from(
@@ -189,27 +191,27 @@ def dumped(body: Any) -> bytes:
 @FAST
 @given(request=ALMOST)
 def test_requests_that_are_almost_right(server: InProcess, request: tuple[str, Any]) -> None:
-    check(server, request[0], dumped(request[1]))
+    assert answered(server, request[0], dumped(request[1])) in {200, *REFUSALS}
 
 
 @FAST
 @given(request=torn())
 def test_bytes_that_are_almost_a_request(server: InProcess, request: tuple[str, bytes, str | None]) -> None:
-    check(server, *request)
+    assert answered(server, *request) in {200, *REFUSALS}
 
 
 @pytest.mark.slow
 @LONG
 @given(request=ALMOST)
 def test_many_requests_that_are_almost_right(server: InProcess, request: tuple[str, Any]) -> None:
-    check(server, request[0], dumped(request[1]))
+    assert answered(server, request[0], dumped(request[1])) in {200, *REFUSALS}
 
 
 @pytest.mark.slow
 @LONG
 @given(request=torn())
 def test_much_that_is_almost_a_request(server: InProcess, request: tuple[str, bytes, str | None]) -> None:
-    check(server, *request)
+    assert answered(server, *request) in {200, *REFUSALS}
 
 
 @pytest.mark.parametrize(("path", "body"), VALID)
