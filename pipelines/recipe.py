@@ -12,6 +12,7 @@ from cache import StoreSettings, UserError
 from cache.fingerprint import digest_of
 from extract.settings import (
     BackboneSettings,
+    DatasetSettings,
     ExtractSettings,
     Name,
     PairSettings,
@@ -109,6 +110,19 @@ class Recipe(BaseModel):
             ratings.name: {objective.name: self.scale_of(ratings, objective) for objective in self.objectives}
             for ratings in self.ratings
         }
+
+    @property
+    def ranges(self) -> dict[str, dict[str, tuple[float, float]]]:
+        """Rating set -> objective -> (lowest, highest) rating."""
+        return {
+            name: {objective: (scale.low, scale.high) for objective, scale in scales.items()}
+            for name, scales in self.scales.items()
+        }
+
+    @property
+    def datasets_read(self) -> tuple[DatasetSettings, ...]:
+        """The data sets that are read from files: all but derived pairs."""
+        return (*self.ratings, *(pairs for pairs in self.pairs if pairs.source != DERIVED), *self.suites)
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "Recipe":

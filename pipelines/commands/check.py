@@ -57,12 +57,11 @@ def planned(run: "Run", data_root: Path | None, limit: int | None) -> "Planned":
     """The part of a run's recipe that a check takes; its data sets are those that are read from files."""
     from extract.check.datasets import Wanted
     from extract.check.run import Planned
-    from pipelines.recipe import DERIVED
 
     recipe, earlier = run.recipe, run.earlier_extract()
     datasets = Wanted(
-        (*recipe.ratings, *(pairs for pairs in recipe.pairs if pairs.source != DERIVED), *recipe.suites),
-        {name: {key: (one.low, one.high) for key, one in scales.items()} for name, scales in recipe.scales.items()},
+        recipe.datasets_read,
+        recipe.ranges,
         data_root or recipe.data_root,
         limit,
         earlier.revisions if earlier else {},

@@ -5,18 +5,18 @@ import time
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cache import UserError
 from cache.worker import ALONE, Worker
 from extract.engines import ENGINES
+from pipelines.extract_summary import show
 from pipelines.terminal import (
     JsonOption,
     RecipeOption,
     choice,
-    console,
     finish,
     interrupted_by_termination,
     open_run,
@@ -176,8 +176,12 @@ def extract(
     if not len(collected.request.keys()):
         raise UserError(_nothing_to_compute(collected))
 
-    sizes = {"pack_tokens": recipe.extract.pack_tokens, "shard_rows": recipe.store.shard_rows}
-    shard_seconds = recipe.store.shard_seconds
+    how: dict[str, Any] = {
+        "pack_tokens": recipe.extract.pack_tokens,
+        "shard_rows": recipe.store.shard_rows,
+        "shard_seconds": recipe.store.shard_seconds,
+        "progress": progress,
+    }
 
     def filled() -> "tuple[FeatureStore, Outcome] | str":
         """The store with every feature, and the figures of the pass; or why the backbone cannot be packed."""
@@ -185,25 +189,9 @@ def extract(
         try:
             if several is None:
                 load = partial(_load, chosen, backbone, recipe)
-                return store, fill(
-                    store,
-                    collected.request,
-                    load,
-                    **sizes,
-                    shard_seconds=shard_seconds,
-                    worker=worker,
-                    progress=progress,
-                )
+                return store, fill(store, collected.request, load, worker=worker, **how)
             load_remote = EngineLoader.of(chosen, backbone, recipe.backbone, recipe.extract).on
-            return store, fill_with_workers(
-                store,
-                collected.request,
-                load_remote,
-                several,
-                **sizes,
-                shard_seconds=shard_seconds,
-                progress=progress,
-            )
+            return store, fill_with_workers(store, collected.request, load_remote, several, **how)
         except CannotPackError as error:
             return error.reason
 
@@ -295,12 +283,11 @@ def find(run: "Run", data_root: Path | None, limit: int | None, progress: "Progr
         UserError: as `extract.found_datasets.find_datasets`.
     """
     from extract.found_datasets import find_datasets
-    from pipelines.recipe import DERIVED
 
     recipe, earlier = run.recipe, run.earlier_extract()
     return find_datasets(
-        (*recipe.ratings, *(pairs for pairs in recipe.pairs if pairs.source != DERIVED), *recipe.suites),
-        {name: {key: (one.low, one.high) for key, one in scales.items()} for name, scales in recipe.scales.items()},
+        recipe.datasets_read,
+        recipe.ranges,
         data_root=data_root,
         limit=limit,
         revisions=earlier.revisions if earlier is not None else {},
@@ -313,60 +300,3 @@ def _name(device: "torch.device") -> str:
     from torch import cuda
 
     return cuda.get_device_name(device) if device.type == "cuda" else str(device)
-
-
-def show(result: "Extract", run: "Run") -> None:
-    """Print rows used and skipped by data set, a warning for each set without a usable row, and the features."""
-    from rich.table import Table
-
-    from extract.overlap import overlap_lines
-    from pipelines.artefacts import SKIPPED
-
-    out = console()
-    table = Table("data set", "kind", title=f"{run.recipe.name}: rows")
-    for heading in ("rows", "used", "skipped", "ratings skipped"):
-        table.add_column(heading, justify="right")
-    table.add_column("why, by an example", overflow="fold")
-    for name, count in result.datasets.items():
-        why = "; ".join(f"{number} × {reason}" for reason, number in list(count.reasons.items())[:3])
-        figures = (f"{number:,}" for number in (count.rows, count.used, count.skipped, count.ratings_skipped))
-        table.add_row(name, count.kind, *figures, why)
-    out.print(table)
-    for name, count in result.datasets.items():
-        for form, number in count.forms.items():
-            out.print(f"{name}: {number:,} × {form}", highlight=False)
-    for line in unused(result):
-        out.print(f"warning: {line}", style="bold red", highlight=False)
-    for name, reason in result.missing.items():
-        out.print(f"missing: {name} ({reason})", highlight=False)
-    for line in overlap_lines(result.overlap, dropped=run.recipe.split.drop_overlap):
-        out.print(line, highlight=False)
-    if result.features_new == 0:
-        out.print(f"no forward pass: all {result.features_reused:,} features were in {result.store} already")
-    else:
-        rate = result.tokens_computed / max(result.seconds_extracting, 1e-9)
-        out.print(
-            f"{result.features_new:,} features computed, {result.features_reused:,} reused;"
-            f" {result.tokens_computed:,} tokens in {result.seconds_extracting:.1f} s"
-            f" ({rate:,.0f} tokens/s, {result.device}); store: {result.store}"
-        )
-    if result.skipped and result.worker == str(ALONE):
-        out.print(f"every skipped row, with its reason: {run.path(SKIPPED)}")
-
-
-NEEDED_BY = {"ratings": "armorm fit-heads", "pairs": "armorm train-gating"}
-"""Kind of data set -> the command that cannot do without its rows."""
-
-
-def unused(result: "Extract") -> list[str]:
-    """The data sets of which not one row is used, and the commands that will lack rows, a sentence each."""
-    lines = [
-        f"not one row of {name} is used ({next(iter(count.reasons), 'it has no rows')})"
-        for name, count in result.datasets.items()
-        if not count.used
-    ]
-    for kind, command_name in NEEDED_BY.items():
-        counts = [count.used for count in result.datasets.values() if count.kind == kind]
-        if counts and not any(counts):
-            lines.append(f"no set of {kind} has a usable row, and `{command_name}` needs one")
-    return lines
