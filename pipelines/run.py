@@ -10,7 +10,6 @@ import json
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,7 @@ from safetensors.numpy import load_file, save
 
 from cache import FeatureStore, UserError
 from cache.durable import replacing, write_frame
-from cache.errors import first_line
 from cache.fingerprint import digest_of
-from cache.names import StoreName
 from evaluation.scorers.scorer import SuiteScores
 from evaluation.suites import SUITES
 from extract.tables import Tables, read_table
@@ -44,6 +41,7 @@ from pipelines.artefacts import (
     scorer,
     suite,
 )
+from pipelines.earlier_extract import EarlierExtract, read_earlier_extract
 from pipelines.json_file import read_object, write_object
 from pipelines.recipe import Recipe
 from pipelines.results import plain
@@ -57,17 +55,6 @@ Arrays = dict[str, NDArray[Any]]
 
 NONE = "none"
 """Digest of an optional input that is missing or out of date."""
-
-
-@dataclass(frozen=True, slots=True)
-class EarlierExtract:
-    """The part of extract.json that the next extraction takes over."""
-
-    fingerprint: StoreName
-    packing_failed: str | None = None
-    """Why packing failed, if it was tried and did."""
-    revisions: Mapping[str, str] = field(default_factory=dict)
-    """Data set of the hub -> commit."""
 
 
 class Run:
@@ -273,15 +260,7 @@ class Run:
         Raises:
             UserError: it is damaged; its remedy may be the command that is running.
         """
-        path = self.path(EXTRACT)
-        if not path.exists():
-            return None
-        try:
-            return TypeAdapter(EarlierExtract).validate_python(read_object(path))
-        except (ValueError, OSError) as error:
-            raise UserError(
-                f"{path} is damaged ({first_line(error)}): remove it, and run `armorm {EXTRACT.command}` again"
-            ) from None
+        return read_earlier_extract(self.path(EXTRACT))
 
     # Writing
 
