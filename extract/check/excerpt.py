@@ -22,6 +22,7 @@ from cache import UserError
 from cache.errors import first_line
 from extract.check.contents import Contents, Seekable
 from extract.check.json_text import first_elements, is_array, whole_lines
+from extract.files.faults import PAGES, POINTER
 
 TEXT = 1 << 18
 """Bytes of text that are looked at."""
@@ -102,13 +103,13 @@ def _refuse_other_contents(contents: Contents) -> None:
     start = contents.read(0, 512).lstrip(b"\xef\xbb\xbf \t\r\n")
     if not start:
         raise UnreadableError(f"{contents.name} is empty: {again}")
-    if start.startswith(b"version https://git-lfs"):
+    if start.startswith(POINTER):
         raise UnreadableError(
             f"{contents.name} is a Git LFS pointer without its content: run `git lfs pull` in its repository"
         )
-    if start[:15].lower().startswith((b"<!doctype html", b"<html")):
+    if start[:20].lower().startswith(PAGES):
         raise UnreadableError(
-            f"{contents.name} is a page of HTML, such as a proxy or a login sends in place of a file: {again}"
+            f"{contents.name} is a page of HTML, or of XML, such as a proxy or a login sends in place of a file: {again}"
         )
 
 
