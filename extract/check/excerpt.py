@@ -109,7 +109,8 @@ def _refuse_other_contents(contents: Contents) -> None:
         )
     if start[:20].lower().startswith(PAGES):
         raise UnreadableError(
-            f"{contents.name} is a page of HTML, or of XML, such as a proxy or a login sends in place of a file: {again}"
+            f"{contents.name} is a page of HTML, or of XML, such as a proxy or a login sends in place of a file:"
+            f" {again}"
         )
 
 
