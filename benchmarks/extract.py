@@ -1,8 +1,9 @@
 """Ways to run the backbone, compared in one run on the same conversations.
 
-On a CPU the bundled backbone's shape in float32; on a GPU a model of Llama 3 8B's shape with random weights in
-bfloat16 (`--shape llama-3-8b`). The conversations have the lengths of the eight rating sets (length_mix.py). The
-ways take turns, `--rounds` times, and figures are medians, so that other load of the machine affects all of them.
+On a CPU the bundled backbone's shape in float32, or a model of SmolLM2-135M's shape with random weights (`--shape
+smollm2-135m --dtype bfloat16`); on a GPU one of Llama 3 8B's shape in bfloat16 (`--shape llama-3-8b`). The
+conversations have the lengths of the eight rating sets (length_mix.py). The ways take turns, `--rounds` times, and
+figures are medians, so that other load of the machine affects all of them.
 
     python -m benchmarks.extract --json benchmarks/extract.json
 """
@@ -26,7 +27,17 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoConfig
 
-from benchmarks.extract_ways import LLAMA_3_8B, NAMES, TINY, Benchmark, Features, RandomBackbone, by_key, layouts
+from benchmarks.extract_ways import (
+    LLAMA_3_8B,
+    NAMES,
+    SMOLLM2_135M,
+    TINY,
+    Benchmark,
+    Features,
+    RandomBackbone,
+    by_key,
+    layouts,
+)
 from benchmarks.figures import Figures
 from extract.engines.sequential import SequentialEngine
 from extract.settings import BackboneSettings, ExtractSettings
@@ -41,7 +52,8 @@ class Measured:
     sequences_per_second: float
     unique_tokens_per_second: float
     of_matmul_rate: float
-    """Rate of the multiplications that unique tokens need in the decoder's matrices, relative to one large product."""
+    """Rate of the multiplications that unique tokens need in the decoder's matrices, relative to one large product in
+    the same round."""
     ratio: float
     """Sequences per second, relative to one at a time."""
     ratio_low: float
@@ -88,10 +100,9 @@ def exact(benchmark: Benchmark) -> Features:
     return by_key(engine, layouts(benchmark.groups[:8], benchmark.extract.pack_tokens)[1])
 
 
-def measure(
-    benchmark: Benchmark, names: list[str], rounds: int, rate: float, parameters: int, figures: Figures
-) -> list[Measured]:
-    """All ways in turn, `rounds` times over."""
+def measure(benchmark: Benchmark, names: list[str], rounds: int, parameters: int, figures: Figures) -> list[Measured]:
+    """All ways in turn, `rounds` times over, each round with its own rate of one large product."""
+    dtype = getattr(torch, benchmark.settings.dtype)
     reference = exact(benchmark)
     gc.collect()
     if benchmark.device.type == "cuda":
@@ -103,7 +114,9 @@ def measure(
     seconds: dict[str, list[float]] = {way.name: [] for way in ways}
     errors: dict[str, float] = {}
     unique = benchmark.request.tokens()
+    rates: list[float] = []
     for number in range(rounds):
+        rates.append(matmul_rate(benchmark.device, dtype))
         for way in ways:
             took, given = timed(way.run, benchmark.device)
             seconds[way.name].append(took)
@@ -114,7 +127,7 @@ def measure(
                 seconds=round(took, 3),
                 sequences_per_second=round(benchmark.sequences / took, 2),
                 unique_tokens_per_second=round(unique / took),
-                of_matmul_rate=round(2 * parameters * unique / took / rate, 4),
+                of_matmul_rate=round(2 * parameters * unique / took / rates[-1], 4),
                 error=errors[way.name],
             )
     first = seconds[ways[0].name]
@@ -128,7 +141,9 @@ def measure(
                 seconds=took,
                 sequences_per_second=benchmark.sequences / took,
                 unique_tokens_per_second=unique / took,
-                of_matmul_rate=2 * parameters * unique / took / rate,
+                of_matmul_rate=statistics.median(
+                    2 * parameters * unique / one / rate for one, rate in zip(seconds[way.name], rates, strict=True)
+                ),
                 ratio=statistics.median(first) / took,
                 ratio_low=min(ratios),
                 ratio_high=max(ratios),
@@ -164,7 +179,8 @@ def matrix_parameters(config: Any) -> int:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--shape", choices=["tiny", "llama-3-8b"], default="tiny")
+    parser.add_argument("--shape", choices=["tiny", "smollm2-135m", "llama-3-8b"], default="tiny")
+    parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], help="float32 for tiny, else bfloat16")
     parser.add_argument("--times", type=float, default=0.5, help="size of the mix; 1 is 782 sequences")
     parser.add_argument("--pack-tokens", type=int, default=None, help="8192 on a CPU, 32768 on a GPU")
     parser.add_argument("--rounds", type=int, default=3)
@@ -174,10 +190,12 @@ def main() -> None:
     parser.add_argument("--stage", default="extract", help="name of this run in --figures")
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    config, dtype = LLAMA_3_8B, "bfloat16"
     if arguments.shape == "tiny":
-        config, dtype = AutoConfig.from_pretrained(TINY), "float32"
+        config, dtype = AutoConfig.from_pretrained(TINY), arguments.dtype or "float32"
         config.max_position_embeddings = 8192
+    else:
+        config = {"smollm2-135m": SMOLLM2_135M, "llama-3-8b": LLAMA_3_8B}[arguments.shape]
+        dtype = arguments.dtype or "bfloat16"
     settings = BackboneSettings(model=str(TINY), dtype=dtype, max_tokens=8192)
     cuda = torch.cuda.is_available()
     pack_tokens = arguments.pack_tokens or (32_768 if cuda else 8192)
@@ -198,7 +216,7 @@ def main() -> None:
     }
     figures = Figures(arguments.stage, arguments.figures)
     figures.add(**about)
-    results = measure(benchmark, arguments.ways, arguments.rounds, rate, matrix_parameters(config), figures)
+    results = measure(benchmark, arguments.ways, arguments.rounds, matrix_parameters(config), figures)
     about["peak_gpu_bytes"] = torch.cuda.max_memory_allocated() if cuda else None
     if cuda:  # after the ways, while the device is still warm
         about["matmul_tflops_afterwards"] = matmul_rate(benchmark.device, getattr(torch, dtype)) / 1e12

@@ -53,6 +53,17 @@ LLAMA_3_8B = LlamaConfig(
     rope_parameters={"rope_type": "default", "rope_theta": 500_000.0},
 )
 
+SMOLLM2_135M = LlamaConfig(
+    vocab_size=49_152,
+    hidden_size=576,
+    intermediate_size=1536,
+    num_hidden_layers=30,
+    num_attention_heads=9,
+    num_key_value_heads=3,
+    max_position_embeddings=8192,
+    rope_parameters={"rope_type": "default", "rope_theta": 100_000.0},
+)
+
 
 class RandomBackbone(Backbone):
     """The bundled tokenizer with a decoder of a given shape and random weights, shared by all engines that load it."""

@@ -88,8 +88,8 @@ class ExtractSettings(BaseModel):
     pack_tokens: int = Field(default=8192, ge=8)
     """Maximum number of tokens of one forward pass; at least backbone.max_tokens. On a large GPU 32768 is faster."""
     compile: Literal["auto", "always", "never"] = "auto"
-    """Whether decoder layers are compiled, which takes up to a minute and then saves a fifth of the time on a GPU.
-    auto: on a GPU, with the packed engine."""
+    """Whether the packed engine compiles decoder layers, which takes up to a minute and then saves a fifth of the time.
+    auto: on a GPU at once; on a CPU in long runs, if there is a C++ compiler."""
     device: str = "auto"
     """auto: the first CUDA device, else the CPU. With `--workers`: auto, cuda or cpu, a device for each."""
     ray_address: str | None = Field(default=None, min_length=1)

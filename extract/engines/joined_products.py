@@ -1,4 +1,4 @@
-"""Linear layers with the same input, computed as one product: on a GPU one large product is faster than three."""
+"""Linear layers with the same input, computed as one product: one large product is faster than three."""
 
 from collections.abc import Sequence
 

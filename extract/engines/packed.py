@@ -12,6 +12,7 @@ from torch import Tensor
 
 from cache.prefetch import prefetched
 from extract.backbone import Backbone
+from extract.engines.compiled_layers import CompiledLayers
 from extract.engines.full_packs import filled
 from extract.engines.hidden_states import HiddenStateReader
 from extract.engines.joined_products import join_products
@@ -29,7 +30,11 @@ allocates them page by page: 8,192 took 1.2 times as long per token on 2 cores w
 (benchmarks/extract.py)."""
 
 WORTH_FILLING = 0.8
-"""Fraction of the maximum tokens from which a pack is padded and compiled; a smaller pack runs uncompiled."""
+"""Fraction of the maximum tokens from which a pack is padded to the length that a GPU's layers are compiled for; a
+smaller pack runs uncompiled there."""
+
+TRIAL = (Segment(0, 24, 0, 0), Segment(24, 40, 0, 24))
+"""A prompt and a response, for which layers are compiled on a CPU."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,8 @@ class _Prepared:
     rows: Tensor
     """(features,) int64"""
     plan: Plan
-    compiled: bool
+    full: bool
+    """Whether it is padded to the length that a GPU's layers are compiled for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +86,12 @@ class PackedEngine:
         self._dtype = getattr(torch, settings.dtype)
         self._capped = getattr(model.config, "attn_logit_softcapping", None) is not None
         self._most_tokens = extract.pack_tokens if self._cuda else min(extract.pack_tokens, CPU_TOKENS)
-        self._compiled = extract.compile == "always" or (extract.compile == "auto" and self._cuda)
-        if self._cuda:
-            for layer in self._reader.layers[:-1]:  # the last layer computes few queries and all keys
-                join_products(layer)
+        # The last layer is neither: it computes few queries and all keys, and its rows differ from pack to pack.
+        layers = self._reader.layers[:-1]
+        for layer in layers:
+            join_products(layer)
         check_packing(model, self._reader, backbone.vocabulary, device, self._plan)
-        if self._compiled:
-            # Without the last layer: its rows, and so its shapes, differ from pack to pack.
-            for layer in self._reader.layers[:-1]:
-                layer.compile(dynamic=False)
-            log.info("decoder layers are compiled at the first full pack, which takes some seconds to a minute")
+        self._compiled = CompiledLayers(layers, extract.compile, self._trial, cuda=self._cuda)
 
     @torch.inference_mode()
     def features(self, layouts: Iterable[PackLayout]) -> Iterator[NDArray[np.float32]]:
@@ -100,6 +102,7 @@ class PackedEngine:
         """
         before: _Launched | None = None
         for parts in prefetched(map(self._prepare_parts, layouts)):
+            self._compiled.before(sum(part.token_ids.shape[-1] for part in parts))
             launched = self._launch(parts)
             if before is not None:
                 yield before.collect()
@@ -113,8 +116,8 @@ class PackedEngine:
     def _prepare(self, layout: PackLayout) -> _Prepared:
         most = self._most_tokens  # once: the other thread lowers it
         # A single conversation may be longer, and runs uncompiled as it is.
-        compiled = self._compiled and WORTH_FILLING * most <= len(layout.token_ids) <= most
-        run = filled(layout, most) if compiled else layout
+        full = self._compiled.for_one_length and WORTH_FILLING * most <= len(layout.token_ids) <= most
+        run = filled(layout, most) if full else layout
         plan = self._plan(run.segments)
         return _Prepared(
             layout,
@@ -122,12 +125,22 @@ class PackedEngine:
             self._pinned(torch.from_numpy(run.position_ids)[None]),
             self._pinned(torch.from_numpy(run.rows)),
             plan.moved(self._pinned) if isinstance(plan, VarlenPlan) else plan,
-            compiled,
+            full,
         )
 
     def _plan(self, segments: Sequence[Segment]) -> Plan:
         last_layer = len(self._reader.layers) - 1
         return plan_attention(segments, self._device, self._dtype, capped=self._capped, last_layer=last_layer)
+
+    @torch.inference_mode()
+    def _trial(self) -> None:
+        tokens = TRIAL[-1].stop
+        self._reader.read(
+            torch.tensor([tokens - 1]),
+            input_ids=torch.zeros(1, tokens, dtype=torch.int64),
+            position_ids=torch.arange(tokens)[None],
+            packing=self._plan(TRIAL),
+        )
 
     def _launch(self, parts: list[_Prepared]) -> _Launched:
         states: list[Tensor] = []
@@ -147,8 +160,7 @@ class PackedEngine:
     def _try(self, part: _Prepared) -> Tensor | None:
         """Start a pass and return its features on the host; None if the device has no room for it."""
         try:
-            # Packs that are not full differ in length, and each length would be compiled anew.
-            with torch.compiler.set_stance("default" if part.compiled else "force_eager"):
+            with self._compiled.stance(full=part.full):
                 states = self._reader.read(
                     self._sent(part.rows),
                     input_ids=self._sent(part.token_ids),

@@ -144,6 +144,28 @@ def varlen_plan(segments: Sequence[Segment]) -> VarlenPlan:
     )
 
 
+class Gathered:
+    """Keys or values that the segments of a pack attend to: a prompt's are copied once for all its responses."""
+
+    def __init__(self, states: Tensor) -> None:
+        self._states = states  # (1, kv_heads, T, d)
+        self._copied: Tensor | None = None
+        self._prefix = (0, 0)
+
+    def of(self, segment: Segment) -> Tensor:
+        """States of the segment's prefix, then its own, valid until the next call: (1, kv_heads, prefix + own, d)."""
+        start, stop = segment.prefix_start, segment.prefix_stop
+        if start == stop or stop == segment.start:
+            return self._states[:, :, start if start < stop else segment.start : segment.stop]
+        tokens, own = stop - start, segment.stop - segment.start
+        if self._copied is None or self._prefix != (start, stop) or self._copied.shape[2] < tokens + own:
+            self._copied = self._states.new_empty(*self._states.shape[:2], tokens + own, self._states.shape[-1])
+            self._copied[:, :, :tokens] = self._states[:, :, start:stop]
+            self._prefix = (start, stop)
+        self._copied[:, :, tokens : tokens + own] = self._states[:, :, segment.start : segment.stop]
+        return self._copied[:, :, : tokens + own]
+
+
 def packed_attention(
     module: torch.nn.Module,
     query: Tensor,
@@ -169,10 +191,9 @@ def packed_attention(
         return _varlen(query, key, value, scaling, sliding_window, packing)[None], None
     window = sliding_window or query.shape[-2] + 1
     output = torch.zeros_like(query)  # (1, heads, T, d)
+    keys, values = Gathered(key), Gathered(value)
     for segment in packing.segments:
-        own, prefix = slice(segment.start, segment.stop), slice(segment.prefix_start, segment.prefix_stop)
-        k = torch.cat([key[:, :, prefix], key[:, :, own]], dim=2)  # (1, kv_heads, prefix + own, d)
-        v = torch.cat([value[:, :, prefix], value[:, :, own]], dim=2)
+        k, v = keys.of(segment), values.of(segment)  # (1, kv_heads, prefix + own, d) each
         before = segment.prefix_stop - segment.prefix_start - segment.start  # token -> index of its key
         for start, stop in packing.blocks(segment, getattr(module, "layer_idx", None)):
             first = max(0, start + before - window + 1)  # earlier keys are outside every query's window

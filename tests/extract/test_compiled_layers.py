@@ -1,15 +1,18 @@
-"""Compiled layers give the features of uncompiled ones, and are compiled once, not once a pack."""
+"""Compiled layers give the features of uncompiled ones, once for all packs, in runs that are long enough."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+import torch._inductor.config
 from torch._dynamo.utils import counters
 
+from cache import UserError
 from extract.backbone import Backbone
-from extract.engines import packed, packed_attention
-from extract.engines.joined_products import join_products
+from extract.engines import compiled_layers, packed, packed_attention
+from extract.engines.compiled_layers import CompiledLayers
 from extract.engines.packed import PackedEngine
 from extract.engines.sequential import SequentialEngine
 from extract.packing import PackLayout, Request
@@ -19,6 +22,7 @@ from tests.extract.test_varlen_plan import documented_varlen_attn
 
 PACK_TOKENS = 512
 COMPILED = ExtractSettings(pack_tokens=PACK_TOKENS, compile="always")
+AUTO = ExtractSettings(pack_tokens=PACK_TOKENS)
 
 # torch's own: its compiler imports modules and calls functions that it has since deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
@@ -40,26 +44,73 @@ def compilations() -> int:
     return int(counters["stats"]["unique_graphs"])
 
 
-def assert_compiled_once(
-    backbone: Backbone, settings: BackboneSettings, request: Request, *, joined: bool = False
-) -> None:
+def assert_compiled_once(backbone: Backbone, settings: BackboneSettings, request: Request) -> None:
     """The features are those of one at a time, and no pack after the first full one compiles anything."""
     engine = PackedEngine(backbone, settings, COMPILED, CPU)
-    if joined:
-        for layer in engine._reader.layers[:-1]:
-            join_products(layer)
     packs = layouts(request)
     full = [layout for layout in packs if len(layout.token_ids) >= packed.WORTH_FILLING * PACK_TOKENS]
     assert len(full) > 5
-    assert len(full) < len(packs), "one pack is to run uncompiled"
+    assert len(full) < len(packs), "one pack is to be short"
     assert len({len(layout.token_ids) for layout in full}) > 3, "packs of the same length show nothing"
     by_key(engine, full[:1])
     first = compilations()
     assert first > 0, "nothing was compiled"
     got = by_key(engine, packs)
     assert compilations() == first, "a pack was compiled anew"
-    expected = features_by_key(SequentialEngine(backbone, settings, EXTRACT, CPU), request, PACK_TOKENS)
-    assert relative_difference(got, expected) < 1e-5
+    assert relative_difference(got, one_at_a_time(backbone, settings, request)) < 1e-5
+
+
+def one_at_a_time(backbone: Backbone, settings: BackboneSettings, request: Request) -> dict[bytes, np.ndarray]:
+    return features_by_key(SequentialEngine(backbone, settings, EXTRACT, CPU), request, PACK_TOKENS)
+
+
+@pytest.fixture
+def no_compiler(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine whose C++ compiler is missing, and that has compiled nothing before."""
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path / "cache"))
+    with torch._inductor.config.patch({"cpp.cxx": (str(tmp_path / "g++"),)}):
+        yield
+
+
+@pytest.mark.slow
+def test_a_long_run_is_compiled_on_its_way(
+    tiny: Backbone,
+    tiny_settings: BackboneSettings,
+    make_request: Callable[..., Request],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(compiled_layers, "WORTH_COMPILING", 1e10)
+    request = make_request(seed=1, prompts=25)
+    engine = PackedEngine(tiny, tiny_settings, AUTO, CPU)
+    packs = layouts(request)
+    by_key(engine, packs[:1])
+    assert compilations() == 0, "a short run was compiled"
+    got = by_key(engine, packs)
+    assert compilations() > 0
+    assert relative_difference(got, one_at_a_time(tiny, tiny_settings, request)) < 1e-5
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_a_run_without_a_compiler_goes_on_uncompiled(
+    tiny: Backbone,
+    tiny_settings: BackboneSettings,
+    make_request: Callable[..., Request],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(compiled_layers, "WORTH_COMPILING", 1.0)
+    request = make_request(seed=1, prompts=5)
+    got = features_by_key(PackedEngine(tiny, tiny_settings, AUTO, CPU), request, PACK_TOKENS)
+    assert "cannot be compiled" in caplog.text
+    assert relative_difference(got, one_at_a_time(tiny, tiny_settings, request)) < 1e-5
+
+
+@pytest.mark.usefixtures("no_compiler")
+def test_a_compilation_that_is_required_and_fails_names_the_setting(
+    tiny: Backbone, tiny_settings: BackboneSettings
+) -> None:
+    with pytest.raises(UserError, match=r"cannot be compiled .*: set extract\.compile to 'auto'"):
+        PackedEngine(tiny, tiny_settings, COMPILED, CPU)
 
 
 @pytest.mark.slow
@@ -76,11 +127,11 @@ def test_layers_are_compiled_once_as_on_a_gpu_too(
     tmp_path: Path, tiny: Backbone, make_request: Callable[..., Request], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(packed_attention, "varlen_attn", documented_varlen_attn)
-
+    monkeypatch.setattr(packed, "CompiledLayers", lambda *given, **_: CompiledLayers(*given, cuda=True))
     monkeypatch.setattr(packed, "plan_attention", lambda segments, *_, **__: packed_attention.varlen_plan(segments))
     backbone = small_backbone(tmp_path, tiny, "llama", num_hidden_layers=10)
     settings = BackboneSettings(model=str(tmp_path), dtype="float32", max_tokens=512)
-    assert_compiled_once(backbone, settings, make_request(seed=1, prompts=25), joined=True)
+    assert_compiled_once(backbone, settings, make_request(seed=1, prompts=25))
 
 
 @pytest.mark.slow
