@@ -6,7 +6,6 @@ and computed at a time, so the token ids of a large file are never in memory tog
 
 import json
 import logging
-from collections import Counter
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -62,8 +61,8 @@ class CandidatePool:
     """Responses whose tokens are those of an earlier one."""
     rated: int = 0
     """Responses that the run has ratings of."""
-    skipped: Counter[str] = field(default_factory=Counter)
-    """Reason -> number of the rows and responses that cannot be scored."""
+    skipped: list[tuple[int, str]] = field(default_factory=list)
+    """Number of the row, and the reason, of each row or response that cannot be scored."""
     from_store: int = 0
     """Candidates whose features were in the store."""
     _values: dict[int, bytes] = field(default_factory=dict)
@@ -75,9 +74,9 @@ class CandidatePool:
 
     def skip(self, row: int, reason: str) -> None:
         """Count a row or response that cannot be scored, and name the first ones in the log."""
-        if self.skipped.total() < NAMED_ROWS:
+        if len(self.skipped) < NAMED_ROWS:
             log.warning("skipped: row %d: %s", row, reason)
-        self.skipped[reason] += 1
+        self.skipped.append((row, reason))
 
     def keep(self, row: int, values: dict[str, Any]) -> None:
         """Keep a row's columns, as JSON: a third of the memory of Python's objects."""
@@ -178,7 +177,7 @@ class CandidateReader:
         for layout, states in zip(layouts, engine.features(layouts), strict=True):
             flat = states.reshape(len(states), -1)[:, self.columns]  # (m, d)
             features[[place[bytes(key)] for key in layout.keys]] = flat
-        finite = np.isfinite(features).all(axis=-1)  # (n,)
+        finite: NDArray[np.bool_] = np.isfinite(features).all(axis=-1)  # (n,)
         for (candidate, _, _), usable in zip(new, finite, strict=True):
             if usable:
                 pool.candidates.append(candidate)

@@ -138,8 +138,8 @@ class Suggestions:
     """Responses whose tokens are those of an earlier one."""
     rated: int
     """Responses that the run has ratings of, for one of the objectives."""
-    skipped: dict[str, int]
-    """Reason -> number of the rows and responses that cannot be scored."""
+    skipped: tuple[tuple[int, str], ...]
+    """Number of the row, and the reason, of each row or response that cannot be scored."""
     from_store: int
     """Candidates whose features were in the store."""
     gain: float

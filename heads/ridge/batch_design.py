@@ -9,7 +9,8 @@ Tobias 2007, Optimum Experimental Designs, ch. 10; for reward models arXiv 2502.
   the pool's mean of x x'. The scores of responses like these become more certain.
 
 After a choice P becomes P - v v' with v = P x / sqrt(1 + h) (Sherman and Morrison 1950), so a near duplicate of a
-chosen response has little left to teach. One choice costs one product of the pool with two vectors for each factor, O(n d).
+chosen response has little left to teach. A choice costs the product of the pool with one vector for each factor, or two
+for i-optimal: O(n d).
 """
 
 from collections.abc import Sequence
@@ -33,7 +34,7 @@ class Batch:
     """(m,) index into the pool."""
     gains: NDArray[np.float64]
     """(m, f) gain under each factor when the row was chosen, not weighted: log(1 + h), or the fall of the mean of
-    x_i' P x_i over the pool."""
+    x_i' P x_i over the pool. Computed in float32: errors of 1e-5 of the first row's gain."""
     leverages: NDArray[np.float64]
     """(m, f) leverage under each factor before any choice."""
 

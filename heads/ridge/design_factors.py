@@ -94,7 +94,9 @@ class DesignFactors:
 
     def weights(self, criterion: Criterion) -> NDArray[np.float64]:
         """Sum of the worths of the objectives that share each factor. Shape (f,)."""
-        return np.bincount(self.factor_of, self.units(criterion), len(self.roots))
+        weights: NDArray[np.float64] = np.zeros(len(self.roots))
+        np.add.at(weights, self.factor_of, self.units(criterion))
+        return weights
 
     def rated_leverages(self, store: FeatureStore, examples: pl.DataFrame) -> list[NDArray[np.float64] | None]:
         """Leverages of validation rows that each factor's objectives rate, ascending; None where they are few.

@@ -40,6 +40,9 @@ ADDED = ("row", "place", "rank", "gain", "leverage", "quantile", "objectives", "
 SHOWN = 10
 """Suggestions that are shown on the terminal."""
 
+SHOWN_SKIPPED = 5
+"""Skipped rows that the log names, see `export.candidates`."""
+
 
 def command(
     recipe: RecipeOption,
@@ -138,7 +141,7 @@ def suggest(
         candidates=len(pool.candidates),
         repeated=pool.repeated,
         rated=pool.rated,
-        skipped=dict(pool.skipped.most_common()),
+        skipped=tuple(pool.skipped),
         from_store=pool.from_store,
         gain=sum(row[prefix + "gain"] for row in rows),
         seconds=time.monotonic() - started,
@@ -215,9 +218,7 @@ def _suggestions(
             "gain": float(gains.sum()),
             "leverage": float(leverages[most]),
             "quantile": None if among is None else float(np.searchsorted(among, leverages[most]) / len(among)),
-            "objectives": [
-                name for name, of in zip(factors.objectives, factors.factor_of, strict=True) if of == most
-            ],
+            "objectives": [name for name, of in zip(factors.objectives, factors.factor_of, strict=True) if of == most],
             "gains": dict(zip(factors.objectives, gains.tolist(), strict=True)),
         }
         yield pool.values(candidate) | {prefix + key: value for key, value in added.items()}
@@ -257,12 +258,12 @@ def show(
         out.print(table)
     out.print(
         f"{result.rows:,} rows, {result.responses:,} responses, {result.candidates:,} to choose from;"
-        f" {result.repeated:,} repeated, {result.rated:,} rated already, {sum(result.skipped.values()):,} skipped;"
+        f" {result.repeated:,} repeated, {result.rated:,} rated already, {len(result.skipped):,} skipped;"
         f" {result.from_store:,} features out of the store, {result.seconds:.1f} s",
         highlight=False,
     )
-    for reason, number in result.skipped.items():
-        out.print(f"skipped: {number:,}: {reason}", highlight=False)
+    if len(result.skipped) > SHOWN_SKIPPED:
+        out.print("the reason for each skipped row: --json", highlight=False)
     if output is not None:
         out.print(f"{result.suggested:,} suggestions: {output}", highlight=False)
 
