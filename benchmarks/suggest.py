@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import polars as pl
@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from benchmarks.figures import Figures
 from benchmarks.process_memory import peak_bytes
 from cache.keys import key_column
-from heads.ridge.batch_design import CRITERIA, choose_batch
+from heads.ridge.batch_design import Criterion, choose_batch
 from heads.ridge.plain import solutions
 from pipelines.artefacts import EXAMPLES
 from pipelines.recipe import read_recipe
@@ -37,6 +37,7 @@ from pipelines.run import Run
 ROOT = Path(__file__).parents[1]
 FIRST = 100
 ALPHAS: NDArray[np.float64] = np.logspace(-2, 4, 7)
+CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 ARMS = ("random", *CRITERIA)
 
 RECIPE = """

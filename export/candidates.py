@@ -177,7 +177,7 @@ class CandidateReader:
         for layout, states in zip(layouts, engine.features(layouts), strict=True):
             flat = states.reshape(len(states), -1)[:, self.columns]  # (m, d)
             features[[place[bytes(key)] for key in layout.keys]] = flat
-        finite: NDArray[np.bool_] = np.isfinite(features).all(axis=-1)  # (n,)
+        finite = np.atleast_1d(np.isfinite(features).all(axis=-1))  # (n,)
         for (candidate, _, _), usable in zip(new, finite, strict=True):
             if usable:
                 pool.candidates.append(candidate)

@@ -15,7 +15,7 @@ for i-optimal: O(n d).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from cache.progress import Progress, silent
 
 Criterion = Literal["i-optimal", "d-optimal"]
-CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 
 
 @dataclass(frozen=True, slots=True)

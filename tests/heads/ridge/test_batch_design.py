@@ -1,13 +1,16 @@
 """Batches by greedy optimal design: against brute force, falling gains, duplicates, and fewer ratings for an error."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from heads.ridge.batch_design import CRITERIA, Batch, Criterion, choose_batch
+from heads.ridge.batch_design import Batch, Criterion, choose_batch
 
+CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 Matrix = NDArray[np.float64]
 
 
