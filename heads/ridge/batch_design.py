@@ -53,7 +53,7 @@ def choose_batch(
 ) -> Batch:
     """Choose rows one by one, each with the largest sum of weighted gains given those before it.
 
-    Holds the pool as it is, once for all factors, and 16 bytes for each row and factor besides (8 for d-optimal).
+    Holds the pool as it is, once for all factors, and 24 bytes for each row and factor besides (16 for d-optimal).
     First n d² operations for each factor, twice as many for i-optimal; then O(n d) for each factor and choice.
 
     Args:
