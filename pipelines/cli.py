@@ -25,6 +25,7 @@ from pipelines.commands import (
     score,
     score_suite,
     serve,
+    suggest,
     train_gating,
 )
 
@@ -59,6 +60,7 @@ for group, name, module in (
     (app, "explain", explain),
     (app, "export", export),
     (app, "score", score),
+    (app, "suggest", suggest),
     (app, "serve", serve),
     (cache, "status", cache_status),
     (cache, "verify", cache_verify),

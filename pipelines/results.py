@@ -11,6 +11,7 @@ those of the commands themselves. A field's name is its key in the file.
 | <suite>.json, <suite>.analysis.json, ratings.json, leaderboard.json | Suite, Analysis, Ratings, Leaderboard |
 | scorers/<suite>/<name>.json | Scorer |
 | `--json` of `explain`, `score`, `export`, `report` | Explanation, ResponseScore, FileScores, ExportResult, Report |
+| `--json` of `suggest` | Suggestions |
 """
 
 import json
@@ -46,6 +47,7 @@ __all__ = [
     "Report",
     "ResponseScore",
     "Scorer",
+    "Suggestions",
     "Suite",
 ]
 
@@ -116,6 +118,33 @@ class CacheExport:
     datasets: list[str]
     bytes: int
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suggestions:
+    """`armorm suggest`: how many responses were read, left out and chosen."""
+
+    suggested: int
+    criterion: str
+    objectives: tuple[str, ...]
+    """Those that the choice was for."""
+    rows: int
+    """Rows read."""
+    responses: int
+    """Responses of the rows that can be read."""
+    candidates: int
+    """Responses that were chosen from."""
+    repeated: int
+    """Responses whose tokens are those of an earlier one."""
+    rated: int
+    """Responses that the run has ratings of, for one of the objectives."""
+    skipped: tuple[tuple[int, str], ...]
+    """Number of the row, and the reason, of each row or response that cannot be scored."""
+    from_store: int
+    """Candidates whose features were in the store."""
+    gain: float
+    """Sum of the suggestions' gains."""
+    seconds: float
 
 
 def to_json(value: object) -> str:

@@ -42,6 +42,8 @@ def test_the_example_that_ends_each_help_runs(demo: Demo, tmp_path: Path, comman
     if command == "score":
         armorm(*shlex.split(example_of(COMMANDS["export"]))[1:], "--no-check", folder=folder)
         (folder / "rows.jsonl").write_text('{"prompt": "What is 2 + 2?", "responses": ["4", "5"]}\n')
+    if command == "suggest":
+        (folder / "rows.jsonl").write_text('{"prompt": "What is 2 + 2?", "responses": ["4", "5"]}\n')
     done = armorm(*arguments, folder=folder)
     assert done.returncode == 0, done.stderr
 
@@ -72,6 +74,7 @@ def test_a_recipe_typo_ends_with_code_2_and_one_sentence(
         "explain": ["--prompt", "a", "--response", "b"],
         "score-suite": ["--scorer", "hf:x"],
         "export": ["--out", "x"],
+        "suggest": ["--input", "x"],
     }.get(command, [])
     monkeypatch.setattr(sys, "argv", ["armorm", *command.split(), "--recipe", "typo.toml", *needed])
     with pytest.raises(SystemExit) as ended:
