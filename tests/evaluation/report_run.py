@@ -221,7 +221,9 @@ def gating(objectives: list[str], text: str) -> Gating:
 def other_heads(objectives: list[str]) -> OtherHeads:
     """An ordinal head of one objective."""
     head = RatingsHead(8, 2, 0.2, 0.5, {"levels": 5, "alpha": 1.0}, 0.3, None, 0.1)
-    return OtherHeads({}, {"ordinal": {objectives[0]: head}}, {"ordinal": {}}, (4,), 0.1)
+    return OtherHeads(
+        {}, {"ordinal": {objectives[0]: head}}, {"ordinal": {}}, distributions_of(objectives[0]), (4,), 0.1
+    )
 
 
 def ablations(objectives: list[str], text: str) -> Ablations:
