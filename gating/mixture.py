@@ -1,13 +1,14 @@
 """The distribution of a score: a mixture of its objectives' distributions with the gate's weights.
 
-This is the combination of QRM (Dorka 2024, arXiv 2409.10164, section 3.2): with probability w_j, the score is what
-objective j says. Its mean is the score. Its variance is sum w_j (v_j + m_j²) - score², for variances v_j and means m_j: it
-holds what each objective leaves open and how far the objectives disagree with each other, and does not depend on how
-their errors go together. A sum of independent terms w_j x_j has the same mean, and the variance sum w_j² v_j: k objectives
-of equal weight have a k-th of the average variance, since errors of some are taken to make up for those of others. Errors
-of heads that read the same feature do not, so that sum is too sure of itself; a mixture answers how one rater would
-rate who judges one of the objectives. Neither says how far the score itself would move with other training rows: that is
-its standard error.
+This is the combination of QRM (Dorka 2024, arXiv 2409.10164): with probability w_j, the score is what objective j
+says. Its mean is the score. Its variance is sum w_j (v_j + m_j²) - score², for variances v_j and means m_j: it holds
+what each objective leaves open and how far the objectives disagree, and does not depend on how their errors go together.
+
+A sum of independent terms w_j x_j has the same mean, and the variance sum w_j² v_j: with k objectives of equal weight,
+a k-th of the average variance, since errors of some are taken to make up for those of others. Ratings of one response
+err together, so that sum is too sure of itself. A mixture is never narrower: it says how a rater would rate who judges
+one objective, drawn by the gate. Neither says how far the score would move with other training rows, which is its
+standard error.
 """
 
 from collections.abc import Sequence

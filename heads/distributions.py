@@ -83,12 +83,12 @@ class Distributions:
 
     @property
     def mean(self) -> NDArray[np.float64]:
-        """(n,)"""
+        """Shape (n,)."""
         return np.asarray((self.values * self.weights).sum(axis=-1))
 
     @property
     def variance(self) -> NDArray[np.float64]:
-        """(n,)"""
+        """Shape (n,)."""
         return np.asarray((np.square(self.values - self.mean[:, None]) * self.weights).sum(axis=-1))
 
     def quantile(self, level: float) -> NDArray[np.float64]:

@@ -1,9 +1,10 @@
 """A Gaussian head: a ridge with a variance of its own for every response, so that a rating has a normal distribution.
 
 The idea is URM's (Lou et al. 2024, arXiv 2410.00847), whose head gives a mean and a standard deviation. On frozen
-features both are linear: rating ~ N(w · f + b, s² (floor + exp(u · f + c))), fitted by maximum likelihood with penalties
-(heteroscedastic regression; Harvey 1976), jointly, beginning at the ridge. With a large penalty of u the variance is one
-for all responses: the ridge with Gaussian noise, which is what the features have to beat.
+features the mean and the logarithm of the variance are linear: rating ~ N(w · f + b, s² (floor + exp(u · f + c))). Both
+are fitted together, by maximum likelihood with penalties (heteroscedastic regression; Harvey 1976), from the ridge
+onwards. With a large penalty of u all responses have one variance: the ridge with Gaussian noise, which is what the
+features have to beat.
 """
 
 import logging
@@ -29,8 +30,8 @@ from heads.objectives import Scale
 log = logging.getLogger(__name__)
 
 FLOOR = 1e-3
-"""Smallest variance of a rating, as a fraction of the variance s² of the ridge's residuals: without a floor, the likelihood
-of rows that a head predicts exactly grows without limit."""
+"""Smallest variance of a rating, as a fraction of the variance s² of the ridge's residuals: without a floor, the
+likelihood of rows that a head predicts exactly grows without limit."""
 
 MOST = 20.0
 """Largest logarithm of a variance over s²; a step of the search beyond it would overflow."""
@@ -101,8 +102,8 @@ def fit_gaussian(
 ) -> GaussianSlopes:
     """Mean and variance of the greatest likelihood, less half the penalties.
 
-    Targets count in standard deviations of the ridge's residuals, so that the penalty of the mean means what it does for
-    the ridge where all variances are alike.
+    Targets count in standard deviations of the ridge's residuals, so that the penalty of the mean is that of the ridge
+    where all variances are alike.
 
     Args:
         coordinates: (n, r), each of variance about 1.

@@ -4,8 +4,8 @@ The idea is QRM's (Dorka 2024, arXiv 2409.10164): a reward is a distribution, gi
 loss (Koenker and Bassett 1978). The loss is smoothed by convolution (Fernandes, Guerre and Horta 2021; He, Pan, Tan and
 Zhou 2023), which makes it convex with a gradient that L-BFGS can follow, and quantiles that cross are sorted.
 
-The penalty is on the distance of a quantile's weights from those of a ridge. With a large one all quantiles are parallel:
-the ridge with the quantiles of its residuals, which is what the features have to beat.
+The penalty is on the distance of a quantile's weights from those of a ridge. With a large one all quantiles are
+parallel: the ridge with the quantiles of its residuals, which is what the features have to beat.
 """
 
 import logging

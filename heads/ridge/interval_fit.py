@@ -18,8 +18,8 @@ from heads.ridge.uncertainty import Uncertainty
 from heads.validation_halves import in_calibration_half
 
 MOST_ROWS = 4096
-"""Validation rows of each rating set, at most: with half of them, the coverage obtained is within 0.7 points of the asked
-one (one standard deviation, sqrt(0.9 · 0.1 / 2048))."""
+"""Validation rows of each rating set, at most: half of them set the coverage to within 0.7 points (one standard
+deviation, sqrt(0.9 · 0.1 / 2048))."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,8 +69,8 @@ def test_leverage_widens_the_interval_where_the_heads_know_little() -> None:
     intervals = conformal_intervals(residuals[calibrate], 0.9, leverages[calibrate])
     rewards = features[check] @ weight[:, None]
     covered = {}
-    for name, given in (("plain", None), ("leverage", leverages[check])):
-        ends = intervals.interval(rewards, given)[:, 0]
+    for name, known in (("plain", None), ("leverage", leverages[check])):
+        ends = intervals.interval(rewards, known)[:, 0]
         inside = (ends[:, 0] <= targets[check]) & (targets[check] <= ends[:, 1])
         covered[name] = {"far": inside[far[check]].mean(), "near": inside[~far[check]].mean()}
         assert abs(inside.mean() - 0.9) < 0.02
