@@ -2,7 +2,7 @@
 
 This is the combination of QRM (Dorka 2024, arXiv 2409.10164): with probability w_j, the score is what objective j
 says. Its mean is the score. Its variance is sum w_j (v_j + m_j²) - score², for variances v_j and means m_j: it holds
-what each objective leaves open and how far the objectives disagree, and does not depend on how their errors go together.
+what each objective leaves open and how far the objectives disagree, and does not depend on how their errors are linked.
 
 A sum of independent terms w_j x_j has the same mean, and the variance sum w_j² v_j: with k objectives of equal weight,
 a k-th of the average variance, since errors of some are taken to make up for those of others. Ratings of one response

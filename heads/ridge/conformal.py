@@ -2,9 +2,9 @@
 
 Half of the validation rows calibrate. With residuals r of heads that saw neither half, the interval of a new rating is
 its prediction ± the ceil((n + 1) coverage)-th smallest |r| (Vovk, Gammerman and Shafer 2005; Lei et al. 2018, section
-2.2). It holds on average over rows like those that calibrated. Where leverages are known, |r| / sqrt(1 + leverage) takes
-the place of |r| (locally weighted; Lei et al. 2018, section 5.2): a ridge's error grows by this factor away from its
-rows, and unlike responses get wider intervals.
+2.2). It holds on average over rows like those that calibrated. Where leverages are known, |r| / sqrt(1 + leverage)
+takes the place of |r| (locally weighted; Lei et al. 2018, section 5.2): a ridge's error grows by this factor away from
+its rows, and unlike responses get wider intervals.
 """
 
 import math
