@@ -3,8 +3,9 @@
     python -m benchmarks.other_heads --json benchmarks/other_heads.json
 
 Each head is fitted in a separate process on the same generated float16 features: pairs for the pairwise heads
-(two responses each, a tenth held out), as many ratings on five levels for the ordinal one. Ratios are to the plain
-Bradley-Terry head of the same size.
+(two responses each, a tenth held out), as many ratings on five levels for the others. Ratios are to the plain
+Bradley-Terry head of the same size. With `--objectives 19`, the kinds of ratings are fitted to 19 objectives that the
+same rows rate, each with noise of its own.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import platform
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ import numpy as np
 from benchmarks.process_memory import peak_bytes, resident_bytes
 from cache.progress import silent
 from heads.kinds.bradley_terry import select_c
+from heads.kinds.kind import Division
 from heads.kinds.registry import PAIRWISE, RATINGS
 from heads.objectives import Objective
 from heads.settings import HeadSettings, OtherHeadSettings
@@ -29,7 +32,7 @@ from heads.settings import HeadSettings, OtherHeadSettings
 SIZES = (5_000, 10_000, 20_000)
 """Numbers of pairs; there are twice as many responses."""
 
-HEADS = ("bradley_terry", "slic", "mlp", "ordinal")
+HEADS = ("bradley_terry", "slic", "mlp", "ordinal", "quantile", "gaussian")
 BLOCK_ROWS = 2048
 
 
@@ -38,23 +41,26 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of pairs")
     parser.add_argument("--width", type=int, default=4096, help="number of values of a feature")
+    parser.add_argument("--objectives", type=int, default=1, help="number of rated objectives of the same rows")
     parser.add_argument("--heads", nargs="+", default=HEADS, choices=HEADS)
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--one", nargs=2, metavar=("HEAD", "PAIRS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         head, pairs = arguments.one
-        sys.stdout.write(json.dumps(measure(head, int(pairs), arguments.width)))
+        sys.stdout.write(json.dumps(measure(head, int(pairs), arguments.width, arguments.objectives)))
         return
     report: dict[str, Any] = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
         "width": arguments.width,
+        "objectives": arguments.objectives,
         "results": [],
     }
     for pairs in arguments.sizes:
         for head in arguments.heads:
             one = ["--one", head, str(pairs), "--width", str(arguments.width)]
+            one += ["--objectives", str(arguments.objectives)]
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.other_heads", *one], capture_output=True, text=True, check=True
             )
@@ -64,8 +70,8 @@ def main() -> None:
     sys.stdout.write(table(report))
 
 
-def measure(head: str, pairs: int, width: int) -> dict[str, Any]:
-    """Seconds of one head's fit, and memory that it needed in addition to the features."""
+def measure(head: str, pairs: int, width: int, objectives: int) -> dict[str, Any]:
+    """Seconds of a kind's fit, and memory that it needed in addition to the features."""
     features, train, validation, levels = generate(pairs, width)
     settings = OtherHeadSettings()
     before = resident_bytes()
@@ -82,8 +88,13 @@ def measure(head: str, pairs: int, width: int) -> dict[str, Any]:
     else:
         cut = int(0.9 * len(features))
         scale = Objective(name="five levels", low=1, high=5)
-        fitted = RATINGS[head].fit(features, levels, cut, scale, settings.of(head))
-        line["pearson"] = float(np.corrcoef(fitted.validation, levels[cut:])[0, 1])
+        kind, division = RATINGS[head], Division(cut, (cut + len(features)) // 2)
+        prepared = kind.prepare(features, cut, settings.of(head))
+        line["seconds_to_prepare"] = time.perf_counter() - started
+        for targets in objectives_of(levels, objectives):
+            fitted = kind.fit(prepared, targets, division, scale, settings.of(head))
+        line["objectives"] = objectives
+        line["pearson"] = float(np.corrcoef(fitted.validation, targets[cut:])[0, 1])
     line.setdefault("seconds", time.perf_counter() - started)
     return line | {"grew_bytes": peak_bytes() - before}
 
@@ -110,6 +121,15 @@ def generate(
     levels = (np.digitize(noisy, np.quantile(noisy, (0.1, 0.3, 0.6, 0.85))) + 0.5) / 5.0
     cut = int(0.9 * pairs)
     return features, ordered[:cut], ordered[cut:], levels
+
+
+def objectives_of(levels: np.ndarray[Any, Any], count: int) -> Iterator[np.ndarray[Any, Any]]:
+    """Ratings on five levels (n,): those given, then others with a quarter of them moved by a level."""
+    rng = np.random.default_rng(1)
+    yield levels
+    for _ in range(count - 1):
+        step = np.where(rng.random(len(levels)) < 0.25, rng.choice([-0.2, 0.2], len(levels)), 0.0)
+        yield np.clip(levels + step, 0.1, 0.9)
 
 
 def table(report: dict[str, Any]) -> str:

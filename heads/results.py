@@ -30,6 +30,43 @@ class PairMetrics:
 
 
 @dataclass(frozen=True, slots=True)
+class Covered:
+    """Rows, and how many of their ratings lie in the intervals."""
+
+    rows: int
+    fraction: float | None
+    """None without rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalMetrics:
+    """The conformal interval of an objective, calibrated on rows of one data set or of all, and judged on others."""
+
+    half_width: float | None
+    """On the scale of the ratings, for a response of median leverage; None with too few rows."""
+    calibration_rows: int
+    covered: Covered
+    """Ratings of held-out rows that calibrated nothing."""
+    familiar: Covered | None
+    """Those of responses that are like the rated ones; None without `heads.uncertainty`."""
+    unfamiliar: Covered | None
+    reason: str | None
+    """Why there is no interval; None if there is one."""
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectiveInterval:
+    """The conformal intervals of one objective's ratings."""
+
+    asked: float
+    """Fraction of new ratings that they were made to contain."""
+    all_sets: IntervalMetrics
+    """The interval that a score is given: calibrated on the rows of all data sets together."""
+    by_set: dict[str, IntervalMetrics]
+    """Data set -> an interval calibrated on its rows alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class ObjectiveHead:
     """The linear head of one objective. All figures on ratings are None where it was not fitted on ratings."""
 
@@ -50,6 +87,7 @@ class ObjectiveHead:
     """Condition number of the final fit's equations; None where it is infinite."""
     constant: bool | None = None
     """Whether all ratings are the same, so that the head says nothing."""
+    interval: ObjectiveInterval | None = None
     pairs: PairMetrics | None = None
     """Figures on the recipe's pairs; None in a recipe with ratings."""
 
@@ -142,6 +180,23 @@ class RatingsHead:
 
 
 @dataclass(frozen=True, slots=True)
+class DistributionMetrics:
+    """How well predicted distributions fit the ratings of held-out rows that chose nothing."""
+
+    rows: int
+    crps: float
+    """Mean continuous ranked probability score, on the ridge's scale of 0 to 1; smaller is better."""
+    crps_less_ridge: float
+    """That, less the mean of `ridge_residuals` on the same rows."""
+    crps_less_ridge_error: float | None
+    """Standard error of that difference, over prompts; None with one prompt."""
+    covered: float
+    """Fraction of ratings in the middle 90 % of the distribution."""
+    pit: tuple[float, ...]
+    """(10,) histogram of the probability integral transform; 0.1 each where calibrated."""
+
+
+@dataclass(frozen=True, slots=True)
 class OtherHeads:
     """Result of fitting `[other_heads]`: `other_heads.json`."""
 
@@ -151,6 +206,9 @@ class OtherHeads:
     """Kind -> objective -> head."""
     skipped: dict[str, dict[str, str]]
     """Kind -> objective that was not fitted -> reason."""
+    distributions: dict[str, dict[str, DistributionMetrics]]
+    """Kind -> objective -> metrics; beside the kinds the ridge with Gaussian noise (`ridge_gaussian`) and with the
+    residuals of calibration rows (`ridge_residuals`)."""
     layers: tuple[int, ...]
     """Layers that the heads read, as the backbone numbers them."""
     seconds: float

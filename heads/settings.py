@@ -12,7 +12,7 @@ PREFERENCE = "preference"
 
 FOR_RATINGS = (
     *("alphas", "choose", "continuous", "dataset_weights", "objective_weights"),
-    *("joint_layers", "familiar_quantile", "minimum_rows"),
+    *("joint_layers", "familiar_quantile", "coverage", "minimum_rows"),
 )
 """Keys of `[heads]` that mean nothing without ratings."""
 
@@ -59,6 +59,8 @@ class HeadSettings(BaseModel):
     triangular matrix for each set of objectives with the same rows and alpha (34 MB at 4,096 features)."""
     familiar_quantile: float = Field(default=0.99, gt=0, lt=1)
     """Fraction of the validation rows of each rating set that counts as familiar."""
+    coverage: float = Field(default=0.9, gt=0, lt=1)
+    """Fraction of new ratings that the intervals of predicted ratings are to contain."""
     minimum_rows: int = Field(default=20, ge=2)
     """An objective with fewer rated training rows is not fitted."""
     bradley_terry_C: tuple[Annotated[float, Field(gt=0)], ...] = Field(  # noqa: N815 - scikit-learn's name

@@ -84,12 +84,14 @@ HEADS = Artefact(
     heads_in="heads.from",
 )
 UNCERTAINTY = Artefact("uncertainty.safetensors", "fit-heads", dict, (), (HEADS,))
+INTERVALS = Artefact("intervals.safetensors", "fit-heads", dict, (), (HEADS,), of_ratings=True)
 OTHER_HEADS = Artefact(
     "other_heads.json",
     "fit-other-heads",
     results.OtherHeads,
     (*_RATED, "other_heads"),
     (EXTRACT, EXAMPLES, PAIRS, HEADS),
+    optional=(INTERVALS,),
     data="other_heads.safetensors",
 )
 GATING = Artefact(

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from evaluation.report.inputs import ReportInputs
+from heads.results import DistributionMetrics, IntervalMetrics
 
 WORSE = 0.25
 """A validation error this much above the lowest has the lightest cell of the heat map of penalties."""
@@ -25,6 +26,26 @@ class PenaltyRow:
 
     objective: str
     cells: tuple[PenaltyCell, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class IntervalRow:
+    """The conformal interval of one objective's ratings, calibrated on the rows of one data set or of all."""
+
+    objective: str
+    dataset: str
+    """Empty where the rows of all data sets calibrated it."""
+    interval: IntervalMetrics
+
+
+@dataclass(frozen=True, slots=True)
+class DistributionRow:
+    """Distributions of one objective's ratings, by kind of head."""
+
+    objective: str
+    rows: int
+    kinds: tuple[DistributionMetrics | None, ...]
+    """In the order of `OtherHeads.distributions`; None where a kind has no head."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +83,33 @@ def penalties(run: ReportInputs) -> list[PenaltyRow]:
             for alpha, error in zip(run.heads.alphas, path, strict=True)
         )
         rows.append(PenaltyRow(name, cells))
+    return rows
+
+
+def intervals(run: ReportInputs) -> list[IntervalRow]:
+    """The intervals that scores are given, and below each those of single data sets where there are several."""
+    if run.heads is None:
+        return []
+    rows = []
+    for name, head in run.heads.objectives.items():
+        if head.interval is None:
+            continue
+        rows.append(IntervalRow(name, "", head.interval.all_sets))
+        if len(head.interval.by_set) > 1:
+            rows += [IntervalRow(name, dataset, found) for dataset, found in head.interval.by_set.items()]
+    return rows
+
+
+def distributions(run: ReportInputs) -> list[DistributionRow]:
+    """Each objective's distributions, on the held-out rows that chose nothing."""
+    if run.other_heads is None:
+        return []
+    kinds = run.other_heads.distributions
+    rows = []
+    for objective in dict.fromkeys(name for metrics in kinds.values() for name in metrics):
+        each = tuple(metrics.get(objective) for metrics in kinds.values())
+        judged = next(found.rows for found in each if found is not None)
+        rows.append(DistributionRow(objective, judged, each))
     return rows
 
 

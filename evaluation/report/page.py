@@ -11,7 +11,7 @@ from evaluation.figures import inline, styled
 from evaluation.report.account import flat, overlap, steps
 from evaluation.report.examples import pick
 from evaluation.report.filters import FILTERS, UNDEFINED
-from evaluation.report.head_tables import ablated, fractions, penalties
+from evaluation.report.head_tables import ablated, distributions, fractions, intervals, penalties
 from evaluation.report.inputs import ReportInputs
 from evaluation.report.suite_tables import coefficients, suite_tables
 from evaluation.report.summary import sentence, tiles
@@ -73,6 +73,8 @@ def _context(run: ReportInputs) -> dict[str, Any]:
         "examples_of": first.title if first else "",
         "texts": run.texts is not None,
         "penalties": penalties(run),
+        "intervals": intervals(run),
+        "distributions": distributions(run),
         "fractions": fractions(run),
         "ablated": list(ablated(run)),
         "figures": _figures(run),

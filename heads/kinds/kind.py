@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +10,9 @@ from pydantic import BaseModel
 
 from cache.progress import Progress
 from heads.objectives import Scale
+
+if TYPE_CHECKING:
+    from heads.distributions import Distributions  # imports scipy, and a recipe is read without it
 
 Settings = TypeVar("Settings", bound=BaseModel)
 
@@ -53,6 +56,16 @@ class PairwiseKind(Generic[Settings]):
 
 
 @dataclass(frozen=True, slots=True)
+class Division:
+    """What the rows of an objective are for: the first to learn from, the next to choose by, the last only to judge."""
+
+    train: int
+    """Number of training rows, which come first."""
+    chosen: int
+    """Number of rows to learn from or to choose by; validation rows from here on judge alone."""
+
+
+@dataclass(frozen=True, slots=True)
 class RatingsFit:
     """A head of one objective, fitted on all its rows."""
 
@@ -63,6 +76,15 @@ class RatingsFit:
     not rated."""
     details: dict[str, float]
     """Figures that only this kind has, for the head's result."""
+    distribution: "Distributions"
+    """Distributions of the targets of the validation rows (v), by the head that was fitted on the training rows
+    alone, rated or not."""
+
+
+def unprepared(features: Features, train_rows: int, settings: BaseModel) -> Features:
+    """The features themselves: what a kind whose objectives share no work prepares."""
+    del train_rows, settings
+    return features
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,13 +93,18 @@ class RatingsKind(Generic[Settings]):
 
     settings: type[Settings]
     """`[other_heads.<name>]`"""
-    fit: Callable[[Features, Ratings, int, Scale, Settings], RatingsFit]
-    """(features, targets, number of training rows, which come first, scale of the objective, settings) -> fit;
-    raises `SkippedError` where an objective cannot have such a head"""
+    fit: Callable[[Any, Ratings, Division, Scale, Settings], RatingsFit]
+    """(what `prepare` returned, targets, division of the rows, scale of the objective, settings) -> fit; raises
+    `SkippedError` where an objective cannot have such a head"""
     scores: Callable[[Features, Arrays], NDArray[np.float64]]
     """(features, arrays) -> predicted targets (m,)"""
     reads: str
     """Name of the array whose last axis is that of the features."""
+    prepare: Callable[[Features, int, Settings], Any]
+    """(features, number of training rows, which come first, settings) -> what the fits of all objectives with these
+    rows share"""
+    distribution: Callable[[Features, Arrays], "Distributions"]
+    """(features, arrays) -> distributions of the targets (m)"""
 
 
 class SkippedError(Exception):

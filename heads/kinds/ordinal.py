@@ -19,7 +19,8 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils import check_array, check_consistent_length
 from sklearn.utils.validation import check_is_fitted
 
-from heads.kinds.kind import Arrays, Features, Ratings, RatingsFit, RatingsKind, SkippedError
+from heads.distributions import Distributions
+from heads.kinds.kind import Arrays, Division, Features, Ratings, RatingsFit, RatingsKind, SkippedError, unprepared
 from heads.kinds.whitening import BLOCK_ROWS, Whitening
 from heads.objectives import Scale
 
@@ -202,19 +203,23 @@ def _pull(features: NDArray[np.floating[Any]], by_score: NDArray[np.float64]) ->
     return pull
 
 
-def _fit(features: Features, targets: Ratings, train_rows: int, scale: Scale, settings: OrdinalSettings) -> RatingsFit:
-    steps = scale.high - scale.low
+def _fit(
+    features: Features, targets: Ratings, division: Division, scale: Scale, settings: OrdinalSettings
+) -> RatingsFit:
+    steps, train = scale.high - scale.low, division.train
     if steps != round(steps):
         raise SkippedError(f"its scale, {scale.low:g} to {scale.high:g}, has no whole steps")
     levels = nearest_levels(targets, scale.target(np.linspace(scale.low, scale.high, round(steps) + 1)))  # (n,)
-    if np.ptp(levels[:train_rows][~np.isnan(levels[:train_rows])]) == 0:
+    if np.ptp(levels[:train][~np.isnan(levels[:train])]) == 0:
         raise SkippedError("its training ratings are all on one level")
-    rated = train_rows + np.flatnonzero(~np.isnan(levels[train_rows:]))  # (v,)
+    choose = train + np.flatnonzero(~np.isnan(levels[train : division.chosen]))  # (c,)
+    if not len(choose):
+        raise SkippedError("it has no rated validation row to choose its penalty by")
     selected, loss = select_alpha(
-        (features[:train_rows], levels[:train_rows]), (features[rated], levels[rated]), settings.alphas
+        (features[:train], levels[:train]), (features[choose], levels[choose]), settings.alphas
     )
-    validation = np.full(len(levels) - train_rows, np.nan)
-    validation[rated - train_rows] = selected.predict(features[rated])
+    distribution = Distributions.of_levels(selected.classes_, selected.predict_proba(features[train:]))
+    validation = np.where(np.isnan(levels[train:]), np.nan, distribution.mean)  # (v,)
     final = OrdinalHead(selected.alpha).fit(features, levels)
     arrays: Arrays = {
         "weight": final.coef_.astype(np.float32),
@@ -222,12 +227,16 @@ def _fit(features: Features, targets: Ratings, train_rows: int, scale: Scale, se
         "levels": final.classes_,
     }
     details = {"levels": len(final.classes_), "alpha": selected.alpha, "validation_log_loss": loss}
-    return RatingsFit(arrays, validation, details)
+    return RatingsFit(arrays, validation, details, distribution)
+
+
+def _distribution(features: Features, arrays: Arrays) -> Distributions:
+    scores = _linear_scores(features, arrays["weight"])
+    return Distributions.of_levels(arrays["levels"], level_probabilities(scores, arrays["thresholds"]))
 
 
 def _scores(features: Features, arrays: Arrays) -> NDArray[np.float64]:
-    scores = _linear_scores(features, arrays["weight"])
-    return level_probabilities(scores, arrays["thresholds"]) @ arrays["levels"]
+    return _distribution(features, arrays).mean
 
 
-ORDINAL = RatingsKind(OrdinalSettings, _fit, _scores, "weight")
+ORDINAL = RatingsKind(OrdinalSettings, _fit, _scores, "weight", unprepared, _distribution)

@@ -20,6 +20,8 @@ PAIRWISE: LazyRegistry[PairwiseKind[Any]] = LazyRegistry(
 RATINGS: LazyRegistry[RatingsKind[Any]] = LazyRegistry(
     {
         "ordinal": "heads.kinds.ordinal:ORDINAL",
+        "quantile": "heads.kinds.quantile:QUANTILE",
+        "gaussian": "heads.kinds.gaussian:GAUSSIAN",
     }
 )
 """Heads of one objective each."""

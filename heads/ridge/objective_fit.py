@@ -31,6 +31,8 @@ class FittedObjective:
     name: str
     weight: NDArray[np.float64]
     """(m,), refitted on training and validation rows with the selected alpha."""
+    train_weight: NDArray[np.float64]
+    """(m,), fitted on the training rows alone with the same alpha; validation rows are new to it."""
     alpha: float
     rows: int
     """Number of rated rows, training and validation together."""
@@ -116,6 +118,7 @@ class ObjectiveFit:
             if not self._settings.continuous
             else (scores[which, column] for scores in self._scored(distinct))
         )
+        trained = self._system.path(distinct / self._weight)  # (a, c, m), before its matrix is overwritten
         system = self._on_all_rows()
         solved = system.solved(distinct / self._weight)
         edges = (0, len(self._alphas) - 1) if len(self._alphas) > 1 else ()
@@ -123,6 +126,7 @@ class ObjectiveFit:
             FittedObjective(
                 name=self._names[number],
                 weight=self._finite(solved[which[at]].weights[at], self._names[number]),
+                train_weight=trained[which[at], at],
                 alpha=float(self._chosen[at]),
                 rows=self._both.n,
                 validation_rows=self._validation.n,

@@ -34,12 +34,19 @@ class FittedHeads:
 
     def weight(self, layers: int) -> NDArray[np.float32]:
         """All heads over the features of all layers, 0 for layers that they do not read. Shape (k, layers * d)."""
-        narrow = np.stack([head.weight for head in self.objectives])  # (k, m)
+        return self._widened([head.weight for head in self.objectives], layers)
+
+    def train_weight(self, layers: int) -> NDArray[np.float32]:
+        """The heads of the training rows alone, in the same form. Shape (k, layers * d)."""
+        return self._widened([head.train_weight for head in self.objectives], layers)
+
+    def _widened(self, weights: Sequence[NDArray[np.float64]], layers: int) -> NDArray[np.float32]:
+        narrow = np.stack(weights)  # (k, m)
         hidden = narrow.shape[-1] // (layers if self.layer is None else 1)
         columns = slice(None) if self.layer is None else slice(self.layer * hidden, (self.layer + 1) * hidden)
-        weights = np.zeros((len(narrow), layers * hidden), dtype=np.float32)
-        weights[:, columns] = narrow
-        return weights
+        wide = np.zeros((len(narrow), layers * hidden), dtype=np.float32)
+        wide[:, columns] = narrow
+        return wide
 
 
 def fit_heads(

@@ -12,7 +12,7 @@ from pipelines.terminal import JsonOption, RecipeOption, console, finish, open_r
 
 if TYPE_CHECKING:
     from cache.progress import Progress
-    from heads.results import Heads, ObjectiveHead
+    from heads.results import Heads, ObjectiveHead, ObjectiveInterval
     from heads.ridge.objective_fit import FittedObjective
     from pipelines.run import Run
 
@@ -35,7 +35,7 @@ def command(recipe: RecipeOption, as_json: JsonOption = False) -> None:
 
 
 def fit_heads(run: "Run", progress: "Progress") -> "Heads":
-    """Fit one linear head per objective; write `heads.*`, and on ratings `statistics.*` and `uncertainty.safetensors`.
+    """Fit one linear head per objective; write `heads.*`, and on ratings `statistics.*` and the files of uncertainty.
 
     Raises:
         UserError: nothing was extracted yet, or an objective cannot be fitted.
@@ -44,11 +44,12 @@ def fit_heads(run: "Run", progress: "Progress") -> "Heads":
 
 
 def _make_without_ratings(run: "Run", progress: "Progress") -> "Heads":
-    from pipelines.artefacts import HEADS, UNCERTAINTY
+    from pipelines.artefacts import HEADS, INTERVALS, UNCERTAINTY
     from pipelines.heads_without_ratings import heads_without_ratings
 
     result, made = heads_without_ratings(run, progress)
     run.write(HEADS, result, arrays={"weight": made.weight}, metadata={"objectives": "\n".join(made.objectives)})
+    run.remove(INTERVALS)
     if made.uncertainty is None:
         run.remove(UNCERTAINTY)
     else:
@@ -59,10 +60,11 @@ def _make_without_ratings(run: "Run", progress: "Progress") -> "Heads":
 def _fit_on_ratings(run: "Run", progress: "Progress") -> "Heads":
     from heads.objectives import Scale
     from heads.results import Heads
-    from heads.ridge.from_store import update_statistics
+    from heads.ridge.from_store import targets_of, update_statistics
+    from heads.ridge.interval_fit import fit_intervals
     from heads.ridge.selection import fit_heads as fit
     from heads.ridge.uncertainty import calibrate
-    from pipelines.artefacts import EXAMPLES, HEADS, STATISTICS, UNCERTAINTY
+    from pipelines.artefacts import EXAMPLES, HEADS, INTERVALS, STATISTICS, UNCERTAINTY
 
     started = time.monotonic()
     recipe = run.recipe
@@ -79,16 +81,17 @@ def _fit_on_ratings(run: "Run", progress: "Progress") -> "Heads":
         _warn(head)
     if heads.uncertainty is not None:
         calibrate(heads.uncertainty, store, examples, names, recipe.split.seed)
+    fitted = [each for each in recipe.objectives if each.name in names]
+    train_weight = heads.train_weight(statistics.layers)  # (k, layers * d)
+    targets = targets_of(examples, fitted, recipe.scales)  # (n, k)
+    asked, seed = recipe.heads.coverage, recipe.split.seed
+    intervals = fit_intervals(train_weight, fitted, examples, targets, heads.uncertainty, store, asked, seed, progress)
 
     result = Heads(
         origin="ratings",
-        objectives={head.name: _result(head) for head in heads.objectives},
+        objectives={head.name: _result(head, intervals.metrics[head.name]) for head in heads.objectives},
         skipped=heads.skipped,
-        scales={
-            each.name: Scale(low=each.low, high=each.high, rule=each.rule)
-            for each in recipe.objectives
-            if each.name in names
-        },
+        scales={each.name: Scale(low=each.low, high=each.high, rule=each.rule) for each in fitted},
         alphas=tuple(sorted(recipe.heads.alphas)),
         rows=len(examples),
         train_pairs=None,
@@ -108,6 +111,7 @@ def _fit_on_ratings(run: "Run", progress: "Progress") -> "Heads":
         run.remove(UNCERTAINTY)
     else:
         run.write_arrays(UNCERTAINTY, heads.uncertainty.arrays())
+    run.write_arrays(INTERVALS, intervals.intervals.arrays() | {"train_weight": train_weight})
     return result
 
 
@@ -120,20 +124,10 @@ def _warn(head: "FittedObjective") -> None:
         )
 
 
-def _result(head: "FittedObjective") -> "ObjectiveHead":
-    from heads.results import ObjectiveHead
+def _result(head: "FittedObjective", interval: "ObjectiveInterval") -> "ObjectiveHead":
+    from dataclasses import replace
 
-    return ObjectiveHead(
-        rows=head.rows,
-        validation_rows=head.validation_rows,
-        alpha=head.alpha,
-        validation_mse=head.validation_mse,
-        pearson=head.pearson,
-        validation_path=tuple(head.validation_path),
-        degrees_of_freedom=head.degrees_of_freedom,
-        condition=head.condition,
-        constant=head.constant,
-    )
+    return replace(head.result(), interval=interval)
 
 
 def show(result: "Heads", run: "Run") -> None:
@@ -174,17 +168,26 @@ def _show_made(result: "Heads", run: "Run") -> None:
 def _show_fitted(result: "Heads", run: "Run") -> None:
     from rich.table import Table
 
-    from evaluation.numbers import count, number, plain
+    from evaluation.numbers import count, number, percent, plain
     from pipelines.artefacts import HEADS
 
+    asked = run.recipe.heads.coverage
     table = Table("objective", title=f"{run.recipe.name}: heads")
-    for heading in ("rows", "alpha", "freedom", "validation MSE", "Pearson"):
+    for heading in ("rows", "alpha", "freedom", "validation MSE", "Pearson", "interval ±", f"covered of {asked:.0%}"):
         table.add_column(heading, justify="right")
     for name, head in result.objectives.items():
         freedom, mse = number(head.degrees_of_freedom, 0), number(head.validation_mse, 4)
-        table.add_row(name, count(head.rows), plain(head.alpha), freedom, mse, number(head.pearson))
+        figures = (
+            [number(head.interval.all_sets.half_width, 2), percent(head.interval.all_sets.covered.fraction)]
+            if head.interval
+            else []
+        )
+        table.add_row(name, count(head.rows), plain(head.alpha), freedom, mse, number(head.pearson), *figures)
     out = console()
     out.print(table)
+    for name, head in result.objectives.items():
+        if head.interval is not None and head.interval.all_sets.reason is not None:
+            out.print(f"no interval: {name} ({head.interval.all_sets.reason})", highlight=False)
     for name, reason in result.skipped.items():
         out.print(f"skipped: {name} ({reason})", highlight=False)
     out.print(f"{result.rows:,} rated responses, {result.seconds:.1f} s; {run.path(HEADS)}")

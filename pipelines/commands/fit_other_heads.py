@@ -8,7 +8,7 @@ from pipelines.terminal import JsonOption, RecipeOption, console, finish, open_r
 
 if TYPE_CHECKING:
     from cache.progress import Progress
-    from heads.kinds.fit import FittedPairwise
+    from heads.kinds.fit import FittedPairwise, FittedRatings
     from heads.results import OtherHeads, PairwiseHead
     from pipelines.run import Run
 
@@ -34,33 +34,39 @@ def fit_other_heads(run: "Run", progress: "Progress") -> "OtherHeads":
         UserError: an earlier command is missing, there are no pairs on one side of the split, or a head cannot be
             fitted.
     """
-    from heads.kinds.fit import fit_pairwise, fit_ratings
+    from heads.kinds.fit import RidgeHeads, fit_pairwise, fit_ratings
     from heads.kinds.fitted import arrays_of
+    from heads.kinds.registry import RATINGS
     from heads.results import OtherHeads, RatingMetrics
     from heads.ridge.from_store import targets_of
-    from pipelines.artefacts import EXAMPLES, HEADS, OTHER_HEADS, PAIRS
+    from pipelines.artefacts import EXAMPLES, HEADS, INTERVALS, OTHER_HEADS, PAIRS
 
     started = time.monotonic()
     recipe, settings = run.recipe, run.recipe.other_heads
     if not settings.fit:
         run.remove(OTHER_HEADS)
-        return OtherHeads({}, {}, {}, (), time.monotonic() - started)
-    ridge = {
-        name: RatingMetrics(head.validation_mse, head.pearson) for name, head in run.read(HEADS).objectives.items()
-    }
+        return OtherHeads({}, {}, {}, {}, (), time.monotonic() - started)
+    heads = run.read(HEADS).objectives
     examples, pairs, store = run.table(EXAMPLES), run.table(PAIRS), run.store
     targets = targets_of(examples, recipe.objectives, recipe.scales)  # (n, k)
     pairwise = fit_pairwise(settings, pairs, store, progress)
-    ratings = fit_ratings(settings, examples, targets, recipe.objectives, ridge, store, progress)
+    ratings: dict[str, FittedRatings] = {}
+    if any(name in RATINGS for name in settings.fit):
+        metrics = {name: RatingMetrics(head.validation_mse, head.pearson) for name, head in heads.items()}
+        ridge = RidgeHeads(metrics, run.arrays(INTERVALS)["train_weight"])
+        seed = recipe.split.seed
+        ratings = fit_ratings(settings, examples, targets, recipe.objectives, ridge, store, seed, progress)
+    kinds = {name: fitted for name, fitted in ratings.items() if name in RATINGS}
 
     result = OtherHeads(
         pairwise={name: _judged(head) for name, head in pairwise.items()},
-        objectives={name: fitted.heads for name, fitted in ratings.items()},
-        skipped={name: fitted.skipped for name, fitted in ratings.items()},
+        objectives={name: fitted.heads for name, fitted in kinds.items()},
+        skipped={name: fitted.skipped for name, fitted in kinds.items()},
+        distributions={name: fitted.distributions for name, fitted in ratings.items()},
         layers=settings.layers or tuple(store.fingerprint.layers),
         seconds=time.monotonic() - started,
     )
-    run.write(OTHER_HEADS, result, arrays=arrays_of(pairwise, ratings), metadata={"heads": "\n".join(settings.fit)})
+    run.write(OTHER_HEADS, result, arrays=arrays_of(pairwise, kinds), metadata={"heads": "\n".join(settings.fit)})
     return result
 
 
@@ -114,4 +120,26 @@ def show(result: "OtherHeads", run: "Run") -> None:
         out.print(table)
         for objective, reason in result.skipped[name].items():
             out.print(f"{name} not fitted: {objective} ({reason})", highlight=False)
+    if any(result.distributions.values()):
+        _show_distributions(result, run)
     out.print(f"{result.seconds:.1f} s; {run.path(OTHER_HEADS)}")
+
+
+def _show_distributions(result: "OtherHeads", run: "Run") -> None:
+    """Print the kinds' distributions side by side, one line an objective."""
+    from rich.table import Table
+
+    from evaluation.numbers import number, percent
+
+    out = console()
+    kinds = list(result.distributions)
+    table = Table("objective", "rows", title=f"{run.recipe.name}: CRPS of distributions (and % of ratings in 90 %)")
+    for name in kinds:
+        table.add_column(name.replace("_", " "), justify="right")
+    objectives = dict.fromkeys(objective for metrics in result.distributions.values() for objective in metrics)
+    for objective in objectives:
+        each = [result.distributions[name].get(objective) for name in kinds]
+        rows = next(one.rows for one in each if one is not None)
+        figures = ("" if one is None else f"{number(one.crps, 4)} ({percent(one.covered, 0)})" for one in each)
+        table.add_row(objective, f"{rows:,}", *figures)
+    out.print(table)

@@ -34,11 +34,15 @@ from heads.results import (
     Ablations,
     AlphaPaths,
     Baseline,
+    Covered,
+    DistributionMetrics,
     FractionScore,
     FromOthers,
     HeadComparison,
     Heads,
+    IntervalMetrics,
     ObjectiveHead,
+    ObjectiveInterval,
     OtherHeads,
     RatingMetrics,
     RatingsHead,
@@ -152,7 +156,10 @@ def heads(objectives: list[str]) -> Heads:
     )
     return Heads(
         origin="ratings",
-        objectives={objectives[0]: head, objectives[1]: replace(head, pearson=None)},
+        objectives={
+            objectives[0]: replace(head, interval=interval_of(objectives[0])),
+            objectives[1]: replace(head, pearson=None),
+        },
         skipped={f"{objectives[0]} skipped": objectives[0]},
         scales={name: Scale(low=0, high=4) for name in objectives},
         alphas=(0.1, 1.0, 10.0),
@@ -218,10 +225,26 @@ def gating(objectives: list[str], text: str) -> Gating:
     )
 
 
+def interval_of(text: str) -> ObjectiveInterval:
+    """An interval from all data sets, and one data set of two with too few rows."""
+    covered = IntervalMetrics(0.8, 40, Covered(38, 0.921), Covered(36, 0.94), Covered(0, None), None)
+    none = IntervalMetrics(None, 3, Covered(4, None), None, None, f"3 calibration rows, and 9 are needed{text}")
+    return ObjectiveInterval(0.9, covered, {text: covered, f"{text} 2": none})
+
+
+def distributions_of(objective: str) -> dict[str, dict[str, DistributionMetrics]]:
+    """Distributions of one objective by the ridge and one kind of head."""
+    ridge = DistributionMetrics(9, 0.1234, 0.0, 0.0, 0.88, (0.1,) * 10)
+    other = DistributionMetrics(9, 0.1111, -0.0123, None, 0.97, (0.2,) * 5 + (0.0,) * 5)
+    return {"ordinal": {objective: other}, "ridge_residuals": {objective: ridge}, "ridge_gaussian": {}}
+
+
 def other_heads(objectives: list[str]) -> OtherHeads:
     """An ordinal head of one objective."""
     head = RatingsHead(8, 2, 0.2, 0.5, {"levels": 5, "alpha": 1.0}, 0.3, None, 0.1)
-    return OtherHeads({}, {"ordinal": {objectives[0]: head}}, {"ordinal": {}}, (4,), 0.1)
+    return OtherHeads(
+        {}, {"ordinal": {objectives[0]: head}}, {"ordinal": {}}, distributions_of(objectives[0]), (4,), 0.1
+    )
 
 
 def ablations(objectives: list[str], text: str) -> Ablations:

@@ -21,5 +21,5 @@ def test_the_estimators_are_used_as_the_page_says() -> None:
 def test_the_table_of_the_recipe_is_valid_and_names_every_head() -> None:
     (lines,) = re.findall(r"```toml\n(.*?)```", PAGE, flags=re.DOTALL)
     settings = OtherHeadSettings.model_validate(tomllib.loads(lines)["other_heads"])
-    assert settings.fit == ("slic", "mlp", "ordinal")
+    assert settings.fit == ("slic", "mlp", "ordinal", "quantile", "gaussian")
     assert settings.layers == (-1,)

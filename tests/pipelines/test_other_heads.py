@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 from safetensors.numpy import load_file
 from scipy.special import expit
@@ -12,8 +13,10 @@ from scipy.special import expit
 from cache import UserError
 from cache.keys import key_column
 from cache.progress import silent
+from heads.distributions import Distributions
 from heads.kinds.ordinal import level_probabilities
-from pipelines.artefacts import EXAMPLES, HEADS, OTHER_HEADS, PAIRS
+from heads.validation_halves import in_calibration_half
+from pipelines.artefacts import EXAMPLES, HEADS, INTERVALS, OTHER_HEADS, PAIRS
 from pipelines.commands.extract import extract
 from pipelines.commands.fit_heads import fit_heads
 from pipelines.commands.fit_other_heads import fit_other_heads, show
@@ -98,6 +101,42 @@ def test_ordinal_heads_stand_beside_the_ridge(run: Run) -> None:
         scores = (features @ arrays[f"ordinal.{name}.weight"]).astype(np.float64)
         expected = level_probabilities(scores, arrays[f"ordinal.{name}.thresholds"]) @ levels
         assert levels[0] <= expected.min() <= expected.max() <= levels[-1]
+
+
+def test_distributions_of_every_kind_stand_beside_the_ridges(
+    text: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    others = OTHERS.replace('"slic", "mlp", "ordinal"', '"ordinal", "quantile", "gaussian"')
+    more = run_of(two_layers(text).replace("validation = 0.3", "validation = 0.5") + others, tmp_path)
+    extract(more, progress=silent)
+    fit_heads(more, silent)
+    result = fit_other_heads(more, silent)
+    assert more.read(OTHER_HEADS) == result
+    kinds = ["ordinal", "quantile", "gaussian", "ridge_gaussian", "ridge_residuals"]
+    assert sorted(result.distributions) == sorted(kinds)
+    arrays = more.arrays(OTHER_HEADS)
+    assert "quantile.clear.weight" in arrays
+    assert "gaussian.clear.weight" in arrays
+    (rows,) = {metrics["clear"].rows for metrics in result.distributions.values()}
+    examples = more.table(EXAMPLES)
+    validation = examples.filter(pl.col("split") == "validation", pl.col("clear").is_not_null())
+    judging = ~in_calibration_half(validation["prompt_key"], more.recipe.split.seed)
+    assert rows == judging.sum()
+    for metrics in result.distributions.values():
+        assert 0 < metrics["clear"].crps < 0.5
+        assert sum(metrics["clear"].pit) == pytest.approx(1.0)
+    ridge = result.distributions["ridge_residuals"]["clear"]
+    weight = more.arrays(INTERVALS)["train_weight"]
+    objective = next(each for each in more.recipe.objectives if each.name == "clear")
+    features = more.store.gather(key_column(validation["response_key"])).reshape(len(validation), -1)
+    number = list(more.read(HEADS).objectives).index("clear")
+    predicted = (features @ weight[number]).astype(np.float64)
+    observed = objective.target(validation["clear"].to_numpy().astype(np.float64))
+    residuals = (observed - predicted)[~judging]
+    expected = Distributions.of_residuals(predicted[judging], residuals).crps(observed[judging]).mean()
+    assert ridge.crps == pytest.approx(expected, rel=1e-4)
+    show(result, more)
+    assert "CRPS of distributions" in capsys.readouterr().out
 
 
 def test_the_same_recipe_gives_the_same_heads(run: Run) -> None:

@@ -11,11 +11,14 @@ from safetensors.numpy import load_file
 
 from cache import UserError
 from cache.progress import silent
+from heads.ridge.conformal import ConformalIntervals
+from heads.ridge.estimator import train_only_heads
 from heads.ridge.files import FOLDER, INDEX, load_statistics
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.subset import FRACTIONS, LEARNED, Scope
 from heads.ridge.uncertainty import Uncertainty
-from pipelines.artefacts import STATISTICS, UNCERTAINTY
+from heads.validation_halves import in_calibration_half
+from pipelines.artefacts import EXAMPLES, INTERVALS, STATISTICS, UNCERTAINTY
 from pipelines.commands.extract import extract
 from pipelines.commands.fit_heads import fit_heads
 from pipelines.fitted import linear_heads
@@ -190,6 +193,37 @@ def test_the_uncertainty_belongs_to_its_heads(folder: Path) -> None:
     without = make_run(folder, ("first",), heads="uncertainty = false")
     assert fit_heads(without, silent).uncertainty is None
     assert not without.path(UNCERTAINTY).exists()
+
+
+@pytest.mark.parametrize("heads", ["coverage = 0.5", "coverage = 0.5, uncertainty = false"])
+def test_intervals_are_judged_on_rows_that_did_not_set_them(folder: Path, heads: str) -> None:
+    run = make_run(folder, ("first",), heads=heads)
+    result = fit_heads(run, silent)
+    intervals = ConformalIntervals.of_arrays(run.arrays(INTERVALS))
+    examples = run.table(EXAMPLES).filter(split="validation")
+    half = in_calibration_half(examples["prompt_key"], run.recipe.split.seed)
+    for number, (name, head) in enumerate(result.objectives.items()):
+        rated = examples[name].is_not_null().to_numpy()
+        assert head.interval is not None
+        assert head.interval.asked == 0.5
+        found = head.interval.all_sets
+        assert found.calibration_rows == (rated & half).sum()
+        assert found.covered.rows == (rated & ~half).sum()
+        assert list(head.interval.by_set) == ["first"]
+        assert (found.half_width is None) == np.isnan(intervals.half_width[number])
+        if found.half_width is not None and found.familiar is not None and found.unfamiliar is not None:
+            assert found.familiar.rows + found.unfamiliar.rows == found.covered.rows
+    assert any(head.interval and head.interval.all_sets.half_width for head in result.objectives.values())
+
+
+def test_the_head_of_the_training_rows_is_the_one_of_the_statistics(folder: Path) -> None:
+    run = make_run(folder, ("first",))
+    result = fit_heads(run, silent)
+    statistics = load_statistics(run.folder).statistics
+    expected = train_only_heads(statistics, result.alphas_by_objective(), run.recipe.heads)
+    weight = run.arrays(INTERVALS)["train_weight"]
+    np.testing.assert_allclose(weight, expected, rtol=1e-4, atol=1e-6)
+    assert not np.allclose(weight, linear_heads(run)[1], rtol=1e-2)
 
 
 @pytest.mark.parametrize(

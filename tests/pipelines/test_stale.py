@@ -20,6 +20,7 @@ from pipelines.artefacts import (
     EXTRACT,
     GATING,
     HEADS,
+    INTERVALS,
     LEADERBOARD,
     OTHER_HEADS,
     PAIRS,
@@ -45,7 +46,7 @@ from tests.pipelines.conftest import Demo, armorm
 SUITE, ANALYSIS = suite("rewardbench"), analysis("rewardbench")
 ARTEFACTS = (
     *(EXTRACT, EXAMPLES, PAIRS, SUITE_ROWS, SUITE_TEXTS),
-    *(STATISTICS, HEADS, UNCERTAINTY, OTHER_HEADS, GATING),
+    *(STATISTICS, HEADS, UNCERTAINTY, INTERVALS, OTHER_HEADS, GATING),
     *(SUITE, ANALYSIS, RATINGS, ABLATIONS, LEADERBOARD),
 )
 
@@ -56,7 +57,7 @@ OF_SUITES = JUDGED | {SUITE_ROWS.file, SUITE_TEXTS.file}
 OF_THE_GATE = JUDGED | {GATING.file}
 OF_OTHER_HEADS = JUDGED | {OTHER_HEADS.file}
 OF_PAIRS = OF_THE_GATE | OF_OTHER_HEADS | {PAIRS.file}
-OF_HEADS = OF_THE_GATE | OF_OTHER_HEADS | {HEADS.file, UNCERTAINTY.file, RATINGS.file}
+OF_HEADS = OF_THE_GATE | OF_OTHER_HEADS | {HEADS.file, UNCERTAINTY.file, INTERVALS.file, RATINGS.file}
 OF_STATISTICS = OF_HEADS | {STATISTICS.file}
 OF_RATINGS = OF_STATISTICS | {EXAMPLES.file, PAIRS.file}
 
@@ -110,6 +111,7 @@ CHANGES: dict[str, tuple[Any, frozenset[str]]] = {
     "heads.joint_layers": (False, OF_STATISTICS),
     "heads.uncertainty": (False, OF_HEADS),
     "heads.familiar_quantile": (0.9, OF_HEADS),
+    "heads.coverage": (0.8, OF_HEADS),
     "heads.minimum_rows": (30, OF_HEADS),
     "heads.bradley_terry_C": ([1.0], OF_THE_GATE),
     "other_heads.fit": ([], OF_OTHER_HEADS),
@@ -124,6 +126,14 @@ CHANGES: dict[str, tuple[Any, frozenset[str]]] = {
     "other_heads.mlp.patience": (5, OF_OTHER_HEADS),
     "other_heads.mlp.seed": (5, OF_OTHER_HEADS),
     "other_heads.ordinal.alphas": ([1.0], OF_OTHER_HEADS),
+    "other_heads.quantile.levels": ([0.1, 0.9], OF_OTHER_HEADS),
+    "other_heads.quantile.ridge_alphas": ([1.0], OF_OTHER_HEADS),
+    "other_heads.quantile.alphas": ([1.0], OF_OTHER_HEADS),
+    "other_heads.quantile.bandwidth": (0.1, OF_OTHER_HEADS),
+    "other_heads.quantile.directions": (7, OF_OTHER_HEADS),
+    "other_heads.gaussian.ridge_alphas": ([1.0], OF_OTHER_HEADS),
+    "other_heads.gaussian.alphas": ([1.0], OF_OTHER_HEADS),
+    "other_heads.gaussian.directions": (7, OF_OTHER_HEADS),
     "debiasing.verbosity": ("response_tokens", OF_THE_GATE),
     "debiasing.correlation": ("pearson", OF_THE_GATE),
     "debiasing.method": ("published_grid", OF_THE_GATE),

@@ -8,6 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from cache.progress import silent
+from heads.kinds.kind import Division, SkippedError
 from heads.kinds.ordinal import OrdinalHead
 from heads.kinds.registry import NAMES, PAIRWISE, RATINGS, kind_of
 from heads.objectives import Objective
@@ -37,18 +38,51 @@ def test_a_kind_of_ratings_predicts_with_the_arrays_it_fitted(name: str) -> None
     targets = scale.target(np.clip(np.round(FEATURES[:, 0] + 3.0), 1, 5).astype(np.float64))
     targets[::7] = np.nan
     kind = RATINGS[name]
-    fit = kind.fit(FEATURES, targets, 200, scale, SETTINGS.of(name))
+    fit = kind.fit(
+        kind.prepare(FEATURES, 200, SETTINGS.of(name)), targets, Division(200, 250), scale, SETTINGS.of(name)
+    )
     assert fit.validation.shape == (100,)
     np.testing.assert_array_equal(np.isnan(fit.validation), np.isnan(targets[200:]))
     predicted = kind.scores(FEATURES, fit.arrays)
     rated = ~np.isnan(targets)
     assert np.corrcoef(predicted[rated], targets[rated])[0, 1] > 0.8
+    assert fit.arrays[kind.reads].shape[-1] == 6
+    assert all(isinstance(value, int | float) and np.isfinite(value) for value in fit.details.values())
+    judged = fit.distribution.mean[rated[200:]]
+    np.testing.assert_allclose(judged, fit.validation[rated[200:]], atol=1e-6)
+    np.testing.assert_allclose(kind.distribution(FEATURES, fit.arrays).mean, predicted, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", RATINGS)
+def test_rows_that_only_judge_choose_nothing(name: str) -> None:
+    """Other ratings of the judging rows change neither the penalty nor what the training rows' head says."""
+    scale = Objective(name="clear", low=1, high=5)
+    targets = scale.target(np.clip(np.round(FEATURES[:, 0] + 3.0), 1, 5).astype(np.float64))
+    other = np.append(targets[:250], targets[250:][::-1])
+    kind, of = RATINGS[name], SETTINGS.of(name)
+    prepared = kind.prepare(FEATURES, 200, of)
+    fits = [kind.fit(prepared, given, Division(200, 250), scale, of) for given in (targets, other)]
+    assert fits[0].details == fits[1].details
+    np.testing.assert_array_equal(fits[0].distribution.values, fits[1].distribution.values)
+
+
+@pytest.mark.parametrize("name", RATINGS)
+def test_ratings_that_teach_nothing_are_skipped_with_a_reason(name: str) -> None:
+    scale, kind, of = Objective(name="clear", low=1, high=5), RATINGS[name], SETTINGS.of(name)
+    prepared = kind.prepare(FEATURES, 200, of)
+    alike = np.full(300, 0.5)
+    with pytest.raises(SkippedError, match="ratings are all"):
+        kind.fit(prepared, alike, Division(200, 250), scale, of)
+    nothing_to_choose_by = scale.target(np.clip(np.round(FEATURES[:, 0] + 3.0), 1, 5).astype(np.float64))
+    nothing_to_choose_by[200:250] = np.nan
+    with pytest.raises(SkippedError, match="to choose its penalty by"):
+        kind.fit(prepared, nothing_to_choose_by, Division(200, 250), scale, of)
 
 
 def test_the_ordinal_kind_predicts_as_its_estimator_does() -> None:
     scale = Objective(name="clear", low=1, high=5)
     targets = scale.target(np.clip(np.round(FEATURES[:, 0] + 3.0), 1, 5).astype(np.float64))
-    fit = RATINGS["ordinal"].fit(FEATURES, targets, 200, scale, SETTINGS.of("ordinal"))
+    fit = RATINGS["ordinal"].fit(FEATURES, targets, Division(200, 250), scale, SETTINGS.of("ordinal"))
     expected = OrdinalHead(fit.details["alpha"]).fit(FEATURES, targets).predict(FEATURES)
     np.testing.assert_allclose(RATINGS["ordinal"].scores(FEATURES, fit.arrays), expected, rtol=1e-5)
 
