@@ -59,9 +59,9 @@ def _make_without_ratings(run: "Run", progress: "Progress") -> "Heads":
 def _fit_on_ratings(run: "Run", progress: "Progress") -> "Heads":
     from heads.objectives import Scale
     from heads.results import Heads
+    from heads.ridge.familiarity import calibrate_on_store
     from heads.ridge.from_store import update_statistics
     from heads.ridge.selection import fit_heads as fit
-    from heads.ridge.uncertainty import calibrate
     from pipelines.artefacts import EXAMPLES, HEADS, STATISTICS, UNCERTAINTY
 
     started = time.monotonic()
@@ -77,18 +77,16 @@ def _fit_on_ratings(run: "Run", progress: "Progress") -> "Heads":
     names = [head.name for head in heads.objectives]
     for head in heads.objectives:
         _warn(head)
-    if heads.uncertainty is not None:
-        calibrate(heads.uncertainty, store, examples, names, recipe.split.seed)
+    fitted = [objective for objective in recipe.objectives if objective.name in names]
+    uncertainty = None
+    if heads.factors is not None:
+        uncertainty = calibrate_on_store(heads.factors, store, examples, fitted, recipe.scales, recipe.split.seed)
 
     result = Heads(
         origin="ratings",
         objectives={head.name: _result(head) for head in heads.objectives},
         skipped=heads.skipped,
-        scales={
-            each.name: Scale(low=each.low, high=each.high, rule=each.rule)
-            for each in recipe.objectives
-            if each.name in names
-        },
+        scales={each.name: Scale(low=each.low, high=each.high, rule=each.rule) for each in fitted},
         alphas=tuple(sorted(recipe.heads.alphas)),
         rows=len(examples),
         train_pairs=None,
@@ -98,16 +96,16 @@ def _fit_on_ratings(run: "Run", progress: "Progress") -> "Heads":
         reading=store.fingerprint,
         fitted_on=f"training and validation rows, with the alpha chosen {CHOSEN_BY[recipe.heads.choose]}",
         layer=recipe.heads.layer,
-        uncertainty=None if heads.uncertainty is None else heads.uncertainty.summary(),
+        uncertainty=None if uncertainty is None else uncertainty.summary(),
         seconds=time.monotonic() - started,
         peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
     weights = {"weight": heads.weight(statistics.layers)}  # (k, layers * d)
     run.write(HEADS, result, arrays=weights, metadata={"objectives": "\n".join(names)})
-    if heads.uncertainty is None:
+    if uncertainty is None:
         run.remove(UNCERTAINTY)
     else:
-        run.write_arrays(UNCERTAINTY, heads.uncertainty.arrays())
+        run.write_arrays(UNCERTAINTY, uncertainty.arrays())
     return result
 
 
