@@ -155,8 +155,10 @@ class RewardModel(InputEncoder):
         request = Request()
         requested = [request.add(one) for one in encoded]  # keys of prompt and response
         prompts = {prompt for prompt, _ in requested}
+        responses = {response for _, (response,) in requested}
         rewards: dict[bytes, NDArray[np.float64]] = {}
         weights: dict[bytes, NDArray[np.float32]] = {}
+        leverages: dict[bytes, NDArray[np.float64]] = {}
         packs = request.plan(set(map(bytes, request.keys())), self._pack_tokens)
         layouts = [request.layout(pack) for pack in packs]
         for layout, states in zip(layouts, self._engine.features(layouts), strict=True):
@@ -164,20 +166,28 @@ class RewardModel(InputEncoder):
             keys = [bytes(key) for key in layout.keys]
             with np.errstate(over="ignore", invalid="ignore"):  # looked at in `_scored`
                 rewards.update(zip(keys, self.parts.rewards(features), strict=True))
+                of_responses = [place for place, key in enumerate(keys) if key in responses]
+                known = self.parts.leverages(features[of_responses])
+                if known is not None:
+                    leverages.update(zip((keys[place] for place in of_responses), known, strict=True))
             of_prompts = [place for place, key in enumerate(keys) if key in prompts]
             if of_prompts:
                 gated = self.parts.weights(features[of_prompts])
                 weights.update(zip((keys[place] for place in of_prompts), gated, strict=True))
         return [
-            self._scored(one, rewards[response], weights[prompt])
+            self._scored(one, rewards[response], weights[prompt], leverages.get(response))
             for one, (prompt, (response,)) in zip(encoded, requested, strict=True)
         ]
 
     def _scored(
-        self, encoded: Encoded, rewards: NDArray[np.float64], weights: NDArray[np.float32]
+        self,
+        encoded: Encoded,
+        rewards: NDArray[np.float64],
+        weights: NDArray[np.float32],
+        leverages: NDArray[np.float64] | None,
     ) -> Scored | NotScorableError:
         with np.errstate(over="ignore", invalid="ignore"):  # looked at below
-            scored = self.parts.score(rewards, weights, len(encoded.prompt), len(encoded.responses[0]))
+            scored = self.parts.score(rewards, weights, len(encoded.prompt), len(encoded.responses[0]), leverages)
         if scored.not_finite is not None:
             return NotFiniteError(f"a value that is not finite is its {scored.not_finite}")
         return scored

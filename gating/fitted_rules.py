@@ -16,6 +16,7 @@ from gating.rules import RULES
 from gating.rules.rule import Arrays, Responses, Scores
 from gating.settings import GateSettings
 from gating.task_router import TaskRouter
+from heads.ridge.uncertainty import Uncertainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,11 @@ class FittedRules:
         arrays: Arrays,
         verbosity: str,
         settings: GateSettings,
+        uncertainty: Uncertainty | None = None,
     ) -> "FittedRules":
         """Read back the result of `arrays`; arguments and errors as in `RewardParts.of_arrays`."""
         return cls(
-            RewardParts.of_arrays(objectives, weight, arrays, verbosity, settings),
+            RewardParts.of_arrays(objectives, weight, arrays, verbosity, settings, uncertainty),
             arrays["bradley_terry.weight"],
             TaskRouter(torch.from_numpy(arrays["router.weight"]), torch.from_numpy(arrays["router.bias"])),
             {rule: below(arrays, f"rules.{rule}.") for rule in RULES},

@@ -16,6 +16,7 @@ from gating.gate import Gate
 from gating.rules.rule import Arrays
 from gating.settings import GateSettings
 from gating.transform import Transform
+from heads.ridge.uncertainty import Uncertainty
 
 GATE_PREFIX = "gating."
 """Prefix of the gate's parameters, in a run's arrays and in the published checkpoint."""
@@ -24,6 +25,22 @@ GATE_PREFIX = "gating."
 def logistic(score: float) -> float:
     """1 / (1 + exp(-score)), without its overflow."""
     return 0.5 * (1.0 + math.tanh(score / 2.0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoreUncertainty:
+    """The uncertainty of one response's score, in the units of its rewards. All arrays are float64."""
+
+    reward_std: NDArray[np.float64]
+    """(k,) standard error of each reward; `Scale.raw_spread` gives it on the scale of the ratings."""
+    score_std: float
+    """Standard error of the score, under the gate's weights as they are."""
+    unfamiliar: bool | None
+    """Whether the response is unlike all rated rows; None where too few validation rows tell."""
+    leverage: NDArray[np.float64]
+    """(k,) leverage of the response among the rows that each head learned from."""
+    leverage_place: NDArray[np.float64]
+    """(k,) fraction of each head's validation rows with a smaller leverage; NaN where too few tell."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,6 +63,8 @@ class Scored:
     """(k,) gains less penalties."""
     prompt_tokens: int
     response_tokens: int
+    uncertainty: ScoreUncertainty | None = None
+    """None where the model holds no uncertainty."""
 
     @property
     def not_finite(self) -> str | None:
@@ -57,6 +76,8 @@ class Scored:
             "contribution": self.contributions,
             "score": np.asarray(self.score),
         }
+        if self.uncertainty is not None:
+            results["standard error"] = np.append(self.uncertainty.reward_std, self.uncertainty.score_std)
         return next((name for name, values in results.items() if not np.isfinite(values).all()), None)
 
     @property
@@ -80,6 +101,8 @@ class RewardParts:
     """(k, layers * hidden_size) linear heads."""
     transform: Transform
     gate: Gate
+    uncertainty: Uncertainty | None = None
+    """Uncertainty of the rewards; None where none was fitted or kept."""
 
     @classmethod
     def of_arrays(
@@ -89,6 +112,7 @@ class RewardParts:
         arrays: Arrays,
         verbosity: str,
         settings: GateSettings,
+        uncertainty: Uncertainty | None = None,
     ) -> "RewardParts":
         """The reward model of a run.
 
@@ -98,19 +122,22 @@ class RewardParts:
             arrays: what training the gate stored: `lambda` and the gate's parameters below `gating.`.
             verbosity: an objective, 'response_tokens' or 'none'.
             settings: the shape of the gate.
+            uncertainty: that of the heads, if it is known.
 
         Raises:
             GateShapeError: the gate's parameters are not of this shape.
         """
         state = {name: torch.from_numpy(array) for name, array in below(arrays, GATE_PREFIX).items()}
         gate = Gate.of_state(state, weight.shape[-1], len(objectives), settings)
-        return cls(objectives, weight, Transform.of_lambdas(arrays["lambda"], verbosity, objectives), gate)
+        transform = Transform.of_lambdas(arrays["lambda"], verbosity, objectives)
+        return cls(objectives, weight, transform, gate, uncertainty)
 
     def arrays(self) -> list[NDArray[Any]]:
         """All numbers of the model, in a fixed order."""
         on_length = [] if self.transform.on_length is None else [self.transform.on_length]
         gate = (value.numpy() for value in self.gate.state_dict().values())
-        return [self.weight, self.transform.matrix, *on_length, *gate]
+        known = {} if self.uncertainty is None else self.uncertainty.arrays()
+        return [self.weight, self.transform.matrix, *on_length, *gate, *known.values()]
 
     def rewards(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Features of responses (n, d) as rewards (n, k); products in float32, as in a run's evaluation."""
@@ -122,8 +149,17 @@ class RewardParts:
             weights: NDArray[np.float32] = self.gate(torch.from_numpy(prompts)).numpy()
         return weights
 
+    def leverages(self, features: NDArray[np.float32]) -> NDArray[np.float64] | None:
+        """Leverages (n, f) of responses from their features (n, d); None where the model holds no uncertainty."""
+        return None if self.uncertainty is None else self.uncertainty.leverages(features)
+
     def score(
-        self, rewards: NDArray[np.float64], weights: NDArray[np.float32], prompt_tokens: int, response_tokens: int
+        self,
+        rewards: NDArray[np.float64],
+        weights: NDArray[np.float32],
+        prompt_tokens: int,
+        response_tokens: int,
+        leverages: NDArray[np.float64] | None = None,
     ) -> Scored:
         """The score of one response, in float64.
 
@@ -132,6 +168,7 @@ class RewardParts:
             weights: (k,) of its prompt.
             prompt_tokens: length of the prompt.
             response_tokens: length of the response.
+            leverages: (f,) of the response, as `leverages` gives them; None: the result holds no uncertainty.
         """
         taken = self.transform.penalties(rewards[None], np.asarray([response_tokens]))[0]  # (k,)
         coefficients = weights.astype(np.float64)  # (k,)
@@ -141,8 +178,43 @@ class RewardParts:
         for term in contributions.tolist():  # in order: numpy would add pairwise
             score += term
         return Scored(
-            score, rewards, rewards - taken, weights, gains, penalties, contributions, prompt_tokens, response_tokens
+            score=score,
+            rewards=rewards,
+            adjusted=rewards - taken,
+            weights=weights,
+            gains=gains,
+            penalties=penalties,
+            contributions=contributions,
+            prompt_tokens=prompt_tokens,
+            response_tokens=response_tokens,
+            uncertainty=None if leverages is None else self._uncertainty(leverages[None], weights[None]),
         )
+
+    def _uncertainty(self, leverages: NDArray[np.float64], weights: NDArray[np.float32]) -> ScoreUncertainty:
+        """The uncertainty of one response: leverages (1, f), weights (1, k)."""
+        known = self.uncertainty
+        assert known is not None
+        return ScoreUncertainty(
+            reward_std=known.standard_errors(leverages)[0],
+            score_std=float(self.score_std(leverages, weights)[0]),
+            unfamiliar=bool(known.unfamiliar(leverages)[0]) if known.tells_familiar else None,
+            leverage=leverages[0, known.factor_of],
+            leverage_place=known.places(leverages)[0, known.factor_of],
+        )
+
+    def score_std(self, leverages: NDArray[np.float64], weights: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+        """Standard errors (n,) of scores, or of margins between two responses of one prompt.
+
+        Args:
+            leverages: (n, f) of responses; or of the differences of two, as `Uncertainty.margin_leverages` gives them.
+            weights: (n, k) the gate's weights for the prompts.
+
+        Raises:
+            ValueError: the model holds no uncertainty.
+        """
+        if self.uncertainty is None:
+            raise ValueError("this reward model holds no uncertainty")
+        return self.uncertainty.combined_errors(leverages, self.transform.coefficients(weights))
 
 
 def below(arrays: Arrays, prefix: str) -> dict[str, NDArray[Any]]:

@@ -76,6 +76,14 @@ class Transform:
         """Rewards (n, k) of responses with lengths (n,), after debiasing. Shape (n, k)."""
         return rewards - self.penalties(rewards, tokens)
 
+    def coefficients(self, weights: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Coefficients of the rewards, before debiasing, in the score: weights (n, k) of the gate, result (n, k).
+
+        The score is coefficients · rewards, less a penalty of the length, which no error of a head moves.
+        """
+        weights = weights.astype(np.float64)
+        return weights - weights @ self.on_rewards.T
+
     def verbosity(self, objectives: Sequence[str]) -> str:
         """The verbosity that is taken out: an objective, 'response_tokens' or 'none'.
 

@@ -42,6 +42,10 @@ class Scale(BaseModel):
             return target * (self.high - self.low) + self.low
         return target * (self.high - self.low + 1.0) + self.low - 0.5
 
+    def raw_spread(self, spread: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Differences or standard errors of targets, on the raw scale."""
+        return spread * (self.high - self.low + (1.0 if self.rule == "bin_centre" else 0.0))
+
 
 class Objective(Scale):
     """A named objective with the scale of its ratings.

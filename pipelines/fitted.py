@@ -10,7 +10,8 @@ from extract.backbone import Backbone, find_backbone
 from gating.fitted_rules import FittedRules
 from gating.gate import GateShapeError
 from heads.kinds.fitted import PairwiseHeads
-from pipelines.artefacts import GATING, HEADS, OTHER_HEADS
+from heads.ridge.uncertainty import OtherArraysError, Uncertainty
+from pipelines.artefacts import GATING, HEADS, OTHER_HEADS, UNCERTAINTY
 from pipelines.run import Run
 
 if TYPE_CHECKING:
@@ -35,10 +36,29 @@ def fitted_rules(run: Run) -> FittedRules:
     objectives, weight = linear_heads(run)
     gating = run.read(GATING)
     try:
-        return FittedRules.of_arrays(objectives, weight, run.arrays(GATING), gating.verbosity, run.recipe.gate)
+        return FittedRules.of_arrays(
+            objectives, weight, run.arrays(GATING), gating.verbosity, run.recipe.gate, uncertainty(run)
+        )
     except (GateShapeError, KeyError):
         path = run.path("gating.safetensors")
         raise UserError(f"{path} is damaged: run `armorm {GATING.command}` again") from None
+
+
+def uncertainty(run: Run) -> Uncertainty | None:
+    """The uncertainty of the run's heads; None where the recipe asks for none, or its heads have none.
+
+    Raises:
+        UserError: the file is missing, out of date, or of an earlier version.
+    """
+    if run.read(HEADS).uncertainty is None:
+        return None
+    try:
+        return Uncertainty.of_arrays(run.arrays(UNCERTAINTY))
+    except OtherArraysError as error:
+        raise UserError(
+            f"{run.path(UNCERTAINTY)} was written by an earlier version ({error}): run `armorm {UNCERTAINTY.command}`"
+            " again"
+        ) from None
 
 
 def pairwise_heads(run: Run) -> PairwiseHeads:

@@ -17,7 +17,8 @@ from gating.inputs import usable_pairs
 from heads.objectives import Scale
 from heads.pairs.decided import DecidedPairs, fit_preference, layer_choice
 from heads.pairs.directions import find_directions
-from heads.results import Heads, ObjectiveHead, PairMetrics, UncertaintySummary
+from heads.results import Heads, ObjectiveHead, PairMetrics
+from heads.ridge.uncertainty import Uncertainty
 from heads.settings import PREFERENCE, direction_names
 from pipelines.artefacts import PAIRS
 
@@ -47,7 +48,6 @@ class MadeHeads:
     scales: dict[str, Scale] = field(default_factory=dict)
     metrics: dict[str, ObjectiveHead] = field(default_factory=dict)
     uncertainty: dict[str, NDArray[Any]] | None = None
-    uncertainty_summary: UncertaintySummary | None = None
 
 
 def heads_without_ratings(run: "Run", progress: Progress) -> tuple[Heads, MadeHeads]:
@@ -82,7 +82,7 @@ def heads_without_ratings(run: "Run", progress: Progress) -> tuple[Heads, MadeHe
         reading=store.fingerprint,
         fitted_on=made.fitted_on,
         layer=run.recipe.heads.layer,
-        uncertainty=made.uncertainty_summary,
+        uncertainty=None if made.uncertainty is None else Uncertainty.of_arrays(made.uncertainty).summary(),
         seconds=time.monotonic() - started,
         peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
@@ -132,5 +132,4 @@ def _taken(run: "Run") -> MadeHeads:
         taken.scales,
         taken.metrics,
         taken.uncertainty if keep else None,
-        taken.uncertainty_summary if keep else None,
     )

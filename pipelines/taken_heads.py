@@ -20,7 +20,8 @@ from cache import Fingerprint, UserError
 from cache.fingerprint import digest_of
 from gating.settings import NO_VERBOSITY, RESPONSE_TOKENS
 from heads.objectives import Scale
-from heads.results import Heads, ObjectiveHead, UncertaintySummary
+from heads.results import Heads, ObjectiveHead
+from heads.ridge.uncertainty import OtherArraysError, Uncertainty
 
 if TYPE_CHECKING:
     from extract.settings import BackboneSettings
@@ -75,7 +76,6 @@ class TakenHeads:
     """Objective -> figures on the ratings it was fitted on, where they are known."""
     uncertainty: dict[str, NDArray[Any]] | None = None
     """Arrays of the uncertainty of the rewards, if the folder has them."""
-    uncertainty_summary: UncertaintySummary | None = None
 
     @cached_property
     def digest(self) -> str:
@@ -189,6 +189,11 @@ def _of_run(name: str, folder: Path) -> TakenHeads:
     if heads.uncertainty is not None and (folder / UNCERTAINTY).is_file():
         try:
             uncertainty = load_file(folder / UNCERTAINTY)
+            Uncertainty.of_arrays(uncertainty)
+        except OtherArraysError as error:
+            raise UserError(
+                f"heads.from: {name}/{UNCERTAINTY} was written by an earlier version ({error}): {again}"
+            ) from None
         except (SafetensorError, OSError) as error:
             raise UserError(f"heads.from: {name}/{UNCERTAINTY} is damaged ({error}): {again}") from None
     return TakenHeads(
@@ -200,7 +205,6 @@ def _of_run(name: str, folder: Path) -> TakenHeads:
         scales=heads.scales,
         metrics=heads.objectives,
         uncertainty=uncertainty,
-        uncertainty_summary=None if uncertainty is None else heads.uncertainty,
     )
 
 
@@ -228,6 +232,7 @@ def _of_export(name: str, folder: Path, is_backbone: bool) -> TakenHeads:
         is_backbone=is_backbone,
         scales=config.scales,
         metrics=_metrics(provenance, config.objectives),
+        uncertainty=None if parts.uncertainty is None else parts.uncertainty.arrays(),
     )
 
 

@@ -1,41 +1,14 @@
 """The factors of a run's heads as a batch design takes them: one for objectives with the same rows and alpha."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 
-from cache import FeatureStore, UserError
-from cache.keys import key_column
-from heads.ridge.batch_design import Criterion, leverages
-from heads.ridge.subset import VALIDATION
-from heads.ridge.symmetric import Real, packed_width
-from heads.ridge.uncertainty import FEWEST_ROWS, Uncertainty, unpacked
-
-RATED_ROWS = 2048
-"""Validation rows of each factor, at most, among whose leverages a candidate's is placed."""
-
-Whitening = Callable[[Real], Real]
-"""Features (n, d) -> rows L^-1 x (n, d)."""
-
-
-def whitening(uncertainty: Uncertainty, factor: int) -> Whitening:
-    """The map of features to L^-1 x for one factor L L' = A + alpha I; features are the columns that the heads read."""
-    lower = unpacked(uncertainty.factors[factor])  # (d, d)
-
-    def whitened(features: Real) -> Real:
-        half: Real = solve_triangular(lower, features.T.astype(lower.dtype), lower=True, check_finite=False)  # (d, n)
-        return half.T
-
-    return whitened
-
-
-def inverse_root(whiten: Whitening, width: int) -> NDArray[np.float32]:
-    """R with R R' = (A + alpha I)^-1, for any map of features to L^-1 x. Shape (d, d)."""
-    return np.ascontiguousarray(whiten(np.eye(width, dtype=np.float32)), dtype=np.float32)
+from cache import UserError
+from heads.ridge.batch_design import Criterion
+from heads.ridge.uncertainty import Uncertainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +20,16 @@ class DesignFactors:
     factor_of: NDArray[np.int64]
     """(k,) index of each objective's factor in `roots`."""
     roots: tuple[NDArray[np.float32], ...]
-    """R (d, d) of each of the f factors, with R R' = (A + alpha I)^-1: 4 d² bytes each."""
+    """R (d, m) of each of the f factors, with R R' = (A + alpha I)^-1; a sketch of it where d is large, as in
+    `heads.ridge.whitening`."""
     noise: NDArray[np.float64]
     """(k,) s², variance of a rating around its head."""
     columns: slice
     """The columns of the flattened features that the heads read."""
+    uncertainty: Uncertainty
+    """That of all heads of the run."""
+    used: NDArray[np.int64]
+    """(f,) index of each factor among those of the uncertainty."""
 
     @classmethod
     def of(cls, uncertainty: Uncertainty, names: Sequence[str], asked: Sequence[str]) -> "DesignFactors":
@@ -71,11 +49,11 @@ class DesignFactors:
             )
         chosen = [number for number, name in enumerate(names) if name in asked or not asked]
         used, factor_of = np.unique(uncertainty.factor_of[chosen], return_inverse=True)
-        width = packed_width(uncertainty.factors.shape[-1])
-        roots = tuple(inverse_root(whitening(uncertainty, factor), width) for factor in used.tolist())
-        columns = slice(uncertainty.first_column, uncertainty.first_column + width)
+        roots = tuple(np.ascontiguousarray(uncertainty.whitening[factor].T) for factor in used)
+        columns = slice(uncertainty.first_column, uncertainty.first_column + uncertainty.whitening.shape[-1])
         objectives = tuple(names[number] for number in chosen)
-        return cls(objectives, factor_of.astype(np.int64), roots, uncertainty.noise[chosen], columns)
+        noise = np.diagonal(uncertainty.covariance)[chosen]
+        return cls(objectives, factor_of.astype(np.int64), roots, noise, columns, uncertainty, used)
 
     def units(self, criterion: Criterion) -> NDArray[np.float64]:
         """Worth of a gain to each objective: 1 for d-optimal, s² for i-optimal. Shape (k,).
@@ -98,23 +76,8 @@ class DesignFactors:
         np.add.at(weights, self.factor_of, self.units(criterion))
         return weights
 
-    def rated_leverages(self, store: FeatureStore, examples: pl.DataFrame) -> list[NDArray[np.float64] | None]:
-        """Leverages of validation rows that each factor's objectives rate, ascending; None where they are few.
-
-        A factor has at most 2,048 rows, those with the lowest keys: digests, so that they are a random sample.
-
-        Args:
-            store: holds the rows' features.
-            examples: table of rated responses.
-        """
-        validation = examples.filter(pl.col("split") == VALIDATION).sort("response_key")
-        found: list[NDArray[np.float64] | None] = []
-        for factor, root in enumerate(self.roots):
-            names = [name for name, of in zip(self.objectives, self.factor_of, strict=True) if of == factor]
-            rows = validation.filter(pl.any_horizontal(pl.col(names).is_not_null())).head(RATED_ROWS)
-            if len(rows) < FEWEST_ROWS:
-                found.append(None)
-                continue
-            features = store.gather(key_column(rows["response_key"]))  # (n, layers, d)
-            found.append(np.sort(leverages(root, features.reshape(len(features), -1)[:, self.columns])))
-        return found
+    def places(self, leverages: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Fraction of each factor's rated validation rows with a lower leverage: (n, f), NaN where they are few."""
+        everywhere = np.zeros((len(leverages), len(self.uncertainty.whitening)))
+        everywhere[:, self.used] = leverages
+        return self.uncertainty.places(everywhere)[:, self.used]

@@ -75,7 +75,7 @@ def fit_intervals(
     some = examples[rows]
     keys = key_column(some["response_key"])
     rewards = np.empty((len(rows), len(train_weight)))  # (n, k)
-    leverages = None if uncertainty is None else np.empty((len(rows), len(uncertainty.factors)))  # (n, f)
+    leverages = None if uncertainty is None else np.empty((len(rows), len(uncertainty.whitening)))  # (n, f)
     done = 0
     for positions, features in store.stream(keys):
         flat = features.reshape(len(features), -1)  # (b, layers * d)

@@ -12,9 +12,8 @@ from heads.ridge.cholesky import Factor
 from heads.ridge.cross_validation import generalised_errors
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.subset import TRAIN, VALIDATION, scope_of
-from heads.ridge.symmetric import Real
+from heads.ridge.symmetric import Real, packed
 from heads.ridge.system import RidgeSystem, scores_of
-from heads.ridge.uncertainty import packed
 from heads.settings import HeadSettings
 
 BETWEEN = 9
@@ -92,7 +91,7 @@ class ObjectiveFit:
             xx = self._learned.xx(add_to=memory)
         self._system = RidgeSystem.of(self._learned, self._objectives, xx=xx)
         self._alphas = np.asarray(sorted(settings.alphas))
-        self._errors, self._pearsons = self._scored(self._alphas)
+        self._errors, self._pearsons, self._path = self._scored(self._alphas)
         chosen_by = self._errors if settings.choose == "validation" else self._generalised(self._alphas)
         for name, errors in zip((self._names[number] for number in self._objectives), chosen_by.T, strict=True):
             if np.isnan(errors).all():
@@ -113,12 +112,11 @@ class ObjectiveFit:
         """The heads, refitted on all rows."""
         distinct, which = np.unique(self._chosen, return_inverse=True)
         column = np.arange(len(self._objectives))
-        errors, pearsons = (
-            (self._errors[self._best, column], self._pearsons[self._best, column])
+        errors, pearsons, trained = (
+            (self._errors[self._best, column], self._pearsons[self._best, column], self._path[self._best, column])
             if not self._settings.continuous
-            else (scores[which, column] for scores in self._scored(distinct))
+            else (values[which, column] for values in self._scored(distinct))
         )
-        trained = self._system.path(distinct / self._weight)  # (a, c, m), before its matrix is overwritten
         system = self._on_all_rows()
         solved = system.solved(distinct / self._weight)
         edges = (0, len(self._alphas) - 1) if len(self._alphas) > 1 else ()
@@ -126,7 +124,7 @@ class ObjectiveFit:
             FittedObjective(
                 name=self._names[number],
                 weight=self._finite(solved[which[at]].weights[at], self._names[number]),
-                train_weight=trained[which[at], at],
+                train_weight=trained[at],
                 alpha=float(self._chosen[at]),
                 rows=self._both.n,
                 validation_rows=self._validation.n,
@@ -152,9 +150,12 @@ class ObjectiveFit:
                 found.append((numbers, packed(factor.lower)))
         return found
 
-    def _scored(self, alphas: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _scored(
+        self, alphas: NDArray[np.float64]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Errors and correlations (a, c) on the validation rows, and the heads (a, c, m) that have them."""
         path = self._system.path(alphas / self._weight)
-        return scores_of(self._validation, path, self._objectives)
+        return *scores_of(self._validation, path, self._objectives), path
 
     def _generalised(self, alphas: NDArray[np.float64]) -> NDArray[np.float64]:
         effective = alphas / self._weight

@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from cache import UserError
 from cache.progress import Progress, silent
+from heads.ridge.error_covariance import shared_rows
 from heads.ridge.objective_fit import FittedObjective, ObjectiveFit
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.subset import HELD_OUT, TRAIN, VALIDATION, Scope, scope_of
 from heads.ridge.symmetric import Real
 from heads.ridge.system import scores_of
-from heads.ridge.uncertainty import Uncertainty
+from heads.ridge.training_factors import TrainingFactors
 from heads.settings import HeadSettings
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,8 @@ class FittedHeads:
     objectives: tuple[FittedObjective, ...]
     skipped: dict[str, str]
     """Objective that was not fitted -> reason."""
-    uncertainty: Uncertainty | None
-    """Uncertainty whose thresholds are not set yet; None if the settings turn it off."""
+    factors: TrainingFactors | None
+    """The factors of the uncertainty, before validation rows calibrate it; None if the settings turn it off."""
     layer: int | None
     """Index of the layer that the heads read; None: all layers."""
 
@@ -82,8 +83,9 @@ def fit_heads(
             memory = fit.memory if fit.memory is not None else memory
             progress("fitting heads", len(fitted), len(wanted), "objectives")
     numbers = sorted(fitted)
-    uncertainty = _uncertainty(factors, numbers, fitted, settings, statistics) if settings.uncertainty else None
-    return FittedHeads(tuple(fitted[number] for number in numbers), unfit, uncertainty, settings.layer)
+    heads = tuple(fitted[number] for number in numbers)
+    kept = _training_factors(factors, numbers, heads, settings, statistics) if settings.uncertainty else None
+    return FittedHeads(heads, unfit, kept, settings.layer)
 
 
 def validation_scores(
@@ -111,22 +113,23 @@ def validation_scores(
     return errors, correlations
 
 
-def _uncertainty(
+def _training_factors(
     factors: list[tuple[list[int], NDArray[np.float32]]],
     numbers: list[int],
-    fitted: dict[int, FittedObjective],
+    heads: tuple[FittedObjective, ...],
     settings: HeadSettings,
     statistics: GramStatistics,
-) -> Uncertainty | None:
+) -> TrainingFactors | None:
     factor_of = {number: at for at, (together, _) in enumerate(factors) for number in together}
     if any(number not in factor_of for number in numbers):
         log.warning("no standard errors: an alpha is too small for the precision of the sums")
         return None
-    return Uncertainty(
-        factors=np.stack([factor for _, factor in factors]),
+    return TrainingFactors(
+        factors=tuple(factor for _, factor in factors),
         factor_of=np.array([factor_of[number] for number in numbers]),
-        noise=np.array([fitted[number].validation_mse for number in numbers]),
-        thresholds=np.full(len(factors), np.inf),
+        noise=np.array([head.validation_mse for head in heads]),
+        weight=np.stack([head.train_weight for head in heads]),
+        shared=shared_rows(statistics, numbers, scope_of(settings, TRAIN)),
         quantile=settings.familiar_quantile,
         first_column=(settings.layer or 0) * (statistics.width // statistics.layers),
     )

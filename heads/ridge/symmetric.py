@@ -72,6 +72,23 @@ def add_packed(packed: Real, lower: Real, weight: float = 1.0, columns: slice = 
         target[column - first, column - first :] += piece if weight == 1.0 else weight * piece
 
 
+def packed(lower: Real) -> NDArray[np.float32]:
+    """The lower triangle of a (d, d) Cholesky factor, packed, in float32: leverage needs three digits only."""
+    rows = np.empty(packed_length(len(lower)), dtype=np.float32)
+    start = 0
+    for column, length in enumerate(range(len(lower), 0, -1)):
+        rows[start : start + length] = lower[column:, column]
+        start += length
+    return rows
+
+
+def unpacked(factor: Real) -> Real:
+    """A packed lower triangle as (d, d), with zeros above it."""
+    lower = np.zeros((packed_width(len(factor)),) * 2, dtype=factor.dtype, order="F")
+    add_packed(factor, lower)
+    return lower
+
+
 def mirror(lower: Real) -> Real:
     """Fill in the upper triangle from the lower one, in place."""
     d, block = len(lower), 256  # squares of a size that stays in the processor's cache

@@ -1,160 +1,180 @@
-"""Uncertainty of a score: its standard error, its leverage, and whether the response is like the rated ones.
+"""Uncertainty of rewards at run time: standard errors, of sums and differences too, and whether a response is familiar.
 
 The ridge's weights have the posterior covariance s² (A + alpha I)^-1, with s² the variance of a rating around its
-head (Hoerl and Kennard 1970; Bishop 2006, eq. 3.54). So the score of features x has the standard error s sqrt(h),
+head (Hoerl and Kennard 1970; Bishop 2006, eq. 3.54). So the reward of features x has the standard error s sqrt(h),
 with the leverage h = x' (A + alpha I)^-1 x. A is that of the training rows alone: the validation rows, which
-measure s² and set the threshold, are then as new to it as future responses.
+measure s² and the familiar leverages, are then as new to it as future responses.
+
+Rewards i and j of one response have the covariance E_ij sqrt(h_i h_j). E is the covariance of their ratings' noise,
+times the share of training rows that they have in common (`heads/ridge/error_covariance.py`). This is exact for
+objectives with the same rows and alpha, where h_i = h_j; with other alphas the root of the product is the bound of
+Cauchy and Schwarz. Heads without a common row count as independent. A difference of two responses has the leverage of
+the difference of their features: errors that they share cancel.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
-from scipy.linalg import solve_triangular
 
-from cache import FeatureStore
-from cache.keys import key_column
 from heads.results import UncertaintySummary
-from heads.ridge.subset import VALIDATION
-from heads.ridge.symmetric import Real, add_packed, packed_length, packed_width
 
-FEWEST_ROWS = 20
-"""Fewer validation rows than this set no threshold."""
+Real = NDArray[np.floating[Any]]
+
+NOT_KNOWN = -1.0
+"""Threshold and quantiles of a factor that too few validation rows set; leverages are never negative."""
 
 BLOCK_ROWS = 1024
 """Rows whose leverage is computed at once."""
 
-CALIBRATION_ROWS = 1024
-"""Validation rows of each rating set, at most: a quantile of 0.99 then has ten rows beyond it."""
+
+class OtherArraysError(Exception):
+    """Arrays are not those of an `Uncertainty`; the message names one."""
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Uncertainty:
-    """Standard errors and familiarity for the heads of one fit.
+    """Standard errors and familiarity for k heads with f factors: sets of heads with the same rows and alpha."""
 
-    Attributes:
-        factors: (f, d (d + 1) / 2) float32, packed Cholesky factors L with L L' = A + alpha I.
-        factor_of: (k,) index of each objective's factor.
-        noise: (k,) s², mean squared error on the validation rows.
-        thresholds: (f,) leverage beyond which a response is unlike the factor's rows; infinite where too few
-            validation rows set it.
-        quantile: fraction of the validation rows below the threshold.
-        first_column: first of the d columns that the heads read, where rows hold several layers.
-    """
-
-    factors: Real
+    whitening: NDArray[np.float32]
+    """(f, m, c) matrices W: |W x|² is the leverage of the c columns x that the heads read."""
     factor_of: NDArray[np.int64]
-    noise: NDArray[np.float64]
+    """(k,) index of each objective's factor."""
+    covariance: NDArray[np.float64]
+    """(k, k) E, positive semi-definite; its diagonal is the variance of a rating around its head."""
+    quantiles: NDArray[np.float64]
+    """(f, 101) percentiles of the validation rows' leverages, from the least to the largest; or `NOT_KNOWN`."""
     thresholds: NDArray[np.float64]
+    """(f,) leverage beyond which a response is unlike the factor's rows; or `NOT_KNOWN`."""
     quantile: float
+    """Fraction of the validation rows below the threshold."""
     first_column: int = 0
+    """First of the c columns that the heads read, where rows hold several layers."""
 
-    def leverages(self, features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+    @property
+    def tells_familiar(self) -> bool:
+        """Whether any factor has a threshold."""
+        return bool((self.thresholds >= 0.0).any())
+
+    # Leverages
+
+    def halves(self, features: Real) -> NDArray[np.float32]:
+        """W x of responses, whose squared lengths are the leverages: features (n, layers * d), result (n, f, m).
+
+        Linear: the halves of a difference of features are the difference of the halves.
+        """
+        columns = self._columns(features)  # (n, c)
+        factors, rows, _ = self.whitening.shape
+        halves = np.empty((len(columns), factors, rows), dtype=np.float32)
+        for number, whitening in enumerate(self.whitening):
+            halves[:, number] = columns @ whitening.T
+        return halves
+
+    def leverages(self, features: Real) -> NDArray[np.float64]:
         """Leverage of responses under every factor: features (n, layers * d), result (n, f)."""
-        width = packed_width(self.factors.shape[-1])
-        features = features[:, self.first_column : self.first_column + width]  # (n, d)
-        leverages = np.empty((len(features), len(self.factors)))
-        for number, factor in enumerate(self.factors):
-            lower = unpacked(factor)  # (d, d)
-            for start in range(0, len(features), BLOCK_ROWS):
-                some = features[start : start + BLOCK_ROWS]
-                leverages[start : start + len(some), number] = leverage(lower, some)
+        columns = self._columns(features)  # (n, c)
+        leverages = np.empty((len(columns), len(self.whitening)))
+        for start in range(0, len(columns), BLOCK_ROWS):
+            some = columns[start : start + BLOCK_ROWS]
+            for number, whitening in enumerate(self.whitening):
+                leverages[start : start + len(some), number] = squared_lengths(some @ whitening.T)
         return leverages
 
+    def margin_leverages(self, first: Real, second: Real) -> NDArray[np.float64]:
+        """Leverage of the difference of two responses of one prompt: features (n, layers * d) each, result (n, f)."""
+        return self.leverages(first - second)
+
+    def pairwise_leverages(self, features: Real) -> NDArray[np.float64]:
+        """Leverage of the differences of n responses, each with each: features (n, layers * d), result (n, n, f).
+
+        For many responses of one prompt, each of which is multiplied once.
+        """
+        centred = features - features.mean(axis=0, dtype=np.float64).astype(np.float32)  # so that little cancels
+        halves = self.halves(centred).astype(np.float64).transpose(1, 0, 2)  # (f, n, m)
+        products = halves @ halves.transpose(0, 2, 1)  # (f, n, n)
+        squares = np.diagonal(products, axis1=-2, axis2=-1)  # (f, n)
+        leverages = squares[:, :, None] + squares[:, None, :] - 2.0 * products  # (f, n, n)
+        return np.maximum(leverages, 0.0).transpose(1, 2, 0)
+
+    def _columns(self, features: Real) -> NDArray[np.float32]:
+        width = self.whitening.shape[-1]
+        return features[:, self.first_column : self.first_column + width].astype(np.float32, copy=False)
+
+    # Standard errors
+
     def standard_errors(self, leverages: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Standard error of each objective's score: (n, f) leverages, result (n, k)."""
-        errors: NDArray[np.float64] = np.sqrt(self.noise * leverages[:, self.factor_of])
+        """Standard error of each reward, or of each reward's difference: (n, f) leverages, result (n, k)."""
+        errors: NDArray[np.float64] = np.sqrt(np.diagonal(self.covariance) * leverages[:, self.factor_of])
         return errors
+
+    def combined_errors(self, leverages: NDArray[np.float64], coefficients: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Standard error of the sum of coefficient × reward, which is a score; or of its difference, a margin.
+
+        Args:
+            leverages: (n, f) of responses, or of the differences of two responses of one prompt.
+            coefficients: (n, k)
+
+        Returns:
+            (n,)
+        """
+        terms = coefficients * np.sqrt(leverages[:, self.factor_of])  # (n, k)
+        variance = ((terms @ self.covariance) * terms).sum(axis=-1)  # (n,)
+        return np.sqrt(np.maximum(variance, 0.0))
+
+    # Familiarity
 
     def unfamiliar(self, leverages: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether each response is unlike the rated rows of every factor: (n, f) leverages, result (n,) bool.
 
         A response to a coding prompt is far from the safety ratings and close to the code ratings: it is unfamiliar
-        only if it is far from all of them.
+        only if it is far from all of them. Where no factor has a threshold, none is.
         """
+        if not self.tells_familiar:
+            return np.zeros(len(leverages), dtype=bool)
         return np.all(leverages > self.thresholds, axis=-1)
 
-    def set_thresholds(self, features: NDArray[np.floating[Any]], rated: NDArray[np.bool_]) -> None:
-        """Set the thresholds from validation rows.
+    def places(self, leverages: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Fraction of each factor's validation rows with a smaller leverage: (n, f) leverages, result (n, f).
 
-        Args:
-            features: (n, layers * d)
-            rated: (n, k) whether each row rates each objective.
+        NaN where too few rows tell.
         """
-        leverages = self.leverages(features)
-        for number in range(len(self.factors)):
-            rows = rated[:, self.factor_of == number].any(axis=-1)  # (n,)
-            if rows.sum() >= FEWEST_ROWS:
-                self.thresholds[number] = np.quantile(leverages[rows, number], self.quantile, method="higher")
+        percent = np.linspace(0.0, 1.0, self.quantiles.shape[-1])
+        places = np.full(leverages.shape, np.nan)
+        for number, known in enumerate(self.quantiles):
+            if known[0] >= 0.0:
+                places[:, number] = np.interp(leverages[:, number], known, percent)
+        return places
+
+    # Storage
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Named arrays for a file."""
-        return {
-            "factors": self.factors,
-            "factor_of": self.factor_of,
-            "noise": self.noise,
-            "thresholds": self.thresholds,
-            "quantile": np.array([self.quantile]),
-            "first_column": np.array([self.first_column]),
-        }
-
-    def summary(self) -> UncertaintySummary:
-        """The figures that are small enough for `heads.json`."""
-        thresholds, noise = tuple(self.thresholds.tolist()), tuple(self.noise.tolist())
-        return UncertaintySummary(self.quantile, len(self.factors), thresholds, noise)
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: np.atleast_1d(np.asarray(value)) for name, value in found.items()}
 
     @classmethod
     def of_arrays(cls, arrays: dict[str, NDArray[Any]]) -> "Uncertainty":
-        """Inverse of `arrays`."""
-        quantile, first = float(arrays["quantile"][0]), int(arrays["first_column"][0])
-        return cls(arrays["factors"], arrays["factor_of"], arrays["noise"], arrays["thresholds"], quantile, first)
+        """Inverse of `arrays`.
+
+        Raises:
+            OtherArraysError: one is missing, as in a file of an earlier version.
+        """
+        missing = [field.name for field in fields(cls) if field.name not in arrays]
+        if missing:
+            raise OtherArraysError(f"there is no {missing[0]}")
+        given = {field.name: arrays[field.name] for field in fields(cls)}
+        one = {"quantile": float(arrays["quantile"][0]), "first_column": int(arrays["first_column"][0])}
+        return cls(**(given | one))  # type: ignore[arg-type]
+
+    def summary(self) -> UncertaintySummary:
+        """The figures that are small enough for `heads.json`."""
+        thresholds = tuple(np.where(self.thresholds >= 0.0, self.thresholds, np.nan).tolist())
+        noise = tuple(np.diagonal(self.covariance).tolist())
+        return UncertaintySummary(self.quantile, len(self.whitening), thresholds, noise)
 
 
-def calibrate(
-    uncertainty: Uncertainty, store: FeatureStore, examples: pl.DataFrame, objectives: Sequence[str], seed: int
-) -> None:
-    """Set the thresholds of familiarity from a random sample of each rating set's validation rows.
-
-    Args:
-        uncertainty: belongs to the heads of `objectives`; changed in place.
-        store: holds the rows' features.
-        examples: table of rated responses.
-        objectives: names of the k heads, in their order.
-        seed: seed of the sample.
-    """
-    validation = examples.filter(pl.col("split") == VALIDATION)
-    rng = np.random.default_rng(abs(seed))
-    rows: list[int] = []
-    for name in sorted(validation["dataset"].unique()):
-        of_set = np.flatnonzero(validation["dataset"].to_numpy() == name)
-        rows += rng.choice(of_set, min(len(of_set), CALIBRATION_ROWS), replace=False).tolist()
-    sample = validation[sorted(rows)]
-    features = store.gather(key_column(sample["response_key"]))  # (n, layers, d)
-    rated = np.column_stack([sample[name].is_not_null().to_numpy() for name in objectives])  # (n, k)
-    uncertainty.set_thresholds(features.reshape(len(features), -1), rated)
-
-
-def leverage(lower: Real, features: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
-    """X' (L L')^-1 x for each row: lower (d, d), features (n, d), result (n,)."""
-    half = solve_triangular(lower, features.T.astype(lower.dtype), lower=True, check_finite=False)  # (d, n)
-    return np.square(half, dtype=np.float64).sum(axis=0)
-
-
-def packed(lower: Real) -> NDArray[np.float32]:
-    """The lower triangle of (d, d), packed, in float32: leverage needs three digits only."""
-    rows = np.empty(packed_length(len(lower)), dtype=np.float32)
-    start = 0
-    for column, length in enumerate(range(len(lower), 0, -1)):
-        rows[start : start + length] = lower[column:, column]
-        start += length
-    return rows
-
-
-def unpacked(factor: Real) -> Real:
-    """A packed lower triangle as (d, d), with zeros above it."""
-    lower = np.zeros((packed_width(len(factor)),) * 2, dtype=factor.dtype, order="F")
-    add_packed(factor, lower)
-    return lower
+def squared_lengths(halves: Real) -> NDArray[np.float64]:
+    """Squared length of each row: (n, m), result (n,)."""
+    lengths: NDArray[np.float64] = np.einsum("nm,nm->n", halves, halves, dtype=np.float64)
+    return lengths

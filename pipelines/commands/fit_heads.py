@@ -60,10 +60,10 @@ def _make_without_ratings(run: "Run", progress: "Progress") -> "Heads":
 def _fit_on_ratings(run: "Run", progress: "Progress") -> "Heads":
     from heads.objectives import Scale
     from heads.results import Heads
+    from heads.ridge.familiarity import calibrate_on_store
     from heads.ridge.from_store import targets_of, update_statistics
     from heads.ridge.interval_fit import fit_intervals
     from heads.ridge.selection import fit_heads as fit
-    from heads.ridge.uncertainty import calibrate
     from pipelines.artefacts import EXAMPLES, HEADS, INTERVALS, STATISTICS, UNCERTAINTY
 
     started = time.monotonic()
@@ -79,13 +79,14 @@ def _fit_on_ratings(run: "Run", progress: "Progress") -> "Heads":
     names = [head.name for head in heads.objectives]
     for head in heads.objectives:
         _warn(head)
-    if heads.uncertainty is not None:
-        calibrate(heads.uncertainty, store, examples, names, recipe.split.seed)
-    fitted = [each for each in recipe.objectives if each.name in names]
+    fitted = [objective for objective in recipe.objectives if objective.name in names]
+    uncertainty = None
+    if heads.factors is not None:
+        uncertainty = calibrate_on_store(heads.factors, store, examples, fitted, recipe.scales, recipe.split.seed)
     train_weight = heads.train_weight(statistics.layers)  # (k, layers * d)
     targets = targets_of(examples, fitted, recipe.scales)  # (n, k)
     asked, seed = recipe.heads.coverage, recipe.split.seed
-    intervals = fit_intervals(train_weight, fitted, examples, targets, heads.uncertainty, store, asked, seed, progress)
+    intervals = fit_intervals(train_weight, fitted, examples, targets, uncertainty, store, asked, seed, progress)
 
     result = Heads(
         origin="ratings",
@@ -101,16 +102,16 @@ def _fit_on_ratings(run: "Run", progress: "Progress") -> "Heads":
         reading=store.fingerprint,
         fitted_on=f"training and validation rows, with the alpha chosen {CHOSEN_BY[recipe.heads.choose]}",
         layer=recipe.heads.layer,
-        uncertainty=None if heads.uncertainty is None else heads.uncertainty.summary(),
+        uncertainty=None if uncertainty is None else uncertainty.summary(),
         seconds=time.monotonic() - started,
         peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     )
     weights = {"weight": heads.weight(statistics.layers)}  # (k, layers * d)
     run.write(HEADS, result, arrays=weights, metadata={"objectives": "\n".join(names)})
-    if heads.uncertainty is None:
+    if uncertainty is None:
         run.remove(UNCERTAINTY)
     else:
-        run.write_arrays(UNCERTAINTY, heads.uncertainty.arrays())
+        run.write_arrays(UNCERTAINTY, uncertainty.arrays())
     run.write_arrays(INTERVALS, intervals.intervals.arrays() | {"train_weight": train_weight})
     return result
 

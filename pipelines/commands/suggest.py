@@ -1,6 +1,7 @@
 """`armorm suggest`: which unrated rows would teach a run's heads most."""
 
 import logging
+import math
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -118,20 +119,19 @@ def suggest(
     """
     from heads.ridge.batch_design import choose_batch
     from heads.ridge.design_factors import DesignFactors
-    from pipelines.artefacts import EXAMPLES, HEADS
+    from pipelines.artefacts import HEADS
     from pipelines.results import Suggestions
 
     started = time.monotonic()
     factors = DesignFactors.of(_uncertainty(run), tuple(run.read(HEADS).objectives), objectives)
     weights = factors.weights(criterion)
-    examples = run.table(EXAMPLES)
     pool = _read(run, source, factors, [prefix + key for key in ADDED], progress)
     rows: list[dict[str, Any]] = []
     if pool.candidates:
         batch = choose_batch(pool.features, factors.roots, weights, count, criterion, progress)
         if len(batch.rows) < count:
             log.warning("only %d responses are left to suggest: all of them are ranked", len(batch.rows))
-        rows = list(_suggestions(pool, batch, factors, criterion, factors.rated_leverages(run.store, examples), prefix))
+        rows = list(_suggestions(pool, batch, factors, criterion, prefix))
     return Suggestions(
         suggested=len(rows),
         criterion=criterion,
@@ -149,18 +149,16 @@ def suggest(
 
 
 def _uncertainty(run: "Run") -> "Uncertainty":
-    from heads.ridge.uncertainty import Uncertainty
-    from pipelines.artefacts import UNCERTAINTY
+    from pipelines.fitted import uncertainty
 
     if not run.rated:
         raise UserError(f"{run.recipe.name} has no [[ratings]], and suggest asks what ratings would teach: add them")
     if not run.recipe.heads.uncertainty:
         raise UserError("heads.uncertainty is false, and suggest needs it: set it to true and run `armorm fit-heads`")
-    arrays = run.arrays(UNCERTAINTY)
-    try:
-        return Uncertainty.of_arrays(arrays)
-    except (KeyError, IndexError):
-        raise UserError(f"{run.path(UNCERTAINTY)} is damaged: run `armorm fit-heads` again") from None
+    known = uncertainty(run)
+    if known is None:
+        raise UserError("the heads have no standard errors, as fit-heads said: add larger alphas to heads.alphas")
+    return known
 
 
 def _read(
@@ -198,18 +196,16 @@ def _suggestions(
     batch: "Batch",
     factors: "DesignFactors",
     criterion: "Criterion",
-    rated: "Sequence[Any]",
     prefix: str,
 ) -> Iterator[dict[str, Any]]:
     """Each chosen row with its rank, gain, leverage and the objectives that it teaches most."""
-    import numpy as np
-
     units = factors.units(criterion)  # (k,)
+    places = factors.places(batch.leverages)  # (m, f)
     for rank, (row, by_factor, leverages) in enumerate(zip(batch.rows, batch.gains, batch.leverages, strict=True), 1):
         candidate = pool.candidates[row]
         gains = units * by_factor[factors.factor_of]  # (k,)
         most = int(factors.factor_of[gains.argmax()])
-        among = rated[most]
+        place = float(places[rank - 1, most])
         added: dict[str, Any] = {"row": candidate.row}
         if candidate.place is not None:
             added["place"] = candidate.place
@@ -217,7 +213,7 @@ def _suggestions(
             "rank": rank,
             "gain": float(gains.sum()),
             "leverage": float(leverages[most]),
-            "quantile": None if among is None else float(np.searchsorted(among, leverages[most]) / len(among)),
+            "quantile": None if math.isnan(place) else place,
             "objectives": [name for name, of in zip(factors.objectives, factors.factor_of, strict=True) if of == most],
             "gains": dict(zip(factors.objectives, gains.tolist(), strict=True)),
         }

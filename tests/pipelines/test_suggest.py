@@ -10,7 +10,6 @@ import pytest
 
 from cache.keys import key_column
 from cache.progress import silent
-from heads.ridge.design_factors import DesignFactors
 from heads.ridge.uncertainty import Uncertainty
 from pipelines.artefacts import EXAMPLES, UNCERTAINTY
 from pipelines.cli import main
@@ -86,14 +85,11 @@ def test_leverage_and_its_quantile_are_those_of_the_runs_factors(recipe: Path, s
     validation = run.table(EXAMPLES).filter(pl.col("split") == "validation")
     features = run.store.gather(key_column(validation["response_key"]))[:, 0]  # (n, d)
     expected = uncertainty.leverages(features)[:, 0]
-    factors = DesignFactors.of(uncertainty, ["polite"], [])
-    (found,) = factors.rated_leverages(run.store, validation)
-    assert found is not None
-    np.testing.assert_allclose(found, np.sort(expected), rtol=1e-3)
-    assert DesignFactors.of(uncertainty, ["polite"], []).rated_leverages(run.store, validation[:19]) == [None]
     suggest(NEW, "-n", "3", "--output", str(tmp_path / "out.jsonl"))
-    for row in lines(tmp_path / "out.jsonl"):
-        assert row["quantile"] == pytest.approx((found < row["leverage"]).mean())
+    rows = lines(tmp_path / "out.jsonl")
+    assert [row["quantile"] for row in rows] == pytest.approx(
+        [(expected < row["leverage"]).mean() for row in rows], abs=1.5 / len(expected)
+    )
 
 
 def test_repeated_and_rated_responses_are_left_out_and_counted(recipe: Path, suggest: Any) -> None:

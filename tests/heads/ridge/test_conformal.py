@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from heads.ridge.conformal import ConformalIntervals, conformal_intervals, fewest_rows, half_width
-from heads.ridge.uncertainty import Uncertainty, packed
+from heads.ridge.uncertainty import NOT_KNOWN, Uncertainty
+from heads.ridge.whitening import whitening
 from heads.validation_halves import in_calibration_half
 
 D = 40
@@ -120,7 +121,12 @@ def test_leverages_are_those_of_the_uncertainty() -> None:
     features, targets = planted("gaussian", 400, seed=5)
     lower = np.linalg.cholesky(features.T @ features + np.eye(D))
     uncertainty = Uncertainty(
-        packed(np.asfortranarray(lower))[None], np.array([0]), np.array([1.0]), np.array([np.inf]), 0.99
+        whitening=whitening(lower, D)[None],
+        factor_of=np.array([0]),
+        covariance=np.eye(1),
+        quantiles=np.full((1, 101), NOT_KNOWN),
+        thresholds=np.array([NOT_KNOWN]),
+        quantile=0.99,
     )
     leverages = uncertainty.leverages(features)
     by_hand = np.square(np.linalg.solve(lower, features.T)).sum(axis=0)

@@ -1,12 +1,13 @@
-"""Standard errors that cover, leverage by hand, and a flag for responses unlike the rated ones."""
+"""Leverage by hand, standard errors that cover, and a flag for responses unlike the rated ones."""
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from heads.ridge.familiarity import calibrate
 from heads.ridge.selection import FittedHeads, fit_heads
 from heads.ridge.statistics import GramStatistics
-from heads.ridge.uncertainty import Uncertainty
+from heads.ridge.uncertainty import NOT_KNOWN, OtherArraysError, Uncertainty
 from heads.settings import HeadSettings
 
 D = 30
@@ -22,6 +23,7 @@ def planted(seed: int, n: int = 400) -> tuple[NDArray[np.float64], NDArray[np.fl
 
 
 def fitted(features: NDArray[np.float64], ratings: NDArray[np.float64], **settings: object) -> FittedHeads:
+    """Heads of the first half of the rows, with the second for validation."""
     statistics = GramStatistics(("a", "b"), features.shape[1])
     cut = len(features) // 2
     statistics.add("set", "train", features[:cut], ratings[:cut])
@@ -30,36 +32,71 @@ def fitted(features: NDArray[np.float64], ratings: NDArray[np.float64], **settin
     return fit_heads(statistics, chosen, skip_unfit=False)
 
 
-def of(heads: FittedHeads) -> Uncertainty:
-    assert heads.uncertainty is not None
-    return heads.uncertainty
+def uncertainty_of(
+    features: NDArray[np.float64], ratings: NDArray[np.float64], rows: int | None = None, **settings: object
+) -> Uncertainty:
+    """The uncertainty of `fitted`, calibrated on its validation rows."""
+    factors = fitted(features, ratings, **settings).factors
+    assert factors is not None
+    cut = len(features) // 2
+    return calibrate(factors, features[cut:], ratings[cut:], rows=rows)
+
+
+def exact(train: NDArray[np.float64], new: NDArray[np.float64]) -> NDArray[np.float64]:
+    inverse = np.linalg.inv(train.T @ train + NOISE**2 * D * np.eye(D))
+    expected: NDArray[np.float64] = np.einsum("nd,de,ne->n", new, inverse, new)
+    return expected
 
 
 def test_leverage_is_that_of_the_training_rows_by_hand() -> None:
     features, ratings, _ = planted(0)
-    train = features[:200]
-    inverse = np.linalg.inv(train.T @ train + NOISE**2 * D * np.eye(D))
     new = np.random.default_rng(1).standard_normal((1500, D)) * 3
-    expected = np.einsum("nd,de,ne->n", new, inverse, new)
-    np.testing.assert_allclose(of(fitted(features, ratings)).leverages(new)[:, 0], expected, rtol=1e-4)
+    found = uncertainty_of(features, ratings).leverages(new)
+    np.testing.assert_allclose(found[:, 0], exact(features[:200], new), rtol=1e-4)
+
+
+def test_the_leverage_of_a_difference_is_that_of_the_halves_and_of_all_pairs_at_once() -> None:
+    features, ratings, _ = planted(0)
+    uncertainty = uncertainty_of(features, ratings)
+    new = np.random.default_rng(1).standard_normal((6, D)) + 20.0
+    every = uncertainty.pairwise_leverages(new)  # (n, n, f)
+    halves = uncertainty.halves(new)  # (n, f, m)
+    for a in range(len(new)):
+        by_hand = exact(features[:200], new[a] - new)
+        np.testing.assert_allclose(every[a, :, 0], by_hand, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(uncertainty.margin_leverages(new[a], new)[:, 0], by_hand, rtol=1e-4)
+        np.testing.assert_allclose(np.square(halves[a, 0] - halves[:, 0]).sum(axis=-1), by_hand, rtol=1e-3, atol=1e-6)
+
+
+def test_a_sketched_leverage_is_right_on_average_also_far_from_the_rows() -> None:
+    features, ratings, _ = planted(0)
+    features[:, : D // 2] *= 0.01  # directions of which the training rows say nothing
+    rows = 20
+    uncertainty = uncertainty_of(features, ratings, rows=rows)
+    assert uncertainty.whitening.shape == (1, rows, D)
+    expected = np.sqrt(2 / rows * (1 - rows / D))
+    for seed, scale in ((1, 0.01), (2, 5.0)):
+        new = np.random.default_rng(seed).standard_normal((2000, D))
+        new[:, : D // 2] *= scale
+        ratio = uncertainty.leverages(new)[:, 0] / exact(features[:200], new)
+        assert ratio.mean() == pytest.approx(1.0, abs=0.15)
+        assert ratio.std() == pytest.approx(expected, rel=0.4)
 
 
 def test_ninety_five_of_a_hundred_intervals_hold_the_true_score_and_the_rating() -> None:
     scores_held, ratings_held = [], []
     for seed in range(20):
         features, ratings, weights = planted(seed, n=200)
-        heads = fitted(features, ratings)
-        uncertainty = of(heads)
+        uncertainty = uncertainty_of(features, ratings)
         rng = np.random.default_rng(1000 + seed)
         new = rng.standard_normal((200, D))
         true = new @ weights.T  # (n, 2)
         train = features[:100]
         head = np.linalg.solve(train.T @ train + NOISE**2 * D * np.eye(D), train.T @ ratings[:100])  # (d, 2)
-        leverages = uncertainty.leverages(new)
-        errors = uncertainty.standard_errors(leverages)  # (n, 2)
+        errors = uncertainty.standard_errors(uncertainty.leverages(new))  # (n, 2)
         scores_held.append(np.abs(new @ head - true) < 1.96 * errors)
         rated = true + NOISE * rng.standard_normal(true.shape)
-        spread = np.sqrt(errors**2 + uncertainty.noise)
+        spread = np.sqrt(errors**2 + np.diagonal(uncertainty.covariance))
         ratings_held.append(np.abs(new @ head - rated) < 1.96 * spread)
     # The noise is measured as the error on validation rows, which holds the head's own error too: a little wide.
     assert 0.94 < np.mean(scores_held) < 0.995
@@ -68,13 +105,15 @@ def test_ninety_five_of_a_hundred_intervals_hold_the_true_score_and_the_rating()
 
 def test_the_flag_is_calibrated_on_validation_rows_and_finds_what_is_unlike_them() -> None:
     features, ratings, _ = planted(2, n=6000)
-    uncertainty = of(fitted(features, ratings, familiar_quantile=0.95))
-    assert np.isinf(uncertainty.thresholds).all()
-    assert not uncertainty.unfamiliar(uncertainty.leverages(100 * features)).any()  # not calibrated yet
-    uncertainty.set_thresholds(features[3000:], np.ones((3000, 2), dtype=bool))
+    uncertainty = uncertainty_of(features, ratings, familiar_quantile=0.95)
     new = np.random.default_rng(3).standard_normal((4000, D))
-    assert np.mean(uncertainty.unfamiliar(uncertainty.leverages(new))) == pytest.approx(0.05, abs=0.015)
+    leverages = uncertainty.leverages(new)
+    assert np.mean(uncertainty.unfamiliar(leverages)) == pytest.approx(0.05, abs=0.015)
     assert uncertainty.unfamiliar(uncertainty.leverages(3 * new)).mean() > 0.99
+    places = uncertainty.places(leverages)[:, 0]
+    assert places.mean() == pytest.approx(0.5, abs=0.03)
+    assert np.mean(places > 0.9) == pytest.approx(0.1, abs=0.02)
+    assert (uncertainty.places(uncertainty.leverages(9 * new)) == 1.0).all()
 
 
 def test_a_response_is_familiar_where_any_rating_set_knows_it() -> None:
@@ -83,47 +122,64 @@ def test_a_response_is_familiar_where_any_rating_set_knows_it() -> None:
     one[:, : D // 2] = 0.0
     two[:, D // 2 :] = 0.0
     statistics = GramStatistics(("a", "b"), D)
+    held_out = np.full((200, 2), np.nan)
     for name, features, column in (("one", one, 0), ("two", two, 1)):
         targets = np.full((300, 2), np.nan)
         targets[:, column] = rng.random(300)
         statistics.add(name, "train", features[:200], targets[:200])
         statistics.add(name, "validation", features[200:], targets[200:])
-    uncertainty = of(fit_heads(statistics, HeadSettings(alphas=(1.0,)), skip_unfit=False))
-    rated = np.zeros((200, 2), dtype=bool)
-    rated[:100, 0] = rated[100:, 1] = True
-    uncertainty.set_thresholds(np.concatenate([one[200:], two[200:]]), rated)
+        held_out[100 * column : 100 * column + 100, column] = targets[200:, column]
+    factors = fit_heads(statistics, HeadSettings(alphas=(1.0,)), skip_unfit=False).factors
+    assert factors is not None
+    uncertainty = calibrate(factors, np.concatenate([one[200:], two[200:]]), held_out)
     leverages = uncertainty.leverages(two[:100])
     assert (leverages[:, 0] > uncertainty.thresholds[0]).all()  # unknown to the first set's ratings
     assert uncertainty.unfamiliar(leverages).mean() < 0.1
+    assert uncertainty.covariance[0, 1] == 0.0  # no common row
 
 
 def test_too_few_validation_rows_set_no_threshold() -> None:
     features, ratings, _ = planted(5)
-    uncertainty = of(fitted(features, ratings))
-    uncertainty.set_thresholds(features[:19], np.ones((19, 2), dtype=bool))
-    assert np.isinf(uncertainty.thresholds).all()
+    ratings[200 + 19 :, 0] = np.nan
+    ratings[:200:2, 0] = np.nan  # so that it has a factor of its own
+    uncertainty = uncertainty_of(features, ratings)
+    assert uncertainty.thresholds[0] == NOT_KNOWN < uncertainty.thresholds[1]
+    leverages = uncertainty.leverages(100.0 * features)
+    assert np.isnan(uncertainty.places(leverages)[:, 0]).all()
+    assert uncertainty.tells_familiar
+    assert uncertainty.unfamiliar(leverages).all()  # by the other factor alone
+    assert np.isnan(uncertainty.summary().thresholds[0] or 0.0)
+    few = calibrate(fitted(features, ratings).factors, features[:19], ratings[:19])  # type: ignore[arg-type]
+    assert not few.tells_familiar
+    assert not few.unfamiliar(leverages).any()
 
 
 def test_objectives_with_other_rows_or_penalties_have_factors_of_their_own() -> None:
     features, ratings, _ = planted(6)
-    assert len(of(fitted(features, ratings)).factors) == 1
+    assert len(uncertainty_of(features, ratings).whitening) == 1
     ratings[:50, 1] = np.nan
-    uncertainty = of(fitted(features, ratings))
-    assert len(uncertainty.factors) == 2
+    uncertainty = uncertainty_of(features, ratings)
+    assert len(uncertainty.whitening) == 2
     assert uncertainty.factor_of.tolist() == [0, 1]
 
 
-def test_it_comes_back_from_its_arrays() -> None:
+def test_it_comes_back_from_its_arrays_and_an_earlier_versions_arrays_are_named() -> None:
     features, ratings, _ = planted(7)
-    uncertainty = of(fitted(features, ratings))
-    uncertainty.set_thresholds(features[200:], np.ones((200, 2), dtype=bool))
-    again = Uncertainty.of_arrays(uncertainty.arrays())
+    uncertainty = uncertainty_of(features, ratings)
+    arrays = uncertainty.arrays()
+    again = Uncertainty.of_arrays(arrays)
     leverages = uncertainty.leverages(features)
+    weights = np.ones((len(features), 2))
     assert leverages.tobytes() == again.leverages(features).tobytes()
-    assert again.standard_errors(leverages).tobytes() == uncertainty.standard_errors(leverages).tobytes()
+    assert (
+        again.combined_errors(leverages, weights).tobytes() == uncertainty.combined_errors(leverages, weights).tobytes()
+    )
     assert (again.thresholds, again.quantile) == (uncertainty.thresholds, 0.99)
+    earlier = {"factors": arrays["whitening"], "noise": np.ones(2)}
+    with pytest.raises(OtherArraysError, match="there is no whitening"):
+        Uncertainty.of_arrays(earlier)
 
 
 def test_it_is_left_out_where_it_is_not_asked_for() -> None:
     features, ratings, _ = planted(8)
-    assert fitted(features, ratings, uncertainty=False).uncertainty is None
+    assert fitted(features, ratings, uncertainty=False).factors is None
