@@ -188,6 +188,7 @@ def test_the_uncertainty_belongs_to_its_heads(folder: Path) -> None:
     known = np.where(uncertainty.thresholds == NOT_KNOWN, np.nan, uncertainty.thresholds)
     np.testing.assert_array_equal(known, result.uncertainty.thresholds)
     assert np.isfinite(known[0])  # few validation rows rate the second objective
+    np.testing.assert_array_equal(np.diagonal(uncertainty.covariance), result.uncertainty.noise)
     other = make_run(folder, ("first",), heads="minimum_rows = 3")
     with pytest.raises(UserError, match=r"heads.json is out of date \(heads changed\): run `armorm fit-heads` again"):
         other.arrays(UNCERTAINTY)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from heads.ridge.conformal import ConformalIntervals, conformal_intervals, fewest_rows, half_width
-from heads.ridge.uncertainty import NOT_KNOWN, Uncertainty
+from heads.ridge.uncertainty import NOT_KNOWN, PERCENTILES, Uncertainty
 from heads.ridge.whitening import whitening
 from heads.validation_halves import in_calibration_half
 
@@ -124,7 +124,7 @@ def test_leverages_are_those_of_the_uncertainty() -> None:
         whitening=whitening(lower, D)[None],
         factor_of=np.array([0]),
         covariance=np.eye(1),
-        quantiles=np.full((1, 101), NOT_KNOWN),
+        quantiles=np.full((1, PERCENTILES), NOT_KNOWN),
         thresholds=np.array([NOT_KNOWN]),
         quantile=0.99,
     )
