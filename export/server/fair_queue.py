@@ -52,8 +52,9 @@ class FairQueue(Generic[Result]):
 
     Each request has one turn in a pass, in which it takes its share: a pass divided by the number of requests that
     wait, or that were in the pass before, whose clients may ask again at once. The share is not topped up where others
-    are about, since they would wait for it. Where a request's next job does not fit, those behind it may still fill the pass;
-    it is the first in the next one. Responses of other requests to a prompt go with its first, out of their own shares.
+    are about, since they would wait for it. Where a request's next job does not fit, those behind it may still fill the
+    pass; it is the first in the next one. Responses of other requests to a prompt go with its first, out of their own
+    shares.
 
     Args:
         pack_tokens: largest number of tokens in one pass.
