@@ -30,12 +30,6 @@ def kills(folder: Path, *arguments: str) -> list[str]:
     return [line.split()[1].split(".")[0] for line in done.stdout.splitlines()]
 
 
-def test_a_repair_killed_while_it_sets_files_aside_can_be_repeated(tmp_path: Path) -> None:
-    struck = kills(tmp_path, "parquet", "set_aside.set_aside")
-    assert set(struck) == {"set_aside"}
-    assert len(struck) >= 10
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("shard_format", FORMATS)
 def test_a_repair_killed_before_any_line_that_writes_can_be_repeated(tmp_path: Path, shard_format: FormatName) -> None:
