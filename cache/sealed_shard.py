@@ -129,18 +129,38 @@ def describe(folder: Path, name: ShardFile, description: StoreDescription) -> Sh
     Raises:
         DamageError: it cannot be read, or belongs to another store.
     """
+    shard = _unnamed(folder, name, description)
+    with shard._open() as reader, shard._reading():
+        about, index = reader.about(), reader.index()
+    if about != description.about:
+        raise DamageError(f"{shard.path} belongs to the store {about.get('fingerprint')}")
+    return ShardEntry(
+        name, shard.entry.store, len(index), shard.path.stat().st_size, sha256(shard.path), index.digest()
+    )
+
+
+def belongs(folder: Path, name: ShardFile, description: StoreDescription) -> bool:
+    """Whether a file's own metadata say that it is a shard of this store; False for one that cannot be read."""
+    try:
+        shard = _unnamed(folder, name, description)
+        with shard._open() as reader, shard._reading():
+            return reader.about() == description.about
+    except DamageError:
+        return False
+
+
+def _unnamed(folder: Path, name: ShardFile, description: StoreDescription) -> SealedShard:
+    """A file with the name of a shard, of which nothing is known.
+
+    Raises:
+        DamageError: it is no file, or no shard of the store's format.
+    """
     path = shard_path(folder, name)
     if not path.is_file():
         raise DamageError(f"{path} is no file")
     if path.suffix != FORMATS[description.format].suffix:
         raise DamageError(f"{path} is no {description.format} shard")
-    digest = description.fingerprint.digest
-    shard = SealedShard(folder, ShardEntry(name, digest, 0, 0, "", ""), description)
-    with shard._open() as reader, shard._reading():
-        about, index = reader.about(), reader.index()
-    if about != description.about:
-        raise DamageError(f"{path} belongs to the store {about.get('fingerprint')}")
-    return ShardEntry(name, digest, len(index), path.stat().st_size, sha256(path), index.digest())
+    return SealedShard(folder, ShardEntry(name, description.fingerprint.digest, 0, 0, "", ""), description)
 
 
 def sha256(path: Path) -> str:

@@ -14,7 +14,8 @@ from cache.leftovers import Leftovers, find_leftovers, whole_shards
 from cache.manifest import ShardEntry
 from cache.names import ShardFile
 from cache.progress import Progress, silent
-from cache.sealed_shard import FOLDER, SealedShard, shard_path
+from cache.sealed_shard import FOLDER, SealedShard, belongs, shard_path
+from cache.set_aside import set_aside
 from cache.shard_check import SeenKeys, check
 
 
@@ -42,6 +43,8 @@ class Findings:
     """Leftovers that proved undamaged: a repair, or the next extraction, names them again."""
     adopted: list[str] = field(default_factory=list)
     """Leftovers that proved undamaged and are named by the manifest again."""
+    set_aside: list[str] = field(default_factory=list)
+    """New places of files that a repair took out and that are not, or not provably, this store's."""
     kept: list[str] = field(default_factory=list)
     """One sentence per thing that is in the way, and that no repair touches."""
     repaired: bool = False
@@ -76,9 +79,11 @@ def verify(folder: Path, *, repair: bool = False, progress: Progress = silent) -
     Args:
         folder: the store's folder.
         repair: rewrite the manifest without the damaged lines and shards, so that the next extraction
-            computes their rows, and remove those shards. Leftovers that prove undamaged, such as the
-            shard of a damaged line, are named again; the others are removed. Nothing is removed but files in
-            `shards/` and `plans/`, and a crash at any moment leaves a store that can be read and repaired again.
+            computes their rows, and take those shards out. Leftovers that prove undamaged, such as the
+            shard of a damaged line, are named again; the others are taken out. A file is removed if it says itself
+            that it is this store's shard, or is temporary; any other one is moved to `set-aside/`. Nothing is touched
+            but files in `shards/` and `plans/`, and a crash at any moment leaves a store that can be read and repaired
+            again.
         progress: called with the number of shards checked.
 
     Raises:
@@ -90,7 +95,7 @@ def verify(folder: Path, *, repair: bool = False, progress: Progress = silent) -
         findings = Findings()
         examined = _examine(folder, description, findings, progress)
         if repair and (findings.problems or findings.leftovers):
-            _repair(folder, examined, findings)
+            _repair(folder, description, examined, findings)
     return findings
 
 
@@ -131,8 +136,8 @@ def _examine(folder: Path, description: StoreDescription, findings: Findings, pr
     return _Examined(whole, damaged, left, unnamed, list(plans))
 
 
-def _repair(folder: Path, examined: _Examined, findings: Findings) -> None:
-    """Name what is whole, then remove what is not named."""
+def _repair(folder: Path, description: StoreDescription, examined: _Examined, findings: Findings) -> None:
+    """Name what is whole, then take out what is not named."""
     # A crash in between leaves files without an entry, never an entry without its file.
     manifest.rewrite(folder / manifest.FILE, [*examined.entries, *examined.unnamed])
     if skipped_keys.problems(folder / skipped_keys.FILE):
@@ -141,24 +146,31 @@ def _repair(folder: Path, examined: _Examined, findings: Findings) -> None:
         findings.adopted.append(entry.shard)
         findings.rows += entry.rows
         findings.bytes += entry.bytes
-    for path in _unwanted(folder, examined):
+    for path, own in _unwanted(folder, description, examined):
         try:
-            path.unlink(missing_ok=True)
+            if own:
+                path.unlink(missing_ok=True)
+            elif path.is_file():
+                findings.set_aside.append(_shown(set_aside(folder, path)))
+            elif path.exists():
+                findings.kept.append(f"{_shown(path)} is no shard: move it away")
         except OSError as error:
-            findings.kept.append(f"{_shown(path)} cannot be removed ({error.strerror}): move it away")
+            findings.kept.append(f"{_shown(path)} cannot be moved or removed ({error.strerror}): move it away")
     for part in (folder / FOLDER, folder / plan_file.FOLDER):
         if part.is_dir():
             sync_folder(part)
     findings.repaired = True
 
 
-def _unwanted(folder: Path, examined: _Examined) -> Iterator[Path]:
-    """Files of the store that no line names any more: all of them lie in `shards/` and `plans/`."""
+def _unwanted(folder: Path, description: StoreDescription, examined: _Examined) -> Iterator[tuple[Path, bool]]:
+    """Files in `shards/` and `plans/` that no line names any more, each with whether it is provably this store's."""
     named = {entry.shard for entry in (*examined.entries, *examined.unnamed)}
-    for name in {*examined.damaged, *examined.leftovers.shards} - named:
-        yield shard_path(folder, name)
-    yield from examined.leftovers.unfinished
-    yield from examined.plans
+    for name in sorted({*examined.damaged, *examined.leftovers.shards} - named):
+        yield shard_path(folder, name), belongs(folder, name, description)
+    for path in examined.leftovers.unfinished:
+        yield path, True
+    for path in examined.plans:
+        yield path, False
 
 
 def _shown(path: Path) -> str:

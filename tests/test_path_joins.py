@@ -34,6 +34,7 @@ KNOWN = {
     "pipelines/run.py: recipe.runs / recipe.name": "extract.settings.Name",
     "pipelines/taken_heads.py: Path(backbone.model)": "backbone.model",
     "pipelines/taken_heads.py: Path(name)": "heads.from",
+    "cache/set_aside.py: aside / (path.name if number == 1 else f'{path.name}.{number}')": "a file that a folder lists",
     # Where another library or this program said that a file lies.
     "export/folder.py: Path(modeling_armorm.__file__)": "this program's own file",
     "extract/gguf_file.py: Path(name)": "a temporary folder",

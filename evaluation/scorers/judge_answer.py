@@ -7,7 +7,7 @@ text, or stop in the middle of a sentence. None of these is an answer: a kept an
 import json
 from typing import Any
 
-from cache.errors import MOST_CHARACTERS
+from cache.errors import MOST_CHARACTERS, printable
 from evaluation.scorers.judge_thinking import after_thinking
 
 REFUSAL = "<refusal>"
@@ -20,7 +20,10 @@ _FILTERED = {"content_filter", "safety", "prohibited_content", "recitation"}
 
 
 class NoAnswerError(Exception):
-    """The endpoint sent no answer; the message says what it sent."""
+    """The endpoint sent no answer; the message says what it sent, in characters that print."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(printable(message))
 
 
 def read_answer(body: bytes) -> str:
@@ -82,7 +85,7 @@ def _answer(choice: dict[str, Any]) -> str:
         return text
     if not text.strip() and any(message.get(field) for field in ("reasoning_content", "reasoning")):
         reason = "holds thoughts and no text"
-    raise NoAnswerError(f"the answer {reason} (finish_reason {finish or None!r})")
+    raise NoAnswerError(f"the answer {reason} (finish_reason {finish[:MOST_CHARACTERS] or None!r})")
 
 
 def _texts(content: Any) -> tuple[str, str]:

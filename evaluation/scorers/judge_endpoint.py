@@ -71,8 +71,8 @@ class Endpoint:
             Position of each question that failed -> reason.
 
         Raises:
-            UserError: the endpoint refuses the key or does not know the model, or `MOST_FAILURES` questions in a row
-                failed.
+            UserError: the endpoint refuses the key, does not know the model or redirects, or `MOST_FAILURES` questions
+                in a row failed.
         """
         return asyncio.run(self._ask_all(questions, on_answer))
 
@@ -122,6 +122,8 @@ class Endpoint:
         """
         import openai
 
+        from evaluation.scorers.judge_client import MOST_BYTES
+
         temperature = openai.omit if self.temperature is None else self.temperature
         try:
             # The body is read here and not by the client, whose types promise more than servers hold to.
@@ -137,10 +139,21 @@ class Endpoint:
             ) from None
         except openai.RateLimitError as error:
             wait = error.response.headers.get("retry-after")
-            raise NoAnswerError(_first_line(error) + (f" (Retry-After: {wait})" if wait else "")) from None
+            raise NoAnswerError(_first_line(error) + (f" (Retry-After: {wait[:60]})" if wait else "")) from None
+        except openai.APIStatusError as error:
+            if 300 <= error.status_code < 400:
+                place = error.response.headers.get("location", "another address")[:200]
+                raise UserError(
+                    f"{self.address} redirects to {place}, where no question is sent: set {URL} to the address that"
+                    " answers"
+                ) from None
+            raise NoAnswerError(_first_line(error)) from None
         except (openai.APIError, ValueError) as error:  # ValueError: an error's body that is not JSON
             raise NoAnswerError(_first_line(error)) from None
-        return read_answer(done.http_response.content)
+        body = done.http_response.content
+        if len(body) > MOST_BYTES:
+            raise NoAnswerError(f"the body has more than {MOST_BYTES >> 20} MiB")
+        return read_answer(body)
 
 
 def _first_line(error: Exception) -> str:

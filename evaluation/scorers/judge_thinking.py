@@ -20,9 +20,10 @@ MARKERS = (
 """Opening and closing marker of a thought."""
 
 _CLOSING = re.compile("|".join(re.escape(closing) for _, closing in MARKERS), re.IGNORECASE)
-# At the start of a line only: in the middle of a sentence the judge speaks about a marker.
+# At the start of a line only: in the middle of a sentence the judge speaks about a marker. White space within the line:
+# with line ends in it, a megabyte of empty lines would be searched for days.
 _OPENING = re.compile(
-    rf"^\s*(?:{'|'.join(re.escape(opening) for opening, _ in MARKERS)})", re.IGNORECASE | re.MULTILINE
+    rf"^[^\S\n]*(?:{'|'.join(re.escape(opening) for opening, _ in MARKERS)})", re.IGNORECASE | re.MULTILINE
 )
 
 

@@ -19,6 +19,7 @@ from export.server.health import Health
 from export.server.hosts import KnownHosts
 from export.server.leaving import ClientLeft, say_nothing
 from export.server.metrics import CountedRequests, Metrics
+from export.server.probe import Probe
 from export.server.protocols import ROUTERS
 from export.server.refusals import FAILED, refusal, refuse_http, refuse_invalid
 from export.server.scoring import Scoring
@@ -30,11 +31,13 @@ def build_app(model: RewardModel, settings: ServerSettings, token: bytes | None)
     metrics = Metrics()
     health = Health()
     scoring = Scoring(model, settings, metrics, health)
+    probe = Probe(health, scoring.probe)
 
     @asynccontextmanager
     async def running(_app: FastAPI) -> AsyncIterator[None]:
         scoring.batcher.start()
         yield
+        await probe.close()
         await scoring.close()
 
     # No pages of documentation: FastAPI's load their scripts from another site. /openapi.json is served.
@@ -45,7 +48,11 @@ def build_app(model: RewardModel, settings: ServerSettings, token: bytes | None)
 
     @app.get("/health")
     async def state() -> Response:
-        """200 if requests are answered; 503, with the reason and since when, if they fail by the server's own fault."""
+        """200 if requests are answered; 503, with the reason and since when, if they fail by the server's own fault.
+
+        After ten seconds without a failure, being asked starts a small pass of the model that makes it 200 again.
+        """
+        probe.if_due()
         return health.answer(scoring.model_name)
 
     @app.get("/metrics", include_in_schema=False)

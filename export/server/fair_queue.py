@@ -52,8 +52,9 @@ class FairQueue(Generic[Result]):
 
     Each request has one turn in a pass, in which it takes its share: a pass divided by the number of requests that
     wait, or that were in the pass before, whose clients may ask again at once. The share is not topped up where others
-    are about, since they would wait for it. Responses of other requests to a prompt go with its first, out of their
-    own shares.
+    are about, since they would wait for it. Where a request's next job does not fit, those behind it may still fill the
+    pass; it is the first in the next one. Responses of other requests to a prompt go with its first, out of their own
+    shares.
 
     Args:
         pack_tokens: largest number of tokens in one pass.
@@ -90,13 +91,14 @@ class FairQueue(Generic[Result]):
         pack = _Pack(batch, self._pack_tokens, max(self._pack_tokens // about, self._pack_tokens // SMALLEST_SHARE))
         taken: list[Waiting[Result]] = []
         for number in list(self._requests):
-            if not self._take_turn(number, pack, taken):
+            if pack.is_full:
                 break
+            self._take_turn(number, pack, taken)
         self._in_pass |= {each.request for each in taken}
         return taken
 
-    def _take_turn(self, number: int, pack: "_Pack", taken: list[Waiting[Result]]) -> bool:
-        """Take a request's share, and what goes with it; False if the pass is full."""
+    def _take_turn(self, number: int, pack: "_Pack", taken: list[Waiting[Result]]) -> None:
+        """Take a request's share, and what goes with it, as far as there is room."""
         full = False
         while not full and number in self._requests and pack.has_share(number):
             prompt = next(iter(self._requests[number]))
@@ -105,7 +107,6 @@ class FairQueue(Generic[Result]):
             full = prompt in self._requests.get(number, ()) and pack.has_share(number)  # its next job does not fit
         if number in self._requests and pack.has_any(number):
             self._requests.move_to_end(number)
-        return not full
 
     def _take_group(self, number: int, prompt: bytes, pack: "_Pack") -> list[Waiting[Result]]:
         group = self._requests[number][prompt]
@@ -142,6 +143,11 @@ class _Pack:
         self._by_request: Counter[int] = Counter()
         for each in batch:
             self.add(each)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further job can fit."""
+        return self._tokens >= self._most
 
     def has_share(self, request: int) -> bool:
         """Whether a request has taken less than its share."""

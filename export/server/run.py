@@ -18,6 +18,7 @@ from export.server import connection
 from export.server.app import build_app
 from export.server.authorization import read_token
 from export.server.log_lines import NowAndThen
+from export.server.probe import ANSWER, QUESTION
 from export.server.settings import ServerSettings
 
 log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ BACKLOG = 2048
 IDLE_SECONDS = 30
 """Seconds that a connection stays open between requests: longer than in most clients, so that the client closes it."""
 
-WARM_UP = [{"role": "user", "content": "What is two plus two?"}, {"role": "assistant", "content": "It is four."}]
+WARM_UP = [{"role": "user", "content": QUESTION}, {"role": "assistant", "content": ANSWER}]
 
 
 def serve(folder: Path, settings: ServerSettings, *, device: str = "auto", dtype: str | None = None) -> None:

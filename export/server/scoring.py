@@ -13,12 +13,14 @@ from export.server.batching import Batcher, ModelFailedError, QueueFullError
 from export.server.encoding import Encoding
 from export.server.fair_queue import Job
 from export.server.health import Health
-from export.server.inputs import Input, Unusable
+from export.server.inputs import Conversation, Input, Unusable
 from export.server.leaving import unless_left
 from export.server.metrics import Metrics
+from export.server.probe import ANSWER, QUESTION
 from export.server.refusals import RefusedRequest
 from export.server.settings import ServerSettings
 from export.server.stand_in import StandIn
+from extract.records import Message
 from gating.reward import Scored
 
 Result = Scored | NotScorableError
@@ -56,6 +58,16 @@ class Scoring:
         """Wait until all threads have ended."""
         await self.batcher.close()
         await self._encoding.close()
+
+    async def probe(self) -> None:
+        """Score a plain question and answer; the health is told how the pass ended, as of any other.
+
+        Raises:
+            RefusedRequest: there is no room for it now.
+        """
+        plain = Conversation((Message("user", QUESTION),), ANSWER)
+        encoded = await self._encoded([plain], until_unusable=False)
+        await self._results([one for one in encoded if isinstance(one, Job)])
 
     async def each(self, request: Request, inputs: Sequence[Input]) -> list[Scored | Unusable]:
         """Score the inputs of one request, in order.

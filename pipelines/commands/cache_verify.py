@@ -41,6 +41,8 @@ def show(findings: Any, folder: Path) -> None:
         out.print(f"whole, and not named by the manifest: {name}", highlight=False)
     for name in findings.adopted:
         out.print(f"whole, and named by the manifest again: {name}", highlight=False)
+    for place in findings.set_aside:
+        out.print(f"not provably of this store, and moved away: {place}", highlight=False)
     sound = findings.shards - len(findings.damaged_shards) + len(findings.adopted)
     out.print(
         f"{folder}: {sound:,} whole shards, {findings.rows:,} rows, {findings.bytes / 1e6:,.1f} MB", highlight=False

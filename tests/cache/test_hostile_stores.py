@@ -180,7 +180,8 @@ def test_folders_in_the_place_of_shards_are_named_and_all_else_is_mended(tmp_pat
     (shards / "pipe.parquet").unlink()  # to write beside a pipe is refused
     found = verify(store.folder, repair=True)
     assert not found.whole
-    assert any("b.parquet cannot be removed (" in sentence for sentence in found.kept)
+    assert any(sentence.endswith("/b.parquet is no shard: move it away") for sentence in found.kept)
+    assert (store.folder / "set-aside" / "z.parquet").read_text() == "no shard"
     assert sorted(path.name for path in shards.iterdir()) == [
         "a name.parquet",
         "a.parquet",
@@ -195,6 +196,7 @@ def test_folders_in_the_place_of_shards_are_named_and_all_else_is_mended(tmp_pat
 LINKS = [
     "shards",
     "plans",
+    "set-aside",
     "shards/x.parquet",
     "shards/x.parquet.partial",
     "plans/x.lock",

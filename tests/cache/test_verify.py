@@ -118,12 +118,50 @@ def test_lines_and_shards_of_another_store_are_dropped(tmp_path: Path) -> None:
     shutil.copy(shard_path(other, "x"), store.folder / "shards")
     with pytest.raises(DamageError, match=rf"line 4, names a shard of the store {other.folder.name}, not of"):
         FeatureStore.open(tmp_path, store.fingerprint.digest)
+    foreign = shard_path(other, "x").read_bytes()
     found = verify(store.folder, repair=True)
     assert found.adopted == []
     assert found.leftovers == ["x.parquet"]
+    assert found.set_aside == [str(store.folder / "set-aside" / "x.parquet")]
+    assert (store.folder / "set-aside" / "x.parquet").read_bytes() == foreign
+    assert not (store.folder / "shards" / "x.parquet").exists()
     again = FeatureStore.open(tmp_path, store.fingerprint.digest)
     assert len(again) == 30
     assert again.missing(some_keys(100, 110)).all()
+
+
+@pytest.mark.parametrize("shard_format", FORMATS)
+def test_a_shard_of_another_store_in_the_place_of_a_named_one_is_set_aside_each_time(
+    tmp_path: Path, shard_format: FormatName
+) -> None:
+    store, other = three_shards(tmp_path, shard_format), new_store(tmp_path, shard_format, layers=(-1, -2))
+    kept = []
+    for number, name in enumerate(("a", "b")):
+        seal(other, name, 100 + 10 * number, 110 + 10 * number)
+        shutil.copy(shard_path(other, name), shard_path(store, "a"))
+        kept.append(shard_path(other, name).read_bytes())
+        (place,) = verify(store.folder, repair=True).set_aside
+        assert Path(place).read_bytes() == kept[-1]
+        seal(store, "a", 0, 10)
+    assert [path.read_bytes() for path in sorted((store.folder / "set-aside").iterdir())] == kept
+    assert verify(store.folder).whole
+    assert len(FeatureStore.open(tmp_path, store.fingerprint.digest)) == 30
+
+
+def test_what_says_that_it_is_this_stores_is_removed_and_what_cannot_be_read_is_set_aside(tmp_path: Path) -> None:
+    store = three_shards(tmp_path)
+    flip_data(shard_path(store, "b"))
+    cut(shard_path(store, "c"))
+    half = shard_path(store, "c").read_bytes()
+    (store.folder / "plans").mkdir(exist_ok=True)
+    (store.folder / "plans" / "mine.parquet").write_text("no plan")
+    verify(store.folder, repair=True)
+    assert {path.name: path.read_bytes() for path in (store.folder / "set-aside").iterdir()} == {
+        "c.parquet": half,
+        "mine.parquet": b"no plan",
+    }
+    assert [path.name for path in (store.folder / "shards").iterdir()] == ["a.parquet"]
+    assert verify(store.folder).whole
 
 
 def test_a_key_in_two_shards_is_found(tmp_path: Path) -> None:

@@ -159,6 +159,10 @@ def test_a_prompt_with_a_thousand_responses_leaves_room_in_the_first_pass() -> N
     assert {1, 2} <= set(first)
 
 
+def test_what_fits_behind_a_job_that_does_not_fills_the_pass_and_the_job_is_first_in_the_next() -> None:
+    assert asyncio.run(passes(22, [(1, 6)], [(2, 14)], [(3, 2)], [(4, 2)])) == [[0, 2, 3], [1]]
+
+
 @given(
     requests=st.lists(
         st.lists(st.tuples(st.integers(0, 5), st.integers(1, 20)), min_size=1, max_size=8), min_size=1, max_size=6

@@ -2,6 +2,8 @@
 
 import copy
 import logging
+import threading
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 
 from export.reward_model import RewardModel
+from export.server import probe
 from export.server.protocols import vllm
 from extract.encoded import Encoded
 from tests.export.server_thread import client, listening
@@ -98,4 +101,99 @@ def test_an_error_of_the_program_shows_in_the_health_until_a_request_succeeds(
         assert asking.post("/score", json={**BODY, "text_2": " "}).status_code == 422  # says nothing of the server
         assert asking.get("/health").json()["since"] == since
         assert asking.post("/score", json=BODY).status_code == 200
+        assert asking.get("/health").status_code == 200
+
+
+class Sick:
+    """A model that fails, or waits, until it is cured; it counts its passes."""
+
+    def __init__(self, model: RewardModel, wait: threading.Event | None = None) -> None:
+        self.model = copy.copy(model)
+        self.passes, self.cured = 0, False
+        score = model.score_encoded
+
+        def score_encoded(encoded: Sequence[Encoded]) -> Any:
+            self.passes += 1
+            if self.passes > 1 and wait is not None:
+                wait.wait(30)
+            if not self.cured:
+                raise RuntimeError("out of order")
+            return score(encoded)
+
+        self.model.score_encoded = score_encoded  # type: ignore[method-assign]
+
+
+def status_within(asking: Any, status: int, seconds: float = 20.0) -> bool:
+    """Whether a load balancer that asks for the health alone reads this status in time."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if asking.get("/health").status_code == status:
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def test_the_health_recovers_without_requests_when_the_model_does(
+    model: RewardModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "SECONDS", 0.05)
+    sick = Sick(model)
+    with listening(sick.model) as port, client(port) as asking:
+        assert asking.get("/health").status_code == 200
+        assert sick.passes == 0, "a good model is not probed"
+        assert asking.post("/score", json=BODY).status_code == 500
+        since = asking.get("/health").json()["since"]
+        while sick.passes < 3:
+            assert asking.get("/health").json()["since"] == since
+        sick.cured = True
+        assert status_within(asking, 200)
+        passes = sick.passes
+        assert asking.get("/health").status_code == 200
+        assert sick.passes == passes
+
+
+def test_probes_are_some_time_apart_however_often_the_health_is_asked_for(
+    model: RewardModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "SECONDS", 0.5)
+    sick = Sick(model)
+    with listening(sick.model) as port, client(port) as asking:
+        asking.post("/score", json=BODY)
+        began = time.monotonic()
+        while time.monotonic() - began < 1.2:
+            assert asking.get("/health").status_code == 503
+        assert 2 <= sick.passes <= 1 + (time.monotonic() - began) / 0.5
+
+
+def test_a_probe_that_hangs_is_the_only_one_and_does_not_keep_the_health_waiting(
+    model: RewardModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe, "SECONDS", 0.0)
+    go_on = threading.Event()
+    sick = Sick(model, go_on)
+    with listening(sick.model) as port, client(port) as asking:
+        asking.post("/score", json=BODY)
+        for _ in range(20):
+            assert asking.get("/health").status_code == 503
+        assert sick.passes == 2
+        go_on.set()
+
+
+def test_a_probe_that_finds_no_room_leaves_the_health_as_it_is(
+    model: RewardModel, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(probe, "SECONDS", 0.0)
+    caplog.set_level(logging.INFO, logger="export.server.probe")
+    sick = Sick(model)
+    short = {"text_1": "a", "text_2": "b"}
+    turns = [{"role": "user", "content": "a"}, {"role": "assistant", "content": "b"}]
+    encoded = model.encode(turns)
+    room = len(encoded.prompt) + len(encoded.responses[0])
+    with listening(sick.model, queue_tokens=room) as port, client(port) as asking:
+        assert asking.post("/score", json=short).status_code == 500
+        reason = asking.get("/health").json()["reason"]
+        sick.cured = True
+        while caplog.text.count("no probe of the model: ") < 3:
+            assert asking.get("/health").json()["reason"] == reason
+        assert asking.post("/score", json=short).status_code == 200
         assert asking.get("/health").status_code == 200
