@@ -218,7 +218,7 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
             ignored: what trainers hand to every classifier (labels, use_cache, …).
 
         Raises:
-            ValueError: a conversation is empty, or has no assistant turn.
+            ValueError: a conversation is empty, or has no assistant turn; outside of training, a score is not finite.
         """
         if isinstance(input_ids, Mapping):
             attention_mask = input_ids.get("attention_mask", attention_mask)
@@ -251,6 +251,12 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
                 thousands = (last - prompt).to(device) / 1000.0  # (B,)
                 adjusted = adjusted - thousands[:, None] * self.length_penalty.float().to(device)
             score = (gating_output * adjusted).sum(dim=-1)  # (B,)
+            # In training a loss scaler handles overflow; compiled code does not stop at values.
+            if not self.training and not torch.compiler.is_compiling() and not bool(score.isfinite().all()):
+                raise ValueError(
+                    f"the score of conversation {_first(~score.isfinite())} of the batch is not finite: load the model"
+                    " in float32 or bfloat16"
+                )
             errors: tuple[Tensor | None, ...] = (None, None, None)
             if self.uncertainty is not None:
                 coefficients = gating_output @ self.reward_transform_matrix.float().to(device).T  # (B, k)

@@ -128,6 +128,17 @@ def test_a_prompt_without_a_response_is_refused_by_its_place(random_folder: Fold
         model(torch.full((1, 4), model.config.pad_token_id))
 
 
+def test_a_score_that_is_not_finite_is_refused_by_its_place(random_folder: Folder) -> None:
+    model, tokenizer = loaded(random_folder())
+    batch = templated(tokenizer, [conversation("And what of this?", "That."), SEVERAL[0]])
+    with torch.no_grad():
+        model.regression_layer.weight.fill_(torch.finfo(torch.float32).max)
+        with pytest.raises(ValueError, match="the score of conversation 0 of the batch is not finite"):
+            model(**batch)
+        model.train()
+        assert not model(**batch).score.isfinite().all(), "a trainer's loss scaler sees overflow itself"
+
+
 def test_the_end_of_the_prompt_can_be_given(random_folder: Folder) -> None:
     model, tokenizer = loaded(random_folder())
     batch = templated(tokenizer, SEVERAL[:1])
