@@ -26,5 +26,9 @@ SCORED_RESPONSE = (
 SCORE = "score."
 """Prefix of a rule's or scorer's score (float64)."""
 
+SCORE_STD, MARGIN_STD, UNFAMILIAR = "score_std.gate", "margin_std.gate", "unfamiliar"
+"""The gate's uncertainty, where the run has it: standard error of the score (float64), those of its margins with each
+response of its row, in the order of lines (list of float32), and whether it is unlike all rated rows (bool)."""
+
 REWARD, WEIGHT = "reward.", "weight."
 """Prefixes of an objective's adjusted reward and of its weight from the gate (float32)."""

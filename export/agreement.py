@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,10 @@ LARGEST_DIFFERENCE = {"float32": 1e-3, "float16": 0.02, "bfloat16": 0.1}
 """Largest difference of a score, relative to the sizes of its terms: a padded batch rounds differently from a single
 sequence."""
 
+LARGEST_ERROR_DIFFERENCE = {"float32": 0.01, "float16": 0.1, "bfloat16": 0.5}
+"""Largest relative difference of a standard error: a leverage is quadratic in the features, and largest along the
+directions of which the rated rows, and so the backbone's digits, say least."""
+
 REMEDY = "--no-check writes the folder all the same"
 
 
@@ -55,12 +60,15 @@ def check_folder(folder: Path, expected: Sequence[Scored], dtype: str, device: t
         UserError: the folder does not load or run, or a difference is more than rounding.
     """
     release(device)
-    left, right = scores_by_transformers(folder, dtype, device)
-    by_transformers = max(_difference(scores, expected) for scores in (left, right))
+    sides = scores_by_transformers(folder, dtype, device)
+    by_transformers = max(_difference(side.scores, expected) for side in sides)
     _refuse_difference(by_transformers, "loaded with transformers, the exported model scores", dtype)
+    for side in sides:
+        _refuse_other_errors(side.errors, expected, "loaded with transformers, the exported model gives", dtype)
     own = RewardModel.load(folder, device=str(device)).score(CONVERSATIONS)
     by_us = _difference([one.score for one in own], expected)
     _refuse_difference(by_us, "the exported model scores", dtype)
+    _refuse_other_errors([_errors(one) for one in own], expected, "the exported model gives", dtype)
     release(device)
     return max(by_transformers, by_us)
 
@@ -72,7 +80,16 @@ def release(device: torch.device) -> None:
         torch.cuda.empty_cache()
 
 
-def scores_by_transformers(folder: Path, dtype: str, device: torch.device) -> list[list[float]]:
+@dataclass(frozen=True, slots=True)
+class FolderScores:
+    """Results of an exported folder for `CONVERSATIONS`."""
+
+    scores: list[float]
+    errors: list[list[float]]
+    """Standard errors of a conversation's rewards, then of its score; empty where the folder holds no uncertainty."""
+
+
+def scores_by_transformers(folder: Path, dtype: str, device: torch.device) -> list[FolderScores]:
     """Scores of `CONVERSATIONS` by the folder's own class in another process: padded on the left, and on the right.
 
     Raises:
@@ -94,8 +111,7 @@ def scores_by_transformers(folder: Path, dtype: str, device: torch.device) -> li
             f"transformers cannot run the exported model ({_failure(done)}): this backbone cannot be exported as it is;"
             f" {REMEDY}"
         )
-    answer: list[list[float]] = json.loads(done.stdout.strip().splitlines()[-1])
-    return answer
+    return [FolderScores(**side) for side in json.loads(done.stdout.strip().splitlines()[-1])]
 
 
 def _failure(done: "subprocess.CompletedProcess[str]") -> str:
@@ -113,6 +129,25 @@ def _difference(scores: Sequence[float], expected: Sequence[Scored]) -> float:
     ]
     largest = float(np.max(differences))
     return largest if math.isfinite(largest) else math.inf
+
+
+def _errors(scored: Scored) -> list[float]:
+    """Standard errors of the rewards, then of the score; empty without uncertainty."""
+    known = scored.uncertainty
+    return [] if known is None else [*known.reward_std.tolist(), known.score_std]
+
+
+def _refuse_other_errors(errors: Sequence[Sequence[float]], expected: Sequence[Scored], what: str, dtype: str) -> None:
+    """Refuse standard errors that differ from the pipeline's by more than rounding."""
+    wanted = np.array([_errors(one) for one in expected])  # (conversations, k + 1)
+    if not wanted.size and not any(map(len, errors)):
+        return
+    given = np.array(errors)
+    if given.shape != wanted.shape or not np.allclose(given, wanted, rtol=LARGEST_ERROR_DIFFERENCE[dtype], atol=1e-12):
+        raise UserError(
+            f"{what} standard errors other than the pipeline's: this backbone cannot be exported with its uncertainty;"
+            f" --without-uncertainty leaves it out, and {REMEDY}"
+        )
 
 
 def _refuse_difference(difference: float, what: str, dtype: str) -> None:

@@ -1,15 +1,18 @@
 """A score as a table of terms: what each objective adds, and what verbosity takes from it."""
 
+from collections.abc import Mapping, Sequence
+
 import numpy as np
 
 from cache import UserError
 from export.one_turn import score_turn
-from export.results import Explanation, GateWeights, Term, Verbosity
+from export.results import Explanation, GateWeights, Rating, RewardUncertainty, Term, Verbosity
 from export.reward_model import RewardModel
 from gating.collapse import summarise
 from gating.debiasing import verbosity_of
 from gating.reward import RewardParts, Scored
 from gating.transform import MixedTransformError
+from heads.objectives import Scale
 
 
 def explain(model: RewardModel, prompt: str, response: str) -> Explanation:
@@ -20,7 +23,7 @@ def explain(model: RewardModel, prompt: str, response: str) -> Explanation:
     """
     scored = score_turn(model, prompt, response)
     try:
-        return explanation(model.parts, scored, prompt, response)
+        return explanation(model.parts, scored, prompt, response, model.config.scales)
     except MixedTransformError:
         raise UserError(
             f"the reward_transform_matrix in {model.folder} takes more than one objective out of the others, which no"
@@ -28,12 +31,21 @@ def explain(model: RewardModel, prompt: str, response: str) -> Explanation:
         ) from None
 
 
-def explanation(parts: RewardParts, scored: Scored, prompt: str, response: str) -> Explanation:
+def explanation(
+    parts: RewardParts, scored: Scored, prompt: str, response: str, scales: Mapping[str, Scale] | None = None
+) -> Explanation:
     """The terms of a score.
 
     With coefficient g_i, reward r_i and verbosity v, objective i adds g_i r_i and the verbosity penalty takes
     g_i lambda_i v from it; `contribution` is the difference. Coefficients and rewards are float32 numbers, all
     arithmetic on them is float64, and the score is the float64 sum of the contributions in the order given.
+
+    Args:
+        parts: the reward model.
+        scored: the score.
+        prompt: shown with it.
+        response: shown with it.
+        scales: objective -> scale of its ratings, where it is known: rewards and their errors are given on it too.
 
     Raises:
         MixedTransformError: the transform takes out more than one verbosity.
@@ -49,6 +61,8 @@ def explanation(parts: RewardParts, scored: Scored, prompt: str, response: str) 
         scored.penalties,
         scored.contributions,
     )
+    known = scored.uncertainty
+    on_scale = _on_scales(parts.objectives, scored, scales or {})
     summary = summarise(scored.weights[None], parts.objectives)
     return Explanation(
         prompt=prompt,
@@ -63,13 +77,28 @@ def explanation(parts: RewardParts, scored: Scored, prompt: str, response: str) 
                 gain=gain,
                 verbosity_penalty=penalty,
                 contribution=contribution,
+                uncertainty=None if known is None else RewardUncertainty.of(known, number),
+                rating=on_scale.get(objective),
             )
-            for objective, reward, coefficient, of_verbosity, gain, penalty, contribution in zip(
-                parts.objectives, *(column.tolist() for column in columns), strict=True
+            for number, (objective, reward, coefficient, of_verbosity, gain, penalty, contribution) in enumerate(
+                zip(parts.objectives, *(column.tolist() for column in columns), strict=True)
             )
         ),
+        score_std=None if known is None else known.score_std,
+        unfamiliar=None if known is None else known.unfamiliar,
         verbosity=Verbosity(name, value, scored.response_tokens),
         gain=float(scored.gains.sum()),
         verbosity_penalty=float(scored.penalties.sum()),
         gate=GateWeights(float(scored.weights.sum()), summary.entropy, summary.top_share),
     )
+
+
+def _on_scales(objectives: Sequence[str], scored: Scored, scales: Mapping[str, Scale]) -> dict[str, Rating]:
+    """Objective -> its reward and standard error on the scale of its ratings, where that is known."""
+    found = {}
+    for number, name in enumerate(objectives):
+        if (scale := scales.get(name)) is not None:
+            spread = scored.uncertainty
+            std = None if spread is None else float(scale.raw_spread(spread.reward_std[number]))
+            found[name] = Rating(float(scale.raw(scored.rewards[number])), std, scale.low, scale.high)
+    return found

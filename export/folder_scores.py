@@ -13,8 +13,10 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
 
-def scores(folder: str, conversations: list[list[dict[str, str]]], dtype: str, device: str) -> list[list[float]]:
-    """The scores of the conversations in one batch, padded on the left and then on the right."""
+def scores(
+    folder: str, conversations: list[list[dict[str, str]]], dtype: str, device: str
+) -> list[dict[str, list[Any]]]:
+    """Scores and standard errors of the conversations in one batch, padded on the left and then on the right."""
     transformers_logging.set_verbosity_error()
     model: Any = AutoModelForSequenceClassification.from_pretrained(
         folder, trust_remote_code=True, local_files_only=True, dtype=getattr(torch, dtype)
@@ -27,7 +29,13 @@ def scores(folder: str, conversations: list[list[dict[str, str]]], dtype: str, d
         batch = tokenizer.apply_chat_template(conversations, padding=True, return_tensors="pt", return_dict=True)
         inputs = {name: batch[name].to(device) for name in ("input_ids", "attention_mask")}
         with torch.inference_mode():
-            results.append(model(**inputs).logits[:, 0].double().tolist())
+            output = model(**inputs)
+        errors: Any = (
+            [] if output.score_std is None else torch.cat([output.reward_std, output.score_std[:, None]], dim=-1)
+        )
+        results.append(
+            {"scores": output.logits[:, 0].double().tolist(), "errors": [one.double().tolist() for one in errors]}
+        )
     return results
 
 

@@ -30,7 +30,9 @@ def base_model_prefix(family: Any) -> str:
 
 
 # Version 4 takes only names of modules, and refuses those of buffers.
-BUFFERS = [] if transformers.__version__.startswith("4.") else ["reward_transform_matrix", "length_penalty"]
+BUFFERS = (
+    [] if transformers.__version__.startswith("4.") else ["reward_transform_matrix", "length_penalty", "uncertainty"]
+)
 FLOAT32 = ["regression_layer", "gating", *BUFFERS]
 
 
@@ -45,6 +47,9 @@ class RewardModelOutput(ModelOutput):  # type: ignore[misc]
         gating_output: (B, k) weight of each objective for the prompt.
         score: (B,) weighted sum of the adjusted rewards.
         logits: (B, 1) the score, in the shape of a sequence classifier with one label.
+        reward_std: (B, k) standard error of each reward; None where the folder holds no uncertainty.
+        score_std: (B,) standard error of the score, under the gate's weights as they are; None likewise.
+        unfamiliar: (B,) bool, whether a response is unlike all rated rows; None also where too few rows told.
     """
 
     rewards: Tensor | None = None
@@ -53,6 +58,9 @@ class RewardModelOutput(ModelOutput):  # type: ignore[misc]
     gating_output: Tensor | None = None
     score: Tensor | None = None
     logits: Tensor | None = None
+    reward_std: Tensor | None = None
+    score_std: Tensor | None = None
+    unfamiliar: Tensor | None = None
 
 
 class Float32Linear(nn.Linear):
@@ -85,6 +93,44 @@ class GatingNetwork(nn.Module):
             hidden = layer(hidden if number == 0 else torch.relu(hidden))  # (B, hidden); the last one (B, k)
         weights = torch.softmax(hidden / self.temperature, dim=-1)  # (B, k)
         return weights * self.logit_scale.float().to(weights.device)
+
+
+class Uncertainty(nn.Module):
+    """Standard errors of rewards and scores, from the leverage of a response among the rated rows.
+
+    Its matrices take factors x rows x columns x 4 bytes of the device's memory, as `armorm.uncertainty` of config.json
+    states them: 12.6 MB a factor at 4,096 columns.
+    """
+
+    whitening: Tensor
+    covariance: Tensor
+    quantiles: Tensor
+    thresholds: Tensor
+
+    def __init__(self, settings: Mapping[str, Any]) -> None:
+        super().__init__()
+        factor_of: list[int] = settings["factor_of"]
+        k, factors = len(factor_of), 1 + max(factor_of)
+        self.factor_of = factor_of
+        self.columns = slice(settings["first_column"], settings["first_column"] + settings["columns"])
+        self.familiar = settings["familiar"]
+        self.register_buffer("whitening", torch.zeros(factors, settings["rows"], settings["columns"]))
+        self.register_buffer("covariance", torch.zeros(k, k))
+        self.register_buffer("quantiles", torch.zeros(factors, 101))  # read by `armorm`, not here
+        self.register_buffer("thresholds", torch.zeros(factors))
+
+    def forward(self, features: Tensor, coefficients: Tensor) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Features (B, layers * d) of responses, coefficients (B, k) of rewards -> (B, k), (B,), (B,)."""
+        columns = features[:, self.columns].to(self.whitening.device)  # (B, c)
+        halves = [F.linear(columns, factor.float()) for factor in self.whitening]  # (B, m) each
+        leverages = torch.stack([half.square().sum(dim=-1) for half in halves], dim=-1)  # (B, f)
+        roots = leverages.sqrt()[:, self.factor_of]  # (B, k)
+        covariance = self.covariance.float()
+        reward_std = roots * covariance.diagonal().sqrt()  # (B, k)
+        terms = coefficients.to(roots.device) * roots  # (B, k)
+        score_std = ((terms @ covariance) * terms).sum(dim=-1).clamp(min=0).sqrt()  # (B,)
+        unfamiliar = (leverages > self.thresholds.float()).all(dim=-1) if self.familiar else None  # (B,)
+        return reward_std, score_std, unfamiliar
 
 
 class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
@@ -121,6 +167,8 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
         self.regression_layer = Float32Linear(d, k, bias=False)
         self.register_buffer("reward_transform_matrix", torch.eye(k))
         self.register_buffer("length_penalty", torch.zeros(k) if settings["verbosity"] == "response_tokens" else None)
+        known = settings.get("uncertainty")
+        self.uncertainty = None if known is None else Uncertainty(known)
         self.gating = GatingNetwork(d, k, config.gating_hidden_dim, config.gating_n_hidden, config.gating_temperature)
         self.post_init()
 
@@ -203,7 +251,13 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
                 thousands = (last - prompt).to(device) / 1000.0  # (B,)
                 adjusted = adjusted - thousands[:, None] * self.length_penalty.float().to(device)
             score = (gating_output * adjusted).sum(dim=-1)  # (B,)
-        output = RewardModelOutput(rewards, hidden_state, prompt_embedding, gating_output, score, score[:, None])
+            errors: tuple[Tensor | None, ...] = (None, None, None)
+            if self.uncertainty is not None:
+                coefficients = gating_output @ self.reward_transform_matrix.float().to(device).T  # (B, k)
+                errors = self.uncertainty(hidden_state, coefficients)
+        output = RewardModelOutput(
+            rewards, hidden_state, prompt_embedding, gating_output, score, score[:, None], *errors
+        )
         return output.to_tuple() if return_dict is False else output
 
     def _states(self, input_ids: Tensor, mask: Tensor, position_ids: Tensor) -> list[Tensor]:

@@ -1,9 +1,43 @@
 """Results of explaining, scoring and exporting. Field names are the keys of their JSON."""
 
+import math
 from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
+
+from gating.reward import ScoreUncertainty
+
+
+@dataclass(frozen=True, slots=True)
+class RewardUncertainty:
+    """The uncertainty of one objective's reward."""
+
+    std: float
+    """Standard error of the reward."""
+    leverage: float
+    """Leverage of the response among the rows that the head learned from."""
+    leverage_place: float | None
+    """Fraction of the head's validation rows with a smaller leverage; None where too few tell."""
+
+    @classmethod
+    def of(cls, known: ScoreUncertainty, number: int) -> "RewardUncertainty":
+        """That of one of a score's objectives."""
+        place = float(known.leverage_place[number])
+        std, leverage = float(known.reward_std[number]), float(known.leverage[number])
+        return cls(std, leverage, None if math.isnan(place) else place)
+
+
+@dataclass(frozen=True, slots=True)
+class Rating:
+    """A reward on the scale of the objective's ratings."""
+
+    value: float
+    std: float | None
+    """Its standard error; None without uncertainty."""
+    low: float
+    """Lowest rating of the scale."""
+    high: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,6 +56,10 @@ class Term:
     """coefficient x lambda x verbosity"""
     contribution: float
     """gain - verbosity_penalty; the contributions sum to the score."""
+    uncertainty: RewardUncertainty | None = None
+    """None where the model holds no uncertainty."""
+    rating: Rating | None = None
+    """None where the scale of the ratings is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +92,10 @@ class Explanation:
     prompt: str
     response: str
     score: float
+    score_std: float | None
+    """Standard error of the score, under the gate's weights as they are; None where the model holds no uncertainty."""
+    unfamiliar: bool | None
+    """Whether the response is unlike all rated rows; None also where too few validation rows tell."""
     objectives: tuple[Term, ...]
     """In the order of the heads."""
     verbosity: Verbosity
@@ -89,6 +131,8 @@ class ExportResult:
     folder: str
     bytes: int
     """Size of all weights."""
+    uncertainty_bytes: int | None
+    """Size of the tensors that standard errors are computed from; None where the folder holds none."""
     weights: str
     """'copy' or 'link'."""
     objectives: tuple[str, ...]

@@ -17,9 +17,12 @@ TRANSFORM = "reward_transform_matrix"
 LENGTH_PENALTY = "length_penalty"
 """A tensor of this project's own, stored only where verbosity is the number of tokens."""
 
+UNCERTAINTY_PREFIX = "uncertainty."
+"""Prefix of tensors of this project's own, stored where the heads' uncertainty is known."""
+
 
 def head_headers(folder: Path) -> dict[str, StoredTensor]:
-    """The headers of heads, transform and gate, by name; heads and transform are there, and heads are a matrix.
+    """The headers of heads, transform, gate and uncertainty, by name; the first two are there, and heads are a matrix.
 
     Raises:
         UserError: one of the two is missing, a tensor is in two files or of a dtype that is no number's, or a file is
@@ -27,7 +30,8 @@ def head_headers(folder: Path) -> dict[str, StoredTensor]:
     """
     found: dict[str, StoredTensor] = {}
     for header in read_headers(folder):
-        if header.name not in (REGRESSION, TRANSFORM, LENGTH_PENALTY) and not header.name.startswith(GATE_PREFIX):
+        alone = header.name in (REGRESSION, TRANSFORM, LENGTH_PENALTY)
+        if not alone and not header.name.startswith((GATE_PREFIX, UNCERTAINTY_PREFIX)):
             continue
         if header.name in found:
             raise UserError(

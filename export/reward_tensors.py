@@ -9,7 +9,8 @@ from safetensors import safe_open
 from cache import UserError
 from cache.errors import refusing
 from export.reward_config import RewardConfig
-from export.reward_headers import LENGTH_PENALTY, REGRESSION, REMEDY, TRANSFORM, head_headers
+from export.reward_headers import LENGTH_PENALTY, REGRESSION, REMEDY, TRANSFORM, UNCERTAINTY_PREFIX, head_headers
+from export.reward_uncertainty import read_uncertainty, uncertainty_tensors
 from extract.stored_weights import StoredTensor
 from gating.gate import Gate, GateShapeError
 from gating.reward import GATE_PREFIX, RewardParts
@@ -27,6 +28,8 @@ def reward_tensors(parts: RewardParts) -> dict[str, torch.Tensor]:
     }
     if transform.on_length is not None:
         tensors[LENGTH_PENALTY] = torch.from_numpy(transform.on_length.astype(np.float32))
+    if parts.uncertainty is not None:
+        tensors |= uncertainty_tensors(parts.uncertainty)
     return {name: tensor.float().contiguous() for name, tensor in tensors.items()}
 
 
@@ -57,6 +60,7 @@ def read_reward_parts(folder: Path, config: RewardConfig, settings: GateSettings
         )
     if LENGTH_PENALTY in headers:
         _check_shape(headers[LENGTH_PENALTY], (k,))
+    _check_uncertainty(folder, config, headers, d)
     tensors = {name: _read(header) for name, header in headers.items()}
     on_length = tensors.get(LENGTH_PENALTY)
     state = {name.removeprefix(GATE_PREFIX): value for name, value in tensors.items() if name.startswith(GATE_PREFIX)}
@@ -66,6 +70,7 @@ def read_reward_parts(folder: Path, config: RewardConfig, settings: GateSettings
         raise UserError(
             f"the gate in {folder} is not as wide or deep as its config.json says ({error}): {REMEDY}"
         ) from None
+    table = config.uncertainty
     return RewardParts(
         config.objectives,
         tensors[REGRESSION].numpy(),
@@ -73,7 +78,30 @@ def read_reward_parts(folder: Path, config: RewardConfig, settings: GateSettings
             tensors[TRANSFORM].double().numpy(), None if on_length is None else on_length.double().numpy()
         ),
         gate,
+        None if table is None else read_uncertainty(table, tensors, folder),
     )
+
+
+def _check_uncertainty(folder: Path, config: RewardConfig, headers: dict[str, StoredTensor], d: int) -> None:
+    """Refuse tensors of the uncertainty that are not those of config.json; nothing is allocated for a number there."""
+    table = config.uncertainty
+    stored = {name for name in headers if name.startswith(UNCERTAINTY_PREFIX)}
+    shapes = {} if table is None else table.shapes()
+    if different := sorted(stored ^ set(shapes)):
+        raise UserError(
+            f"config.json in {folder} says that the uncertainty is {'there' if shapes else 'left out'}, and"
+            f" {different[0]} is {'there' if different[0] in stored else 'missing'}: {REMEDY}"
+        )
+    if table is None:
+        return
+    if len(table.factor_of) != len(config.objectives) or table.first_column + table.columns > d:
+        raise UserError(
+            f"the uncertainty in config.json in {folder} is that of {len(table.factor_of)} objectives over columns"
+            f" {table.first_column} to {table.first_column + table.columns}, and there are {len(config.objectives)}"
+            f" objectives over {d}: {REMEDY}"
+        )
+    for name, shape in shapes.items():
+        _check_shape(headers[name], shape)
 
 
 def _check_shape(header: StoredTensor, expected: tuple[int, ...]) -> None:

@@ -100,5 +100,9 @@ def reward_model(run: Run) -> "RewardModel":
     from export.reward_model import RewardModel
 
     parts, recipe = fitted_rules(run).parts, run.recipe
-    config = RewardConfig(objectives=parts.objectives, verbosity=parts.transform.verbosity(parts.objectives))
+    config = RewardConfig(
+        objectives=parts.objectives,
+        scales=run.read(HEADS).scales,
+        verbosity=parts.transform.verbosity(parts.objectives),
+    )
     return RewardModel.of_parts(run.folder, config, parts, own_backbone(run), recipe.backbone, recipe.extract)

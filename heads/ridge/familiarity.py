@@ -14,7 +14,7 @@ from heads.ridge.from_store import Scales, targets_of
 from heads.ridge.subset import VALIDATION
 from heads.ridge.symmetric import Real, unpacked
 from heads.ridge.training_factors import TrainingFactors
-from heads.ridge.uncertainty import NOT_KNOWN, Uncertainty, squared_lengths
+from heads.ridge.uncertainty import NOT_KNOWN, PERCENTILES, Uncertainty, squared_lengths
 from heads.ridge.whitening import rows_of, whitening
 
 FEWEST_ROWS = 20
@@ -22,8 +22,6 @@ FEWEST_ROWS = 20
 
 CALIBRATION_ROWS = 1024
 """Validation rows of each rating set, at most: a quantile of 0.99 then has ten rows beyond it."""
-
-PERCENTILES = np.linspace(0.0, 1.0, 101)
 
 
 def calibrate_on_store(
@@ -76,11 +74,11 @@ def calibrate(
         matrices.append(whitening(unpacked(packed), rows or rows_of(width), seed))  # (m, c)
         own = columns[rated[:, factors.factor_of == number].any(axis=-1)]  # (n of this factor, c)
         if len(own) < FEWEST_ROWS:
-            quantiles.append(np.full(len(PERCENTILES), NOT_KNOWN))
+            quantiles.append(np.full(PERCENTILES, NOT_KNOWN))
             thresholds.append(NOT_KNOWN)
             continue
         known = squared_lengths(own @ matrices[-1].T)  # (n of this factor,)
-        quantiles.append(np.quantile(known, PERCENTILES))
+        quantiles.append(np.quantile(known, np.linspace(0.0, 1.0, PERCENTILES)))
         thresholds.append(np.quantile(known, factors.quantile, method="higher"))
     residuals = targets - columns @ factors.weight.T  # (n, k)
     return Uncertainty(

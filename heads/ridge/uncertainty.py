@@ -25,6 +25,9 @@ Real = NDArray[np.floating[Any]]
 NOT_KNOWN = -1.0
 """Threshold and quantiles of a factor that too few validation rows set; leverages are never negative."""
 
+PERCENTILES = 101
+"""Number of quantiles of familiar leverages that are kept, from the least to the largest."""
+
 BLOCK_ROWS = 1024
 """Rows whose leverage is computed at once."""
 
@@ -91,11 +94,7 @@ class Uncertainty:
         For many responses of one prompt, each of which is multiplied once.
         """
         centred = features - features.mean(axis=0, dtype=np.float64).astype(np.float32)  # so that little cancels
-        halves = self.halves(centred).astype(np.float64).transpose(1, 0, 2)  # (f, n, m)
-        products = halves @ halves.transpose(0, 2, 1)  # (f, n, n)
-        squares = np.diagonal(products, axis1=-2, axis2=-1)  # (f, n)
-        leverages = squares[:, :, None] + squares[:, None, :] - 2.0 * products  # (f, n, n)
-        return np.maximum(leverages, 0.0).transpose(1, 2, 0)
+        return between_halves(self.halves(centred))
 
     def _columns(self, features: Real) -> NDArray[np.float32]:
         width = self.whitening.shape[-1]
@@ -175,6 +174,17 @@ class Uncertainty:
 
 
 def squared_lengths(halves: Real) -> NDArray[np.float64]:
-    """Squared length of each row: (n, m), result (n,)."""
-    lengths: NDArray[np.float64] = np.einsum("nm,nm->n", halves, halves, dtype=np.float64)
+    """Squared length of each row: (..., m), result (...)."""
+    lengths: NDArray[np.float64] = np.einsum("...m,...m->...", halves, halves, dtype=np.float64)
     return lengths
+
+
+def between_halves(halves: Real) -> NDArray[np.float64]:
+    """Leverage of the differences of n responses, each with each: halves (..., n, f, m), result (..., n, n, f)."""
+    centred = halves.astype(np.float64)
+    centred -= centred.mean(axis=-3, keepdims=True)  # so that little cancels
+    centred = np.swapaxes(centred, -3, -2)  # (..., f, n, m)
+    products = centred @ np.swapaxes(centred, -2, -1)  # (..., f, n, n)
+    squares = np.diagonal(products, axis1=-2, axis2=-1)  # (..., f, n)
+    leverages = np.maximum(squares[..., :, None] + squares[..., None, :] - 2.0 * products, 0.0)
+    return np.moveaxis(leverages, -3, -1)

@@ -106,6 +106,7 @@ def _judge(
 
     from cache.keys import key_column
     from evaluation.judging import judge_suite, with_features
+    from evaluation.score_errors import score_errors
     from evaluation.scored import scored_frame
     from evaluation.scorers.beside_rules import scores_of, tables_of
     from pipelines.artefacts import SKIPPED
@@ -139,7 +140,9 @@ def _judge(
     sets = judged["suite"].unique(maintain_order=True)
     overlap = {name: run.extracted.overlap[name] for name in sets if name in run.extracted.overlap}
     result = replace(result, overlap=overlap, seconds=time.monotonic() - started)
-    run.write(artefact(suite.name), result, rows=scored_frame(judged, scores | scorers, responses, objectives))
+    errors = score_errors(rules.parts, store, judged, responses.weights)
+    frame = scored_frame(judged, scores | scorers, responses, objectives, errors)
+    run.write(artefact(suite.name), result, rows=frame)
     return result
 
 

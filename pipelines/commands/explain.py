@@ -9,7 +9,7 @@ from cache import UserError
 from pipelines.terminal import JsonOption, ModelDir, console, finish, open_run
 
 if TYPE_CHECKING:
-    from export.results import Explanation
+    from export.results import Explanation, Rating
 
 EXAMPLE = "armorm explain --recipe recipes/demo.toml --prompt 'What is 2 + 2?' --response '2 + 2 is 4.'"
 
@@ -46,20 +46,42 @@ def show(result: "Explanation") -> None:
 
     verbosity = result.verbosity
     named = f"{verbosity.name} ({verbosity.value:.4f})" if verbosity.name != "none" else "none"
+    spread = "" if result.score_std is None else f" ± {result.score_std:.4f}"
     table = Table(
-        title=f"score {result.score:.6f}",
+        title=f"score {result.score:.6f}{spread}{', UNFAMILIAR' * bool(result.unfamiliar)}",
         caption=(
             "contribution = coefficient × reward - verbosity penalty; penalty = coefficient × lambda × verbosity, which"
             f" is {named}. The score is the sum of the contributions in full precision (--json), shown rounded here."
         ),
     )
     table.add_column("objective", no_wrap=True)
-    for heading in ("coefficient", "reward", "coefficient × reward", "verbosity penalty", "contribution"):
+    rated = any(term.rating is not None for term in result.objectives)
+    ratings = ("rating",) * rated
+    for heading in ("coefficient", "reward", *ratings, "coefficient × reward", "verbosity penalty", "contribution"):
         table.add_column(heading, justify="right")
     for term in sorted(result.objectives, key=lambda term: -abs(term.contribution)):
         gains = (f"{value:+.6f}" for value in (term.gain, term.verbosity_penalty, term.contribution))
-        table.add_row(term.name, f"{term.coefficient:.4f}", f"{term.reward:.4f}", *gains)
+        on_scale = (_rating(term.rating),) * rated
+        table.add_row(term.name, f"{term.coefficient:.4f}", f"{term.reward:.4f}", *on_scale, *gains)
     table.add_section()
     sums = (f"{value:+.6f}" for value in (result.gain, result.verbosity_penalty, result.score))
-    table.add_row("sum", f"{result.gate.logit_scale:.4f}", "", *sums)
-    console().print(table)
+    table.add_row("sum", f"{result.gate.logit_scale:.4f}", "", *("",) * rated, *sums)
+    out = console()
+    out.print(table)
+    if result.score_std is not None:
+        out.print("± is one standard error: the noise of the ratings that the heads learned from, and nothing else")
+    places = [term.uncertainty.leverage_place for term in result.objectives if term.uncertainty is not None]
+    known = [place for place in places if place is not None]
+    if known:
+        familiar = "unlike all rated responses" if result.unfamiliar else "familiar"
+        out.print(
+            f"{familiar}: its leverage, where it is most at home, is at the {min(known):.2f} quantile", highlight=False
+        )
+
+
+def _rating(rating: "Rating | None") -> str:
+    """A reward on the scale of its ratings, with its standard error."""
+    if rating is None:
+        return ""
+    spread = "" if rating.std is None else f" ± {rating.std:.2f}"
+    return f"{rating.value:.2f}{spread} of {rating.high:g}"

@@ -35,14 +35,18 @@ def command(
     check: Annotated[
         bool, typer.Option(help="Load the folder with transformers and compare its scores before it is kept.")
     ] = True,
+    without_uncertainty: Annotated[
+        bool, typer.Option("--without-uncertainty", help="Leave out what standard errors are computed from.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Write the reward model as a folder that transformers loads by itself."""
-    result = export(open_run(recipe), out, weights=weights, check=check)  # type: ignore[arg-type]
+    run = open_run(recipe)
+    result = export(run, out, weights=weights, check=check, uncertainty=not without_uncertainty)  # type: ignore[arg-type]
     finish(result, as_json, lambda: show(result))
 
 
-def export(run: "Run", out: Path, *, weights: "Weights", check: bool) -> "ExportResult":
+def export(run: "Run", out: Path, *, weights: "Weights", check: bool, uncertainty: bool = True) -> "ExportResult":
     """Write the folder.
 
     Args:
@@ -50,6 +54,7 @@ def export(run: "Run", out: Path, *, weights: "Weights", check: bool) -> "Export
         out: the folder.
         weights: whether the backbone's are copied or linked.
         check: whether to load the folder and compare its scores with those of the run's parts.
+        uncertainty: whether the folder holds the uncertainty of the rewards, if the run has it.
 
     Raises:
         UserError: an earlier command is missing, `out` holds something else, or the check fails.
@@ -60,6 +65,7 @@ def export(run: "Run", out: Path, *, weights: "Weights", check: bool) -> "Export
     from export.results import ExportResult
     from export.reward_config import run_config
     from export.reward_model import RewardModel
+    from export.reward_uncertainty import uncertainty_bytes
     from extract.engines.choice import choose_device
     from pipelines.artefacts import GATING, HEADS
     from pipelines.fitted import fitted_rules, own_backbone
@@ -68,6 +74,8 @@ def export(run: "Run", out: Path, *, weights: "Weights", check: bool) -> "Export
     started = time.monotonic()
     recipe = run.recipe
     parts, backbone = fitted_rules(run).parts, own_backbone(run)
+    if not uncertainty:
+        parts = replace(parts, uncertainty=None)
     heads, gating = run.read(HEADS), run.read(GATING)
     config = run_config(
         parts,
@@ -111,6 +119,7 @@ def export(run: "Run", out: Path, *, weights: "Weights", check: bool) -> "Export
     return ExportResult(
         folder=str(out),
         bytes=size,
+        uncertainty_bytes=None if parts.uncertainty is None else uncertainty_bytes(parts.uncertainty),
         weights=weights,
         objectives=config.objectives,
         verbosity=config.verbosity,
@@ -140,6 +149,8 @@ def show(result: "ExportResult") -> None:
     out = console()
     how = {"copy": "with its weights", "link": "with links to the backbone's weights"}[result.weights]
     out.print(f"{result.folder}: {how}, {result.bytes / 1e6:,.1f} MB, {len(result.objectives)} objectives")
+    if result.uncertainty_bytes is not None:
+        out.print(f"of this {result.uncertainty_bytes / 1e6:,.1f} MB for standard errors (--without-uncertainty)")
     if result.largest_difference is not None:
         out.print(
             f"loaded with transformers, it scores as the pipeline does (largest difference"

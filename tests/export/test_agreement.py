@@ -10,7 +10,7 @@ import torch
 
 from cache import UserError
 from export import agreement, folder_scores
-from export.agreement import CONVERSATIONS, check_folder, scores_by_transformers
+from export.agreement import CONVERSATIONS, FolderScores, check_folder, scores_by_transformers
 from export.reward_model import RewardModel
 from tests.export.family_models import LLAMA_3, NEOX, Family
 
@@ -53,10 +53,11 @@ def test_a_difference_by_transformers_or_by_us_is_refused(
 ) -> None:
     expected = RewardModel.load(folder).score(CONVERSATIONS)
     scores = [one.score for one in expected]
-    monkeypatch.setattr(agreement, "scores_by_transformers", lambda *_: [scores, [*scores[:2], scores[2] + wrong]])
+    right, other = FolderScores(scores, []), FolderScores([*scores[:2], scores[2] + wrong], [])
+    monkeypatch.setattr(agreement, "scores_by_transformers", lambda *_: [right, other])
     with pytest.raises(UserError, match="loaded with transformers, the exported model scores otherwise"):
         check_folder(folder, expected, "float32", CPU)
-    monkeypatch.setattr(agreement, "scores_by_transformers", lambda *_: [scores, scores])
+    monkeypatch.setattr(agreement, "scores_by_transformers", lambda *_: [right, right])
     monkeypatch.setattr(RewardModel, "score", lambda *_: [replace(one, score=one.score + wrong) for one in expected])
     with pytest.raises(UserError, match=r"^the exported model scores otherwise"):
         check_folder(folder, expected, "float32", CPU)

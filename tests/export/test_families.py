@@ -20,8 +20,9 @@ FAST = ("Llama 3.x", "DeepSeek V3, R1", "Falcon")
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let transformers run the exported class here, which saves its import in another process."""
 
-    def scores(folder: Path, dtype: str, device: object) -> list[list[float]]:
-        return folder_scores.scores(str(folder), list(map(list, agreement.CONVERSATIONS)), dtype, str(device))
+    def scores(folder: Path, dtype: str, device: object) -> list[agreement.FolderScores]:
+        sides = folder_scores.scores(str(folder), list(map(list, agreement.CONVERSATIONS)), dtype, str(device))
+        return [agreement.FolderScores(**side) for side in sides]
 
     monkeypatch.setattr(agreement, "scores_by_transformers", scores)
 

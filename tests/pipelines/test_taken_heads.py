@@ -55,7 +55,7 @@ def test_a_runs_heads_come_with_names_scales_figures_and_uncertainty(whole: Path
     assert {name: head.pearson for name, head in mine.objectives.items()} == {
         name: head.pearson for name, head in other.objectives.items()
     }
-    np.testing.assert_array_equal(own.arrays(UNCERTAINTY)["factors"], theirs.arrays(UNCERTAINTY)["factors"])
+    np.testing.assert_array_equal(own.arrays(UNCERTAINTY)["whitening"], theirs.arrays(UNCERTAINTY)["whitening"])
 
 
 def test_an_exported_folders_heads_are_those_of_its_run(whole: Path) -> None:
@@ -63,7 +63,16 @@ def test_an_exported_folders_heads_are_those_of_its_run(whole: Path) -> None:
     np.testing.assert_array_equal(own.arrays(HEADS)["weight"], theirs.arrays(HEADS)["weight"])
     assert own.read(HEADS).scales == theirs.read(HEADS).scales
     assert own.read(HEADS).objectives["polite"].rows == theirs.read(HEADS).objectives["polite"].rows
-    assert not own.path(UNCERTAINTY).exists()
+    for name, array in theirs.arrays(UNCERTAINTY).items():
+        np.testing.assert_allclose(own.arrays(UNCERTAINTY)[name], array, rtol=1e-6)
+
+
+def test_uncertainty_of_an_earlier_version_is_named_with_its_remedy(whole: Path, tmp_path: Path) -> None:
+    place = tmp_path / "rated"
+    shutil.copytree(whole / "runs" / "rated", place)
+    save_file({"factors": np.ones((1, 3), dtype=np.float32)}, place / "uncertainty.safetensors")
+    with pytest.raises(UserError, match=r"written by an earlier version .*run `armorm fit-heads`"):
+        taken(whole, place)
 
 
 def test_uncertainty_stays_where_the_recipe_wants_none(whole: Path) -> None:
