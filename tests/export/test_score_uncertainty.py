@@ -1,6 +1,7 @@
 """`armorm score --full` writes how sure each score is, and nulls for a model that does not know."""
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from export.one_turn import score_one
 from export.reward_model import RewardModel
 from export.rows import UNCERTAINTY_KEYS
 from export.score_file import score_file
+from pipelines.cli import main
 from tests.export.uncertain import ANSWERS, FAMILIAR, PROMPT, UNFAMILIAR
 
 ROWS = [
@@ -66,9 +68,33 @@ def test_rows_that_are_not_full_have_only_scores(uncertain: RewardModel, tmp_pat
 def test_one_response_by_itself(uncertain: RewardModel, model: RewardModel) -> None:
     known = uncertain.score([UNFAMILIAR])[0].uncertainty
     assert known is not None
-    told = score_one(uncertain, PROMPT, ANSWERS[1], full=True)
-    assert told.score_std == pytest.approx(known.score_std, rel=1e-6)
-    assert told.unfamiliar is True
-    assert told.reward_std == pytest.approx(dict(zip(uncertain.objectives, known.reward_std, strict=True)), rel=1e-6)
+    one = score_one(uncertain, PROMPT, ANSWERS[1], full=True)
+    assert one.score_std == pytest.approx(known.score_std, rel=1e-6)
+    assert one.unfamiliar is True
+    assert one.reward_std == pytest.approx(dict(zip(uncertain.objectives, known.reward_std, strict=True)), rel=1e-6)
     for less in (score_one(uncertain, PROMPT, ANSWERS[1], full=False), score_one(model, PROMPT, ANSWERS[1], full=True)):
         assert {getattr(less, key) for key in UNCERTAINTY_KEYS} == {None}
+
+
+def told(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str) -> str:
+    """What `armorm score` prints about the answer that is not familiar."""
+    turn = ("--prompt", PROMPT, "--response", ANSWERS[1], "--device", "cpu")
+    monkeypatch.setattr(sys, "argv", ["armorm", "score", str(folder), *turn, *options])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    return capsys.readouterr().out
+
+
+def test_the_command_prints_them_with_full_alone(
+    uncertain_folder: Path, model_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    plain = told(uncertain_folder, monkeypatch, capsys).strip()
+    assert plain == f"score {float(plain.removeprefix('score ')):.6f}"
+    printed = told(uncertain_folder, monkeypatch, capsys, "--full").strip()
+    values = json.loads(told(uncertain_folder, monkeypatch, capsys, "--full", "--json"))
+    assert printed == f"{plain} ± {values['score_std']:.6f}, UNFAMILIAR"
+    assert not set(UNCERTAINTY_KEYS) & json.loads(told(uncertain_folder, monkeypatch, capsys, "--json")).keys()
+    without = json.loads(told(model_folder, monkeypatch, capsys, "--full", "--json"))
+    assert {without[key] for key in UNCERTAINTY_KEYS} == {None}
+    assert without["score"] == pytest.approx(values["score"], rel=1e-4)

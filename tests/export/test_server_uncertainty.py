@@ -61,12 +61,13 @@ def test_a_model_that_does_not_know_answers_null(served: Served) -> None:
     assert sum(term["contribution"] for term in reward["objectives"]) == pytest.approx(reward["score"], rel=1e-12)
 
 
-def test_other_protocols_answer_as_without_it(asking: httpx2.Client, served: Served) -> None:
+def test_other_protocols_answer_as_without_it(asking: httpx2.Client, served: Served, model: RewardModel) -> None:
+    tokenizer: Any = model._encoder.tokenizer
     bodies = {
         "/classify": {"messages": FAMILIAR},
         "/score": {"text_1": PROMPT, "text_2": list(ANSWERS)},
         "/predict": {"inputs": [PROMPT, ANSWERS[0]], "raw_scores": True},
-        "/get_reward": {"query": ["<|start_header_id|>assistant<|end_header_id|>\n\nHi<|eot_id|>"]},
+        "/get_reward": {"query": [tokenizer.apply_chat_template(FAMILIAR, tokenize=False)]},
     }
     with served.client() as without:
         for path, body in bodies.items():

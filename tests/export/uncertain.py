@@ -8,14 +8,19 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from export.folder import Exported, write_folder
+from export.reward_config import run_config
 from export.reward_model import RewardModel
+from extract.backbone import find_backbone
 from extract.encoded import Encoded
 from extract.packing import Request
+from extract.settings import BackboneSettings
 from heads.ridge.familiarity import calibrate
 from heads.ridge.selection import fit_heads
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.uncertainty import Uncertainty
 from heads.settings import HeadSettings
+from tests.conftest import TINY
 
 PROMPT = "How do I bake bread?"
 ANSWERS = ("Mix flour, water, salt and yeast, let it rise, and bake it for 40 minutes.", "No.")
@@ -65,8 +70,18 @@ def uncertainty_around(features: NDArray[np.float32], objectives: tuple[str, ...
 
 
 @pytest.fixture(scope="session")
-def uncertain(model_folder: Path) -> RewardModel:
-    """The server's model, with an uncertainty by which `FAMILIAR` is familiar and `UNFAMILIAR` is not."""
-    model = RewardModel.load(model_folder, device="cpu")
-    model.parts = replace(model.parts, uncertainty=uncertainty_around(features_of(model, FAMILIAR), model.objectives))
-    return model
+def uncertain_folder(model: RewardModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The server's model as an exported folder, with an uncertainty by which one answer is familiar."""
+    parts = replace(model.parts, uncertainty=uncertainty_around(features_of(model, FAMILIAR), model.objectives))
+    settings = BackboneSettings.model_validate({"model": str(TINY), "dtype": "float32"})
+    backbone = find_backbone(settings)
+    folder = tmp_path_factory.mktemp("uncertain") / "model"
+    config = run_config(parts, model.config.scales, settings, backbone)
+    write_folder(folder, Exported(backbone, config, parts, {}, "card"), "link")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def uncertain(uncertain_folder: Path) -> RewardModel:
+    """The model in that folder: `FAMILIAR` is familiar to it, and `UNFAMILIAR` is not."""
+    return RewardModel.load(uncertain_folder, device="cpu")
