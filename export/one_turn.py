@@ -4,7 +4,7 @@ from cache import UserError
 from export.not_scorable import NotScorableError
 from export.results import ResponseScore
 from export.reward_model import RewardModel
-from export.rows import decomposition
+from export.rows import all_terms
 from extract.records import Message
 from gating.reward import Scored
 
@@ -24,5 +24,5 @@ def score_turn(model: RewardModel, prompt: str, response: str) -> Scored:
 def score_one(model: RewardModel, prompt: str, response: str, *, full: bool) -> ResponseScore:
     """The result of `armorm score` for one conversation of one turn; raises as `score_turn` does."""
     scored = score_turn(model, prompt, response)
-    by_objective = decomposition(scored, model.objectives) if full else {}
-    return ResponseScore(prompt=prompt, response=response, score=scored.score, tokens=scored.tokens, **by_objective)
+    more = all_terms(scored, model.objectives) if full else {}
+    return ResponseScore(prompt=prompt, response=response, score=scored.score, tokens=scored.tokens, **more)

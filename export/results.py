@@ -146,7 +146,10 @@ class ExportResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResponseScore:
-    """Score of one conversation; the figures by objective are None where only the score is wanted."""
+    """Score of one conversation; all but the first four are None where only the score is wanted.
+
+    Those of the uncertainty are None too where the model holds none.
+    """
 
     prompt: str
     response: str
@@ -157,3 +160,13 @@ class ResponseScore:
     adjusted_rewards: dict[str, float] | None = None
     weights: dict[str, float] | None = None
     contributions: dict[str, float] | None = None
+    score_std: float | None = None
+    """Standard error of the score, under the gate's weights as they are."""
+    unfamiliar: bool | None = None
+    """Whether the response is unlike all rated rows; None also where too few validation rows tell."""
+    reward_std: dict[str, float] | None = None
+    contribution_std: dict[str, float] | None = None
+    leverage: dict[str, float] | None = None
+    """Leverage of the response among the rows that each head learned from."""
+    leverage_place: dict[str, float | None] | None = None
+    """Fraction of each head's validation rows with a smaller leverage; None where too few tell."""

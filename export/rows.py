@@ -69,7 +69,7 @@ def annotated(
     """The row with its scores added.
 
     Keys added: `score`, or for several responses `scores`, `best` (the place of the highest, the first of equal ones)
-    and `errors` (place -> reason) if there are any. `full` adds the decomposition of each score.
+    and `errors` (place -> reason) if there are any. `full` adds the decomposition and uncertainty of each score.
 
     Raises:
         NotScorableError: no response has a score, or the row has one of these keys already.
@@ -79,7 +79,7 @@ def annotated(
         (result,) = results
         if isinstance(result, NotScorableError):
             raise result
-        added = {"score": result.score} | (decomposition(result, objectives) if full else {})
+        added = {"score": result.score} | (all_terms(result, objectives) if full else {})
     else:
         scores = [result.score if isinstance(result, Scored) else None for result in results]
         usable = [score if score is not None else -np.inf for score in scores]
@@ -91,7 +91,7 @@ def annotated(
             added["errors"] = errors
         if full:
             added["decompositions"] = [
-                decomposition(result, objectives) if isinstance(result, Scored) else None for result in results
+                all_terms(result, objectives) if isinstance(result, Scored) else None for result in results
             ]
     return joined(row.values, added, prefix)
 
@@ -109,6 +109,11 @@ def joined(values: dict[str, Any], added: dict[str, Any], prefix: str) -> dict[s
     return values | named
 
 
+def all_terms(scored: Scored, objectives: Sequence[str]) -> dict[str, Any]:
+    """The decomposition of a score and its uncertainty."""
+    return decomposition(scored, objectives) | uncertainty(scored, objectives)
+
+
 def decomposition(scored: Scored, objectives: Sequence[str]) -> dict[str, dict[str, float]]:
     """Rewards, adjusted rewards, weights and contributions, each as objective -> value."""
     columns: dict[str, NDArray[Any]] = {
@@ -118,3 +123,28 @@ def decomposition(scored: Scored, objectives: Sequence[str]) -> dict[str, dict[s
         "contributions": scored.contributions,
     }
     return {key: dict(zip(objectives, values.tolist(), strict=True)) for key, values in columns.items()}
+
+
+UNCERTAINTY_KEYS = ("score_std", "unfamiliar", "reward_std", "contribution_std", "leverage", "leverage_place")
+"""Keys of `uncertainty`, in order."""
+
+
+def uncertainty(scored: Scored, objectives: Sequence[str]) -> dict[str, Any]:
+    """Standard errors and familiarity of a score; every value is None where the model holds no uncertainty.
+
+    `score_std` is a number and `unfamiliar` a boolean, or None where too few validation rows tell; the others are
+    objective -> value, where `leverage_place` is None for objectives of which too few validation rows tell.
+    """
+    known = scored.uncertainty
+    if known is None:
+        return dict.fromkeys(UNCERTAINTY_KEYS)
+    columns: dict[str, NDArray[np.float64]] = {
+        "reward_std": known.reward_std,
+        "contribution_std": known.contribution_std,
+        "leverage": known.leverage,
+    }
+    by_objective: dict[str, Any] = {
+        key: dict(zip(objectives, values.tolist(), strict=True)) for key, values in columns.items()
+    }
+    places = dict(zip(objectives, known.places, strict=True))
+    return {"score_std": known.score_std, "unfamiliar": known.unfamiliar} | by_objective | {"leverage_place": places}

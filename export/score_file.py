@@ -55,7 +55,7 @@ def score_file(
         out: JSONL; `<out>.run.json` records the input, model and settings it was made with. A pipe, a device, or `-`
             for standard output has no such file, and an interrupted run begins anew.
         prefix: prefix of the keys that are added to a row.
-        full: whether rewards, weights and contributions are added too.
+        full: whether rewards, weights, contributions and the uncertainty are added too.
         progress: receives the number of rows done.
 
     Raises:

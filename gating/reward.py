@@ -33,6 +33,8 @@ class ScoreUncertainty:
 
     reward_std: NDArray[np.float64]
     """(k,) standard error of each reward; `Scale.raw_spread` gives it on the scale of the ratings."""
+    contribution_std: NDArray[np.float64]
+    """(k,) standard error of each contribution, that of its verbosity penalty included."""
     score_std: float
     """Standard error of the score, under the gate's weights as they are."""
     unfamiliar: bool | None
@@ -41,6 +43,11 @@ class ScoreUncertainty:
     """(k,) leverage of the response among the rows that each head learned from."""
     leverage_place: NDArray[np.float64]
     """(k,) fraction of each head's validation rows with a smaller leverage; NaN where too few tell."""
+
+    @property
+    def places(self) -> list[float | None]:
+        """`leverage_place` as JSON holds it: None in place of NaN."""
+        return [None if math.isnan(place) else place for place in self.leverage_place.tolist()]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +84,8 @@ class Scored:
             "score": np.asarray(self.score),
         }
         if self.uncertainty is not None:
-            results["standard error"] = np.append(self.uncertainty.reward_std, self.uncertainty.score_std)
+            known = self.uncertainty
+            results["standard error"] = np.hstack([known.reward_std, known.contribution_std, known.score_std])
         return next((name for name, values in results.items() if not np.isfinite(values).all()), None)
 
     @property
@@ -196,6 +204,7 @@ class RewardParts:
         assert known is not None
         return ScoreUncertainty(
             reward_std=known.standard_errors(leverages)[0],
+            contribution_std=known.combined_errors(leverages, self.transform.terms(weights[0])),
             score_std=float(self.score_std(leverages, weights)[0]),
             unfamiliar=bool(known.unfamiliar(leverages)[0]) if known.tells_familiar else None,
             leverage=leverages[0, known.factor_of],

@@ -84,6 +84,13 @@ class Transform:
         weights = weights.astype(np.float64)
         return weights - weights @ self.on_rewards.T
 
+    def terms(self, weights: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Coefficients of the rewards in each contribution: weights (k,) of the gate, result (k contributions, k).
+
+        Their sum over the contributions is `coefficients`.
+        """
+        return weights.astype(np.float64)[:, None] * self.matrix.T
+
     def verbosity(self, objectives: Sequence[str]) -> str:
         """The verbosity that is taken out: an objective, 'response_tokens' or 'none'.
 

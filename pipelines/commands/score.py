@@ -33,7 +33,12 @@ def command(
         typer.Option(help="JSONL to write; what an interrupted run has written is kept. - is standard output."),
     ] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Add rewards, adjusted rewards, weights and contributions by objective.")
+        bool,
+        typer.Option(
+            "--full",
+            help="Add rewards, adjusted rewards, weights and contributions by objective, standard errors, and whether"
+            " the response is unlike the rated ones.",
+        ),
     ] = False,
     prefix: Annotated[str, typer.Option(help="Prefix of the keys that are added to a row.")] = "",
     device: Annotated[str, typer.Option(help="auto: the first CUDA device, else the CPU.")] = "auto",
@@ -61,8 +66,9 @@ def command(
     scorer = RewardModel.load(model, device=device, dtype=dtype, pack_tokens=pack_tokens)
     if prompt is not None and response is not None:
         one = score_one(scorer, prompt, response, full=full)
-        values = {name: value for name, value in asdict(one).items() if value is not None}
-        finish(values, as_json, lambda: console().print(f"score {one.score:.6f}"))
+        values = {name: value for name, value in asdict(one).items() if full or value is not None}
+        spread = "" if one.score_std is None else f" ± {one.score_std:.6f}{', UNFAMILIAR' * bool(one.unfamiliar)}"
+        finish(values, as_json, lambda: console().print(f"score {one.score:.6f}{spread}"))
         return
     assert source is not None
     assert output is not None

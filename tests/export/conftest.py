@@ -23,9 +23,10 @@ from heads.objectives import Scale
 from tests.conftest import TINY
 from tests.export.families import small_backbone
 from tests.export.server_fixtures import model, model_folder, served
+from tests.export.uncertain import uncertain, uncertain_folder
 from tests.pipelines.conftest import Demo, armorm, demo
 
-__all__ = ["demo", "model", "model_folder", "served"]
+__all__ = ["demo", "model", "model_folder", "served", "uncertain", "uncertain_folder"]
 
 OBJECTIVES = ("kind", "true", "long")
 

@@ -8,6 +8,7 @@ const EXAMPLE = {
     + "A new city was built between them as a compromise.",
   b: "The capital of Australia is Sydney, since it is the largest city.",
 };
+const LEAST_WHISKER = 0.01; // of the axis: what is shorter would be its own end caps
 let shown = null;
 
 /** A number with a true minus sign; `signed` puts a plus before the others. */
@@ -21,6 +22,11 @@ function written(value, digits, signed = false) {
 function digitsFor(values) {
   const largest = Math.max(...values.map(Math.abs));
   return largest > 0 ? Math.min(Math.max(2 - Math.floor(Math.log10(largest)), 0), 8) + 1 : 3;
+}
+
+/** A standard error as it stands behind its number; nothing where the model holds none. */
+function spread(std, digits) {
+  return std === null ? "" : `± ${std.toFixed(digits)}`;
 }
 
 function element(tag, className, text) {
@@ -115,14 +121,23 @@ function show() {
   at("reason").textContent = reason(all, difference, digits);
   for (const side of ["a", "b"]) {
     at(`score-${side}`).textContent = written(shown[side].score, scoreDigits);
+    at(`std-${side}`).textContent = spread(shown[side].score_std, scoreDigits);
+    at(`unlike-${side}`).hidden = !shown[side].unfamiliar;
+    at(`unlike-${side}`).title = unlike([side]);
     at(`tokens-${side}`).textContent = `${shown[side].tokens - shown[side].prompt_tokens} tokens`;
-    at(`sum-${side}`).textContent = written(shown[side].score, digits);
+    at(`sum-${side}`).replaceChildren(...withSpread(shown[side].score, shown[side].score_std, digits));
   }
   at("sum-difference").textContent = written(difference, digits, true);
+  const strange = ["a", "b"].filter((side) => shown[side].unfamiliar);
+  at("unlike").textContent = strange.length ? unlike(strange) : "";
+  at("unlike").hidden = !strange.length;
+  const known = shown.a.score_std !== null;
+  for (const each of document.querySelectorAll(".with-errors")) each.hidden = !known;
+  for (const head of document.querySelectorAll("#terms .answer")) head.colSpan = known ? 4 : 3;
 
   const ordered = [...all].sort(ORDERS[at("order").value]);
   const total = all.reduce((sum, row) => sum + row.weight, 0);
-  const ends = all.flatMap((row) => [row.a.contribution, row.b.contribution, row.a.gain, row.b.gain, 0]);
+  const ends = all.flatMap((row) => [row.a, row.b].flatMap((term) => [term.gain, ...whisker(term)])).concat(0);
   const scale = { low: Math.min(...ends), high: Math.max(...ends) };
   at("chart").tBodies[0].replaceChildren(...ordered.map((row) => chartRow(row, scale, total, digits)));
   at("terms").tBodies[0].replaceChildren(...ordered.map((row) => termsRow(row, digits)));
@@ -150,13 +165,42 @@ function chartRow(row, scale, total, digits) {
   drawn.append(bars(row, scale));
   const cells = [
     drawn,
-    element("td", "number a-number", written(row.a.contribution, digits)),
-    element("td", "number b-number", written(row.b.contribution, digits)),
+    contributionCell(row.a, "a", digits),
+    contributionCell(row.b, "b", digits),
     element("td", "number", written(row.difference, digits, true)),
   ];
   for (const cell of cells) cell.setAttribute("role", "cell");
   line.append(rowHead(row.name, weight), ...cells);
   return line;
+}
+
+/** The ends of a contribution's error bar; both at the contribution itself where the model holds no uncertainty. */
+function whisker({ contribution, contribution_std: std }) {
+  return [contribution - (std ?? 0), contribution + (std ?? 0)];
+}
+
+function contributionCell(term, side, digits) {
+  const cell = element("td", `number ${side}-number`);
+  cell.append(...withSpread(term.contribution, term.contribution_std, digits));
+  return cell;
+}
+
+/** A number, and its standard error under it. */
+function withSpread(value, std, digits) {
+  return [written(value, digits), ...(std === null ? [] : [" ", element("span", "std", spread(std, digits))])];
+}
+
+/** A fraction as a percentage; null is one that too few rated responses tell. */
+function percentage(fraction) {
+  return fraction === null ? "not known" : `${Math.round(100 * fraction)} %`;
+}
+
+/** What it means that these answers are marked. */
+function unlike(sides) {
+  const [subject, is, it, its] = sides.length > 1
+    ? ["Both answers", "are", "they are", "Their"] : [`Answer ${sides[0].toUpperCase()}`, "is", "it is", "Its"];
+  return `${subject} ${is} unlike the rated responses: ${it} farther from those that each objective was fitted to than `
+    + `nearly all that were kept apart for comparison. ${its} rewards are extrapolated, and may be wrong by more than ± says.`;
 }
 
 /** The name may be broken behind its hyphens and underscores, and nowhere else. */
@@ -180,6 +224,8 @@ function bars(row, scale) {
     const { gain, contribution } = row[side];
     pair.append(bar(`bar ${side}`, place(0), place(contribution)));
     if (gain !== contribution) pair.append(bar(`bar taken ${side}`, place(contribution), place(gain)));
+    const [low, high] = whisker(row[side]).map(place);
+    if (high - low > 100 * LEAST_WHISKER) pair.append(bar(`whisker ${side}`, low, high));
   }
   return pair;
 }
@@ -195,8 +241,13 @@ function termsRow(row, digits) {
   const line = element("tr");
   line.append(rowHead(row.name), element("td", "number", written(row.weight, 4)));
   for (const side of ["a", "b"]) {
-    const { reward, verbosity_penalty: penalty, contribution } = row[side];
-    for (const value of [reward, penalty, contribution]) line.append(element("td", "number", written(value, digits)));
+    const { reward, std, verbosity_penalty: penalty, contribution, contribution_std: contributionStd } = row[side];
+    for (const [value, error] of [[reward, std], [penalty, null], [contribution, contributionStd]]) {
+      const cell = element("td", "number");
+      cell.append(...withSpread(value, error, digits));
+      line.append(cell);
+    }
+    if (std !== null) line.append(element("td", "number", percentage(row[side].leverage_place)));
   }
   return line;
 }

@@ -1,6 +1,6 @@
 """The server's own protocol: `POST /v1/rewards` scores conversations, with all terms of each score."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Request
@@ -18,7 +18,7 @@ from export.server.inputs import (
 )
 from export.server.refusals import RefusedRequest
 from export.server.scoring import Scoring
-from gating.reward import Scored
+from gating.reward import Scored, ScoreUncertainty
 
 
 class ConversationRequest(BaseModel):
@@ -78,6 +78,14 @@ class ObjectiveTerm(BaseModel):
     """coefficient x lambda x verbosity"""
     contribution: float
     """gain - verbosity_penalty; the contributions sum to the score."""
+    std: float | None
+    """Standard error of the reward; null where the model holds no uncertainty."""
+    contribution_std: float | None
+    """Standard error of the contribution; null likewise."""
+    leverage: float | None
+    """Leverage of the response among the rows that the head learned from; null likewise."""
+    leverage_place: float | None
+    """Fraction of the head's validation rows with a smaller leverage; null also where too few tell."""
 
 
 class Reward(BaseModel):
@@ -86,11 +94,15 @@ class Reward(BaseModel):
     model_config = ConfigDict(allow_inf_nan=False, use_attribute_docstrings=True)
 
     score: float
+    score_std: float | None
+    """Standard error of the score, under the gate's weights as they are; null where the model holds no uncertainty."""
+    unfamiliar: bool | None
+    """Whether the response is unlike all rated rows; null also where too few validation rows tell."""
     tokens: int
     """Length of the whole conversation, the prompt included."""
     prompt_tokens: int
     objectives: list[ObjectiveTerm] | None = None
-    """None if the request turned the decomposition off."""
+    """Left out if the request turned the decomposition off."""
 
 
 class Refusal(BaseModel):
@@ -120,7 +132,7 @@ def router(scoring: Scoring) -> APIRouter:
     """The route of this protocol."""
     routes = APIRouter(tags=["armorm"])
 
-    @routes.post("/v1/rewards", response_model_exclude_none=True)
+    @routes.post("/v1/rewards", response_model_exclude_unset=True)
     async def rewards(body: RewardsRequest, request: Request) -> RewardsResponse:
         """Score conversations, term by term.
 
@@ -156,27 +168,40 @@ def _conversations(requested: ConversationRequest, name: str) -> list[Conversati
 def _reward(result: Scored | Unusable, objectives: tuple[str, ...], *, terms: bool) -> Reward | Refusal:
     if isinstance(result, Unusable):
         return Refusal(error=result.sentence)
-    return Reward(
+    known = result.uncertainty
+    reward = Reward(
         score=result.score,
+        score_std=None if known is None else known.score_std,
+        unfamiliar=None if known is None else known.unfamiliar,
         tokens=result.tokens,
         prompt_tokens=result.prompt_tokens,
-        objectives=_terms(result, objectives) if terms else None,
     )
+    if terms:
+        reward.objectives = _terms(result, objectives)
+    return reward
 
 
 def _terms(scored: Scored, objectives: tuple[str, ...]) -> list[ObjectiveTerm]:
-    coefficients = scored.weights.astype(np.float64)  # (k,)
-    columns = (scored.rewards, coefficients, scored.gains, scored.penalties, scored.contributions)
+    columns: dict[str, list[Any]] = {
+        "reward": scored.rewards.tolist(),
+        "coefficient": scored.weights.astype(np.float64).tolist(),
+        "gain": scored.gains.tolist(),
+        "verbosity_penalty": scored.penalties.tolist(),
+        "contribution": scored.contributions.tolist(),
+        **_errors(scored.uncertainty, len(objectives)),
+    }
     return [
-        ObjectiveTerm(
-            name=name,
-            reward=reward,
-            coefficient=coefficient,
-            gain=gain,
-            verbosity_penalty=penalty,
-            contribution=contribution,
-        )
-        for name, reward, coefficient, gain, penalty, contribution in zip(
-            objectives, *(column.tolist() for column in columns), strict=True
-        )
+        ObjectiveTerm(name=name, **dict(zip(columns, values, strict=True)))
+        for name, *values in zip(objectives, *columns.values(), strict=True)
     ]
+
+
+def _errors(known: ScoreUncertainty | None, k: int) -> dict[str, list[Any]]:
+    if known is None:
+        return dict.fromkeys(("std", "contribution_std", "leverage", "leverage_place"), [None] * k)
+    return {
+        "std": known.reward_std.tolist(),
+        "contribution_std": known.contribution_std.tolist(),
+        "leverage": known.leverage.tolist(),
+        "leverage_place": known.places,
+    }
