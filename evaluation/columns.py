@@ -26,9 +26,12 @@ SCORED_RESPONSE = (
 SCORE = "score."
 """Prefix of a rule's or scorer's score (float64)."""
 
-SCORE_STD, MARGIN_STD, UNFAMILIAR = "score_std.gate", "margin_std.gate", "unfamiliar"
-"""The gate's uncertainty, where the run has it: standard error of the score (float64), those of its margins with each
-response of its row, in the order of lines (list of float32), and whether it is unlike all rated rows (bool)."""
+SCORE_STD, MARGIN_STD = "score_std.", "margin_std."
+"""Prefixes of a rule's uncertainty, where the run has it: the standard error of the score (float64), and those of its
+margins with each response of its row, in the order of lines (list of float32; 0 with itself)."""
+
+UNFAMILIAR = "unfamiliar"
+"""Whether a response is unlike all rated rows (bool; null where too few validation rows tell)."""
 
 REWARD, WEIGHT = "reward.", "weight."
 """Prefixes of an objective's adjusted reward and of its weight from the gate (float32)."""

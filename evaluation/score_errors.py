@@ -1,4 +1,6 @@
-"""Standard errors of a suite's scores, and of every margin within a row, by the gate's rule."""
+"""Standard errors of a suite's scores, and of every margin within a row, by each rule that sums rewards."""
+
+from collections.abc import Mapping
 
 import numpy as np
 import polars as pl
@@ -16,24 +18,24 @@ BLOCK_LINES = 1024
 
 
 def score_errors(
-    parts: RewardParts, store: FeatureStore, judged: pl.DataFrame, weights: NDArray[np.float32]
+    parts: RewardParts, store: FeatureStore, judged: pl.DataFrame, weights: Mapping[str, NDArray[np.float64]]
 ) -> list[pl.Series]:
-    """Columns of a suite's scored responses that say how sure the gate's scores are.
+    """Columns of a suite's scored responses that say how sure the rules' scores are.
 
     A margin's error cannot be had from the errors of its two scores, for those have most of their error in common. So
     each response holds its margins with all responses of its row: as many numbers, from which later analyses need no
-    features.
+    features. Weights are taken as they are; their own errors are not counted.
 
     Args:
         parts: the reward model.
         store: holds the features.
         judged: lines of the table of suites without missing rows.
-        weights: (lines, k) the gate's weights for the lines' prompts.
+        weights: rule -> (lines, k) weights of the adjusted rewards in the lines' scores.
 
     Returns:
-        `SCORE_STD` (float64), `UNFAMILIAR` (bool, null where too few validation rows tell), and `MARGIN_STD`, a list of
-        float32: the standard error of the margin between this response and each response of its row, in the order of
-        lines, 0 for itself and NaN where the prompts differ. None of them where the model holds no uncertainty.
+        `SCORE_STD` and `MARGIN_STD` of each rule, and `UNFAMILIAR`. A list of `MARGIN_STD` holds the standard error of
+        the margin between this response and each response of its row, in the order of lines: 0 for itself and NaN where
+        the prompts differ. No column where the model holds no uncertainty.
     """
     known = parts.uncertainty
     if known is None:
@@ -41,31 +43,31 @@ def score_errors(
     _, row = first_lines(judged, pl.struct(ROW))  # (lines,)
     _, prompt = first_lines(judged, pl.col("prompt_key"))  # (lines,)
     keys = key_column(judged["response_key"])
-    score_std = np.empty(len(judged))
+    score_std = {rule: np.empty(len(judged)) for rule in weights}
     unfamiliar = np.zeros(len(judged), dtype=bool)
-    margins: list[NDArray[np.float32]] = [np.empty(0, dtype=np.float32)] * len(judged)
+    empty = np.empty(0, dtype=np.float32)
+    margin_std: dict[str, list[NDArray[np.float32]]] = {rule: [empty] * len(judged) for rule in weights}
     for lines in _blocks(row):
         features = store.gather(keys[lines]).reshape(len(lines), -1)  # (b, layers * d)
         halves = known.halves(features)  # (b, f, m)
         leverages = squared_lengths(halves)  # (b, f)
-        score_std[lines] = parts.score_std(leverages, weights[lines])
         unfamiliar[lines] = known.unfamiliar(leverages)
+        for rule, given in weights.items():
+            score_std[rule][lines] = parts.score_std(leverages, given[lines])
         for members in _by_row(row[lines]):  # (rows of one size, n) each
-            count, n = members.shape
             between = between_halves(halves[members])  # (rows, n, n, f)
-            own = np.repeat(weights[lines[members]][:, :, None], n, axis=2)  # (rows, n, n, k)
-            std = parts.score_std(between.reshape(-1, between.shape[-1]), own.reshape(-1, own.shape[-1]))
             asked = prompt[lines[members]]  # (rows, n)
-            same = asked[:, :, None] == asked[:, None]
-            table = np.where(same, std.reshape(count, n, n), np.nan).astype(np.float32)
-            for of_row, values in zip(lines[members], table, strict=True):
-                for line, margin in zip(of_row, values, strict=True):
-                    margins[line] = margin
-    return [
-        pl.Series(SCORE_STD, score_std),
-        pl.Series(UNFAMILIAR, unfamiliar if known.tells_familiar else [None] * len(judged), dtype=pl.Boolean),
-        pl.Series(MARGIN_STD, margins).cast(pl.List(pl.Float32)),  # rows of one size would become an Array
-    ]
+            same = asked[:, :, None] == asked[:, None]  # (rows, n, n)
+            for rule, given in weights.items():
+                own = np.broadcast_to(given[lines[members]][:, :, None], (*same.shape, given.shape[-1]))
+                std = parts.score_std(between.reshape(-1, between.shape[-1]), own.reshape(-1, own.shape[-1]))
+                table = np.where(same, std.reshape(same.shape), np.nan).astype(np.float32)  # (rows, n, n)
+                for line, margins in zip(lines[members].ravel(), table.reshape(-1, same.shape[-1]), strict=True):
+                    margin_std[rule][line] = margins
+    errors = [pl.Series(SCORE_STD + rule, values) for rule, values in score_std.items()]
+    errors += [pl.Series(MARGIN_STD + rule, lists, dtype=pl.List(pl.Float32)) for rule, lists in margin_std.items()]
+    flags = unfamiliar if known.tells_familiar else [None] * len(judged)
+    return [*errors, pl.Series(UNFAMILIAR, flags, dtype=pl.Boolean)]
 
 
 def _blocks(row: NDArray[np.int64]) -> list[NDArray[np.int64]]:

@@ -62,6 +62,11 @@ class FittedRules:
         """Rule -> scores (n,) of responses."""
         return {name: rule.scores(responses, self.rules[name]) for name, rule in RULES.items()}
 
+    def reward_weights(self, responses: Responses) -> dict[str, NDArray[np.float64]]:
+        """Rule -> weights (n, k) of the adjusted rewards in its scores, for the rules whose scores are such sums."""
+        given = {name: rule.reward_weights for name, rule in RULES.items()}
+        return {name: weigh(responses, self.rules[name]) for name, weigh in given.items() if weigh is not None}
+
     def responses(self, store: FeatureStore, prompts: Keys, responses: Keys, tokens: NDArray[np.int32]) -> Responses:
         """Responses given by key, as aggregation rules see them.
 

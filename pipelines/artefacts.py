@@ -103,13 +103,13 @@ GATING = Artefact(
 
 
 def suite(name: str) -> Artefact[results.Suite]:
-    """Results of a suite; its data are the scored responses."""
+    """Results of a suite; its data are the scored responses, with the standard errors of scores and margins."""
     return Artefact(
         f"{name}.json",
         f"eval --suite {name}",
         results.Suite,
         made_of=(GATING, SUITE_ROWS),
-        optional=(OTHER_HEADS,),
+        optional=(OTHER_HEADS, UNCERTAINTY),
         files=f"{SCORERS}/{name}/*.parquet",
         data=f"scores/{name}.parquet",
     )

@@ -55,11 +55,19 @@ def _uniform(responses: Responses, fitted: Arrays) -> Scores:  # noqa: ARG001 - 
     return responses.rewards.astype(np.float64).mean(axis=-1)
 
 
-UNIFORM = Rule("same objectives, equal weights", "uniform", _uniform)
+def _fixed(responses: Responses, fitted: Arrays) -> NDArray[np.float64]:
+    return np.broadcast_to(fitted["weight"].astype(np.float64), responses.rewards.shape)
+
+
+def _equal(responses: Responses, fitted: Arrays) -> NDArray[np.float64]:  # noqa: ARG001 - the signature of rules
+    return np.full(responses.rewards.shape, 1.0 / responses.rewards.shape[-1])
+
+
+UNIFORM = Rule("same objectives, equal weights", "uniform", _uniform, reward_weights=_equal)
 """Every objective counts the same: the gate at infinite temperature."""
 
-CONVEX = Rule("best fixed weights, none negative", "fixed, ≥ 0", _weighted, _fit_convex)
-SIGNED = Rule("best fixed weights, any sign", "fixed, signed", _weighted, _fit_signed)
-DECORRELATED = Rule("equal weights, decorrelated", "RRD", _weighted, _fit_decorrelated)
-BEST_OBJECTIVE = Rule("the best single objective", "one objective", _weighted, _fit_best_objective)
+CONVEX = Rule("best fixed weights, none negative", "fixed, ≥ 0", _weighted, _fit_convex, _fixed)
+SIGNED = Rule("best fixed weights, any sign", "fixed, signed", _weighted, _fit_signed, _fixed)
+DECORRELATED = Rule("equal weights, decorrelated", "RRD", _weighted, _fit_decorrelated, _fixed)
+BEST_OBJECTIVE = Rule("the best single objective", "one objective", _weighted, _fit_best_objective, _fixed)
 """Best on the training pairs."""

@@ -15,15 +15,30 @@ def _gate(responses: Responses, fitted: Arrays) -> Scores:  # noqa: ARG001 - the
     return contributions(responses.rewards, responses.weights).sum(axis=-1)
 
 
-def _strongest(responses: Responses, fitted: Arrays) -> Scores:  # noqa: ARG001 - the signature of rules
+def _gate_weights(responses: Responses, fitted: Arrays) -> NDArray[np.float64]:  # noqa: ARG001 - the signature of rules
+    return responses.weights.astype(np.float64)
+
+
+def _strongest_of(responses: Responses) -> NDArray[np.int64]:
+    """The objective (n,) with the largest part of the gate's weight."""
     normed = responses.weights / responses.weights.sum(axis=-1, keepdims=True)  # (n, k)
-    strongest = normed.argmax(axis=-1)  # (n,)
+    return normed.argmax(axis=-1)
+
+
+def _strongest(responses: Responses, fitted: Arrays) -> Scores:  # noqa: ARG001 - the signature of rules
     rewards = responses.rewards.astype(np.float64)
-    return rewards[np.arange(len(rewards)), strongest]
+    return rewards[np.arange(len(rewards)), _strongest_of(responses)]
 
 
-GATE = Rule("gated objectives", "ArmoRM + MoE", _gate)
+def _strongest_alone(responses: Responses, fitted: Arrays) -> NDArray[np.float64]:  # noqa: ARG001 - as above
+    weights: NDArray[np.float64] = np.eye(responses.weights.shape[-1])[_strongest_of(responses)]
+    return weights
+
+
+GATE = Rule("gated objectives", "ArmoRM + MoE", _gate, reward_weights=_gate_weights)
 """The method's score: g(f(x)) · r'."""
 
-STRONGEST = Rule("the gate's strongest objective alone", "temperature to 0", _strongest)
+STRONGEST = Rule(
+    "the gate's strongest objective alone", "temperature to 0", _strongest, reward_weights=_strongest_alone
+)
 """The gate's softmax at temperature 0. At infinite temperature it is the rule of equal weights."""

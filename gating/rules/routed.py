@@ -26,4 +26,9 @@ def _scores(responses: Responses, fitted: Arrays) -> Scores:
     return np.einsum("nk,nk->n", responses.rewards.astype(np.float64), fitted["weight"][responses.task])
 
 
-ROUTED = Rule("weights by task, prompts routed", "two-level, DMoERM", _scores, _fit)
+def _reward_weights(responses: Responses, fitted: Arrays) -> NDArray[np.float64]:
+    weights: NDArray[np.float64] = fitted["weight"].astype(np.float64)[responses.task]
+    return weights
+
+
+ROUTED = Rule("weights by task, prompts routed", "two-level, DMoERM", _scores, _fit, _reward_weights)

@@ -56,3 +56,6 @@ class Rule:
     """Scores (n,) of responses, given the arrays that `fit` returned."""
     fit: Callable[[PairRewards], dict[str, NDArray[Any]]] = lambda pairs: {}  # noqa: ARG005
     """Fits the rule; its arrays are stored with the gate's."""
+    reward_weights: Callable[[Responses, Arrays], NDArray[np.float64]] | None = None
+    """Weights (n, k) whose sum with the adjusted rewards is the score, from what a prompt alone decides; None where the
+    score is no such sum, so that the heads' errors say nothing of it."""

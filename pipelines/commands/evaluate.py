@@ -140,7 +140,7 @@ def _judge(
     sets = judged["suite"].unique(maintain_order=True)
     overlap = {name: run.extracted.overlap[name] for name in sets if name in run.extracted.overlap}
     result = replace(result, overlap=overlap, seconds=time.monotonic() - started)
-    errors = score_errors(rules.parts, store, judged, responses.weights)
+    errors = score_errors(rules.parts, store, judged, rules.reward_weights(responses))
     frame = scored_frame(judged, scores | scorers, responses, objectives, errors)
     run.write(artefact(suite.name), result, rows=frame)
     return result
