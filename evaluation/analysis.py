@@ -1,4 +1,4 @@
-"""The rules on the pairs of a suite: which is better, what length does, and what a score gap means."""
+"""The rules on the pairs of a suite: which is better, what length does, what gaps mean, what abstaining spares."""
 
 import time
 from collections.abc import Mapping
@@ -11,7 +11,9 @@ from cache import UserError
 from evaluation.best_of_n import best_of_n
 from evaluation.bootstrap import where_judged
 from evaluation.calibration import Calibration, calibration
+from evaluation.choices import choices
 from evaluation.comparison import compare
+from evaluation.decisions import decisions
 from evaluation.length_bias import length_bias
 from evaluation.pairs import PairScores, pairs_of
 from evaluation.results import Analysis, RuleAnalysis, RuleCalibration
@@ -49,6 +51,7 @@ def analyse_suite(
     accuracies = where_judged(outcomes, pairs.prompt)
     comparisons = compare(outcomes, pairs.prompt, reference)
     lengths = length_bias(pairs)
+    prompt_of_pair = pairs.prompt[pairs.row]  # (p,)
 
     def of_rule(rule: str) -> RuleAnalysis:
         gaps = pairs.of(rule)  # (p,)
@@ -61,6 +64,7 @@ def analyse_suite(
             calibration=_calibrated(pairs, gaps, temperatures.get(rule)),
             comparison=comparisons.get(rule),
             length=lengths.get(rule),
+            decisions=decisions(gaps, pairs.std_of(rule), prompt_of_pair, temperatures.get(rule)),
         )
 
     return Analysis(
@@ -72,6 +76,7 @@ def analyse_suite(
         pairs=len(pairs.row),
         rules={rule: of_rule(rule) for rule in pairs.rules},
         best_of_n=tuple(best_of_n(scored)),
+        choices=choices(scored),
         seconds=time.monotonic() - started,
     )
 

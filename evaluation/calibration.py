@@ -1,4 +1,4 @@
-"""Calibration of score gaps as probabilities.
+"""Calibration of score gaps, and of probabilities from standard errors, against outcomes.
 
 Under the Bradley-Terry model, a response that scores higher by g is preferred with probability sigmoid(g / T);
 T is 1 for scores that were trained with this model. Reliability bins, the expected calibration error and a
@@ -15,12 +15,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import brentq
-from scipy.special import expit
+from scipy.special import expit, log_ndtr, ndtr
 
 from evaluation.bootstrap import FEWER_RESAMPLES, Estimate, draws, sums_by_prompt
+from gating.decision import standardised
 
 BINS = 10
 """Number of bins, of equal width from 0.5 to 1."""
+
+LARGEST = 37.0
+"""Standard errors beyond which the Gaussian's tail is 0 in float64; it bounds the log loss of a margin without an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,10 @@ class Bin:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Calibration of one rule's score gaps at one temperature."""
+    """Calibration of one rule's score gaps at one temperature, or of its probabilities from standard errors."""
 
-    temperature: float
+    temperature: float | None
+    """None for probabilities from standard errors."""
     pairs: int
     expected_error: Estimate
     """Mean distance between confidence and accuracy of the bins, weighted by their pairs."""
@@ -89,11 +94,38 @@ def calibration(
         seed: seed of the bootstrap.
     """
     scaled = gaps / temperature
-    confidence = expit(np.abs(scaled))  # (p,)
+    losses = np.stack([expit(-scaled) ** 2, np.logaddexp(0.0, -scaled)], axis=-1)  # (p, 2)
+    return _calibration(temperature, gaps, expit(np.abs(scaled)), losses, prompt, seed)
+
+
+def calibration_of_errors(
+    gaps: NDArray[np.float64], std: NDArray[np.float64], prompt: NDArray[np.integer], seed: int = 0
+) -> Calibration:
+    """Calibration of the probability Phi(gap / std) that the chosen response is better.
+
+    Args:
+        gaps: (p,) finite; score of the chosen response less that of the rejected.
+        std: (p,) standard errors of the gaps.
+        prompt: (p,) which prompt each pair belongs to.
+        seed: seed of the bootstrap.
+    """
+    z = np.clip(standardised(gaps, std), -LARGEST, LARGEST)  # (p,)
+    losses = np.stack([ndtr(-z) ** 2, -log_ndtr(z)], axis=-1)  # (p, 2)
+    return _calibration(None, gaps, ndtr(np.abs(z)), losses, prompt, seed)
+
+
+def _calibration(
+    temperature: float | None,
+    gaps: NDArray[np.float64],
+    confidence: NDArray[np.float64],
+    losses: NDArray[np.float64],
+    prompt: NDArray[np.integer],
+    seed: int,
+) -> Calibration:
+    """From gaps and confidences (p,), Brier scores and log losses (p, 2)."""
     right = 0.5 * (1.0 + np.sign(gaps))  # (p,)
     place = np.minimum(((confidence - 0.5) * 2 * BINS).astype(np.int64), BINS - 1)
     member = np.eye(BINS)[place]  # (p, bins)
-    losses = np.stack([expit(-scaled) ** 2, np.logaddexp(0.0, -scaled)], axis=-1)  # (p, 2)
     sums, counts = sums_by_prompt(np.concatenate([member * (confidence - right)[:, None], losses], axis=-1), prompt)
     figures = _figures(sums.sum(axis=0, keepdims=True), counts.sum(keepdims=True))[0]
     times = _multiplicities(len(counts), seed)  # (resamples, prompts)

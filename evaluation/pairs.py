@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from evaluation.columns import ROW, SCORE
+from evaluation.columns import MARGIN_STD, ROW, SCORE
 from evaluation.outcomes import first_lines
 
 
@@ -21,6 +21,8 @@ class PairScores:
     rules: tuple[str, ...]
     gaps: NDArray[np.float64]
     """(p, rules) score of the chosen response less that of the rejected; NaN where a rule did not score both."""
+    gap_std: NDArray[np.float64]
+    """(p, rules) standard errors of the gaps; NaN where the rule has none."""
     row: NDArray[np.int64]
     """(p,) each pair's row, from 0 to n - 1."""
     prompt: NDArray[np.int64]
@@ -31,6 +33,10 @@ class PairScores:
     def of(self, rule: str) -> NDArray[np.float64]:
         """One rule's gaps. Shape (p,)."""
         return self.gaps[:, self.rules.index(rule)]
+
+    def std_of(self, rule: str) -> NDArray[np.float64]:
+        """Standard errors of one rule's gaps. Shape (p,)."""
+        return self.gap_std[:, self.rules.index(rule)]
 
     def row_outcomes(self) -> NDArray[np.float64]:
         """Fraction of each row's pairs whose chosen response scores higher; NaN where a pair has no gap.
@@ -47,7 +53,8 @@ def pairs_of(scored: pl.DataFrame) -> PairScores:
 
     Args:
         scored: one line a response: suite, subset, row, chosen, prompt_key, response_tokens, and one column
-            `score.<rule>` a rule, null or NaN where the rule did not score the response.
+            `score.<rule>` a rule, null or NaN where the rule did not score the response; and `margin_std.<rule>` of
+            rules that have standard errors.
 
     Raises:
         ValueError: there is no score column or no pair, a score is infinite, or a row lacks a side.
@@ -69,4 +76,20 @@ def pairs_of(scored: pl.DataFrame) -> PairScores:
     good, bad = pairs["line"].to_numpy(), pairs["line_rejected"].to_numpy()
     _, prompt = first_lines(scored[first.tolist()], pl.col("prompt_key"))
     tokens = scored["response_tokens"].cast(pl.Int64).to_numpy()
-    return PairScores(rules, scores[good] - scores[bad], row, prompt, tokens[good] - tokens[bad])
+    std = np.full((len(good), len(rules)), np.nan)
+    for number, rule in enumerate(rules):
+        if MARGIN_STD + rule in scored.columns:
+            std[:, number] = _margin_std(scored[MARGIN_STD + rule], row_of, good, bad)
+    return PairScores(rules, scores[good] - scores[bad], std, row, prompt, tokens[good] - tokens[bad])
+
+
+def _margin_std(
+    lists: pl.Series, row_of: NDArray[np.int64], good: NDArray[np.int64], bad: NDArray[np.int64]
+) -> NDArray[np.float64]:
+    """Entries of lines `bad` (p,) in the lists of lines `good` (p,); a list has one for each line of its row."""
+    lines = pl.DataFrame({"row": row_of}).select(place=pl.int_range(pl.len()).over("row"))
+    place = lines["place"].to_numpy()  # (lines,) of each line among those of its row
+    sizes = lists.list.len().to_numpy().astype(np.int64)  # (lines,)
+    flat = lists.explode().cast(pl.Float64).to_numpy()
+    values: NDArray[np.float64] = flat[(np.cumsum(sizes) - sizes)[good] + place[bad]]
+    return values

@@ -10,7 +10,9 @@ from cache.names import FileName
 from evaluation.best_of_n import BestOf
 from evaluation.bootstrap import Estimate, Interval
 from evaluation.calibration import Calibration
+from evaluation.choices import Choices
 from evaluation.comparison import Comparison
+from evaluation.decisions import Decisions
 from evaluation.length_bias import LengthBias
 from evaluation.metrics import Accuracy
 from evaluation.rating_agreement import RatingAgreement
@@ -113,6 +115,8 @@ class RuleAnalysis:
     comparison: Comparison | None
     """With the reference; None for the reference itself, and without a row that both judged."""
     length: LengthBias | None
+    decisions: Decisions | None
+    """What abstaining would spare; None where the rule scored no pair."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +133,8 @@ class Analysis:
     rules: dict[str, RuleAnalysis]
     best_of_n: tuple[BestOf, ...]
     """Empty where no row has more than two responses."""
+    choices: Choices | None
+    """None there too, and where no rule has standard errors."""
     seconds: float
 
 
