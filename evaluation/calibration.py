@@ -24,7 +24,7 @@ BINS = 10
 """Number of bins, of equal width from 0.5 to 1."""
 
 LARGEST = 37.0
-"""Standard errors beyond which the Gaussian's tail is 0 in float64; it bounds the log loss of a margin without an error."""
+"""Standard errors beyond which a Gaussian tail is 0 in float64; it bounds the log loss of a margin without an error."""
 
 
 @dataclass(frozen=True, slots=True)
