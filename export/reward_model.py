@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from cache import UserError
 from cache.errors import refusing
+from cache.keys import token_key
+from export.comparison import Comparison
 from export.conversations import Conversation
 from export.input_encoder import InputEncoder
 from export.not_scorable import NotFiniteError, NotScorableError
@@ -26,6 +28,7 @@ from extract.engines.sequential import SequentialEngine
 from extract.packing import Request
 from extract.settings import BackboneSettings, EngineName, ExtractSettings
 from extract.tokenizer import vocabulary_digest
+from gating.decision import abstains, probability_better
 from gating.reward import RewardParts, Scored
 
 
@@ -143,6 +146,51 @@ class RewardModel(InputEncoder):
             results.append(result)
         return results
 
+    def compare(
+        self, prompt: Sequence[dict[str, str]], first: str, second: str, *, abstain_below: float = 0.5
+    ) -> Comparison:
+        """Compare two responses to one prompt.
+
+        Args:
+            prompt: messages, the last one the user's.
+            first: a response.
+            second: another.
+            abstain_below: abstain where neither response is better with at least this probability, from 0.5 (never) to
+                1.
+
+        Raises:
+            UserError: the model holds no standard errors, or a response cannot be scored.
+            ValueError: `abstain_below` is not from 0.5 to 1.
+        """
+        if self.parts.uncertainty is None:
+            raise UserError(
+                f"{self.folder} holds no standard errors, without which responses cannot be compared: fit the heads with"
+                " heads.uncertainty = true, and export the run again"
+            )
+        conversations = [[*prompt, {"role": "assistant", "content": response}] for response in (first, second)]
+        features: dict[bytes, NDArray[np.float32]] = {}
+        try:
+            encoded = [self.encode(conversation) for conversation in conversations]
+        except NotScorableError as reason:
+            raise UserError(f"the responses cannot be compared: {reason}; change them or the prompt") from None
+        scored = []
+        for result in self._score_encoded(encoded, features):
+            if isinstance(result, NotScorableError):
+                raise UserError(f"the responses cannot be compared: {result}; change them or the prompt")
+            scored.append(result)
+        one, other = (features[token_key(np.concatenate([two.prompt, two.responses[0]]))][None] for two in encoded)
+        std = self.parts.score_std(self.parts.uncertainty.margin_leverages(one, other), scored[0].weights[None])  # (1,)
+        margin = scored[0].score - scored[1].score
+        probability = probability_better(np.array([margin]), std)  # (1,)
+        return Comparison(
+            first=scored[0],
+            second=scored[1],
+            margin=margin,
+            margin_std=float(std[0]),
+            probability=float(probability[0]),
+            abstains=bool(abstains(probability, abstain_below)[0]),
+        )
+
     def score_each(self, conversations: Iterable[Conversation]) -> list[Scored | NotScorableError]:
         """Score conversations; a conversation that cannot be scored has the reason in its place."""
         encoded = self.encode_all(list(conversations))
@@ -152,6 +200,12 @@ class RewardModel(InputEncoder):
 
     def score_encoded(self, encoded: Sequence[Encoded]) -> list[Scored | NotScorableError]:
         """Score results of `encode`, `encode_text` or `encode_ids`; one result for each, in order."""
+        return self._score_encoded(encoded)
+
+    def _score_encoded(
+        self, encoded: Sequence[Encoded], kept: dict[bytes, NDArray[np.float32]] | None = None
+    ) -> list[Scored | NotScorableError]:
+        """As `score_encoded`; `kept` takes in the features (layers * d,) of responses by key."""
         request = Request()
         requested = [request.add(one) for one in encoded]  # keys of prompt and response
         prompts = {prompt for prompt, _ in requested}
@@ -168,6 +222,8 @@ class RewardModel(InputEncoder):
                 rewards.update(zip(keys, self.parts.rewards(features), strict=True))
                 of_responses = [place for place, key in enumerate(keys) if key in responses]
                 known = self.parts.leverages(features[of_responses])
+                if kept is not None:
+                    kept.update((keys[place], features[place].copy()) for place in of_responses)
                 if known is not None:
                     leverages.update(zip((keys[place] for place in of_responses), known, strict=True))
             of_prompts = [place for place, key in enumerate(keys) if key in prompts]

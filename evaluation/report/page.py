@@ -6,7 +6,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from evaluation import ablation_plots, gate_plots
+from evaluation import ablation_plots, decision_plots, gate_plots
+from evaluation.decisions import CONFIDENT
 from evaluation.figures import inline, styled
 from evaluation.report.account import flat, overlap, steps
 from evaluation.report.examples import pick
@@ -22,6 +23,7 @@ HERE = Path(__file__).parent
 
 SECTIONS = {
     "results": "Results",
+    "decisions": "When to abstain",
     "gate": "What counts where",
     "examples": "Best and worst examples",
     "verbosity": "Verbosity taken out",
@@ -67,6 +69,7 @@ def _context(run: ReportInputs) -> dict[str, Any]:
         "summary": sentence(run),
         "tiles": tiles(run),
         "titles": RULE_NAMES,
+        "confident": CONFIDENT,
         "suites": [suite_tables(name, suite) for name, suite in run.suites.items()],
         "coefficients": [coefficients(suite) for suite in run.suites.values() if suite.gate_by_section],
         "examples": None if run.scored is None else pick(run.scored, run.texts, run.objectives),
@@ -92,6 +95,9 @@ def _figures(run: ReportInputs) -> dict[str, Markup]:
         if run.gating and run.gating.metrics:
             title = "The gate's loss by step, on training batches and on held-out pairs; numbers in the table below."
             drawn["training"] = (gate_plots.training(run.gating), title)
+        for name, analysis in run.analyses.items():
+            title = "Mistakes against the share of pairs that are decided; areas in the table below."
+            drawn[f"decisions-{name}"] = (decision_plots.risk_coverage(analysis), title)
         if run.ablations:
             title = "Correlation against training rows, an objective a small plot; numbers in the table above."
             drawn["rows"] = (ablation_plots.rows(run.ablations), title)

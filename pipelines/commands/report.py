@@ -168,7 +168,7 @@ def _fingerprints(run: "Run") -> dict[str, str]:
 def _draw(inputs: "ReportInputs", folder: Path) -> list[Path]:
     """Draw every figure that there is something to show in, as SVG and PNG."""
     from cache.names import FileName
-    from evaluation import ablation_plots, gate_plots
+    from evaluation import ablation_plots, decision_plots, gate_plots
     from evaluation.figures import styled, write
     from heads.results import AlphaPaths
 
@@ -187,6 +187,8 @@ def _draw(inputs: "ReportInputs", folder: Path) -> list[Path]:
         files += gate_plots.plot_gating(inputs.gating, folder)
     for result in inputs.suites.values():
         files += gate_plots.plot_coefficients(result, folder)
+    for analysis in inputs.analyses.values():
+        files += decision_plots.plot_decisions(analysis, folder)
     if inputs.ablations is not None:
         files += ablation_plots.draw(inputs.ablations, folder)
     return files

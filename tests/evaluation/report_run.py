@@ -8,8 +8,10 @@ import polars as pl
 
 from cache import Fingerprint
 from evaluation.bootstrap import Estimate, Interval
-from evaluation.calibration import Calibration
+from evaluation.calibration import Bin, Calibration
+from evaluation.choices import Choice, Choices
 from evaluation.comparison import Comparison
+from evaluation.decisions import Confident, Decisions
 from evaluation.length_bias import LengthBias, LengthSlice
 from evaluation.metrics import Accuracy
 from evaluation.rating_agreement import RatingAgreement
@@ -24,6 +26,7 @@ from evaluation.results import (
     RuleScore,
     Suite,
 )
+from evaluation.risk_coverage import RiskCoverage
 from extract.overlap import Overlap
 from extract.results import DatasetRows, Extract
 from gating.collapse import GateSummary
@@ -46,6 +49,7 @@ from heads.results import (
     WithoutDataset,
 )
 
+WAYS = ("lower_bound", "probability")
 RULES = ("gate", "uniform", "bradley_terry", "length")
 ESTIMATE, NOTHING = Estimate(0.5, 0.3, 0.7), Estimate(None, None, None)
 SUMMARY = GateSummary(2, entropy=0.5, top_share=0.7, leading={}, negative=0.0, prompts=12, spread=0.1)
@@ -246,6 +250,7 @@ def ablations(objectives: list[str], text: str) -> Ablations:
 def analysis(text: str) -> Analysis:
     """A suite's analysis, with a rule that scored no pair."""
     accuracy, error = Interval(0.6, 0.5, 0.7), Estimate(0.05, 0.02, 0.08)
+    chosen = Choice(accuracy, Interval(0.1, -0.1, 0.2))
     length = LengthBias({"chosen_longer": LengthSlice(12, Interval(0.8, 0.7, 0.9))}, accuracy, 0.5, ESTIMATE)
     rule = RuleAnalysis(
         rows=12,
@@ -255,8 +260,10 @@ def analysis(text: str) -> Analysis:
         calibration=RuleCalibration(Calibration(1.0, 24, error, error, error, ()), None),
         comparison=Comparison(12, -0.1, -0.2, 0.0, 2, 5, 0.02, 0.04),
         length=length,
+        decisions=decisions(),
     )
-    nothing = RuleAnalysis(0, None, 0, None, RuleCalibration(None, None), None, None)
+    without_errors = replace(rule, decisions=replace(decisions(), by_probability=None, gain=None, calibration=None))
+    nothing = RuleAnalysis(0, None, 0, None, RuleCalibration(None, None), None, None, None)
     return Analysis(
         suite="rewardbench",
         note=text,
@@ -264,10 +271,20 @@ def analysis(text: str) -> Analysis:
         rows=12,
         prompts=12,
         pairs=24,
-        rules={"gate": replace(rule, comparison=None), "length": rule, text: nothing},
+        rules={"gate": replace(rule, comparison=None), "length": without_errors, text: nothing},
         best_of_n=(),
+        choices=Choices(12, 0.3, 1.0, {"gate": {"mean": Choice(accuracy, None)} | dict.fromkeys(WAYS, chosen)}),
         seconds=0.1,
     )
+
+
+def decisions() -> Decisions:
+    """Decisions by gap and by probability, with an empty bin and no confident pair by the probability."""
+    order = RiskCoverage(ESTIMATE, ESTIMATE, tuple(0.3 + 0.01 * point for point in range(20)))
+    bins = (Bin(0.5, 0.55, 24, 0.52, 0.6), Bin(0.55, 0.6, 0, None, None))
+    calibration = Calibration(None, 24, ESTIMATE, ESTIMATE, ESTIMATE, bins)
+    confident, none = Confident(ESTIMATE, ESTIMATE), Confident(Estimate(0.0, 0.0, 0.0), NOTHING)
+    return Decisions(24, ESTIMATE, order, confident, order, none, Estimate(0.01, -0.01, 0.03), calibration)
 
 
 def suite(objectives: list[str], sections: list[str], text: str) -> Suite:

@@ -22,7 +22,7 @@ def area(confidence: Real, wrong: Real) -> float:
 
 
 def naive_area(confidence: Real, wrong: Real) -> float:
-    """Mean risk over all coverages, in O(n²): of equal confidences, each kept one is as wrong as all of them together."""
+    """Mean risk over all coverages, in O(n²): of equal confidences, each kept one is as wrong as their mean."""
     risks = []
     for kept in range(1, len(wrong) + 1):
         lowest = np.sort(confidence)[::-1][kept - 1]
