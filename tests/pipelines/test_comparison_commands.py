@@ -82,7 +82,7 @@ def test_an_analysis_says_when_to_abstain_and_fitting_the_errors_anew_makes_it_s
     for rule in ("gate", "uniform", "routed", "strongest"):
         own = found[rule].decisions
         assert own.error.value == pytest.approx(1.0 - found[rule].pairs_right.accuracy)
-        assert 0.0 <= own.by_probability.area.value
+        assert own.by_probability.area.value >= 0.0
         assert own.by_probability.risk[-1] == own.by_gap.risk[-1] == pytest.approx(own.error.value)
         assert own.gain.low <= own.gain.value <= own.gain.high
     for rule in ("bradley_terry", "length"):
