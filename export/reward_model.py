@@ -165,7 +165,7 @@ class RewardModel(InputEncoder):
         if self.parts.uncertainty is None:
             raise UserError(
                 f"{self.folder} holds no standard errors, without which responses cannot be compared: fit the heads"
-                " with heads.uncertainty = true, and export the run again"
+                " with heads.uncertainty = true, and export the run without --without-uncertainty"
             )
         conversations = [[*prompt, {"role": "assistant", "content": response}] for response in (first, second)]
         features: dict[bytes, NDArray[np.float32]] = {}

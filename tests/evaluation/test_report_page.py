@@ -151,7 +151,7 @@ def test_published_figures_stand_under_their_own_sections_where_a_run_has_one_of
 def test_figures_are_part_of_the_page_in_its_colours(text: str) -> None:
     page = render(made_up(text, plots=True))
     elements = Structure(page).elements
-    assert sum("aria-labelledby" in attributes and tag == "svg" for tag, attributes in elements) == 3
+    assert sum("aria-labelledby" in attributes and tag == "svg" for tag, attributes in elements) == 4
     assert "script" not in {tag for tag, _ in elements}
     assert "var(--accent)" in page
     assert "#1f5fa8;" not in page.partition("</style>")[2]

@@ -50,33 +50,45 @@ def test_errors_of_scores_and_of_every_margin_in_a_row(
     features = store.gather(some_keys(0, LINES)).reshape(LINES, -1)
     by_prompt = {asked: number for number, asked in enumerate(dict.fromkeys(judged["prompt_key"]))}
     own = np.random.default_rng(1).random((len(by_prompt), 3)).astype(np.float32)
-    weights = own[[by_prompt[asked] for asked in judged["prompt_key"]]]
-    frame = pl.DataFrame(score_errors(parts, store, judged, weights))
+    gate = own[[by_prompt[asked] for asked in judged["prompt_key"]]]
+    by_rule = {"gate": gate.astype(np.float64), "uniform": np.full((LINES, 3), 1 / 3)}
+    frame = pl.DataFrame(score_errors(parts, store, judged, by_rule))
     known = parts.uncertainty
     assert known is not None
-    np.testing.assert_allclose(frame[SCORE_STD], parts.score_std(known.leverages(features), weights), rtol=1e-5)
     assert frame[UNFAMILIAR].to_list() == known.unfamiliar(known.leverages(features)).tolist()
     different = 0
-    for line in range(LINES):
-        row = np.flatnonzero(judged["row"].to_numpy() == judged["row"][line])
-        margins = np.array(frame[MARGIN_STD][line])
-        assert margins.shape == row.shape
-        for other, said in zip(row, margins, strict=True):
-            if judged["prompt_key"][int(other)] != judged["prompt_key"][line]:
-                assert np.isnan(said)
-                different += 1
-                continue
-            leverages = known.margin_leverages(features[[line]], features[[other]])
-            assert said == pytest.approx(parts.score_std(leverages, weights[[line]])[0], rel=1e-4, abs=1e-6)
+    for rule, weights in by_rule.items():
+        expected = parts.score_std(known.leverages(features), weights)
+        np.testing.assert_allclose(frame[SCORE_STD + rule], expected, rtol=1e-5)
+        for line in range(LINES):
+            row = np.flatnonzero(judged["row"].to_numpy() == judged["row"][line])
+            margins = np.array(frame[MARGIN_STD + rule][line])
+            assert margins.shape == row.shape
+            for other, said in zip(row, margins, strict=True):
+                if judged["prompt_key"][int(other)] != judged["prompt_key"][line]:
+                    assert np.isnan(said)
+                    different += 1
+                    continue
+                leverages = known.margin_leverages(features[[line]], features[[other]])
+                assert said == pytest.approx(parts.score_std(leverages, weights[[line]])[0], rel=1e-4, abs=1e-6)
     assert different > 0
+
+
+def test_margins_of_rows_of_one_size_are_lists_too(store: FeatureStore, parts: RewardParts) -> None:
+    judged = responses(list(range(16))).filter(pl.col("row").cast(pl.Int64) < 8)
+    frame = pl.DataFrame(score_errors(parts, store, judged, {"gate": np.ones((len(judged), 3))}))
+    assert frame.schema[MARGIN_STD + "gate"] == pl.List(pl.Float32)
+    assert frame[MARGIN_STD + "gate"].list.len().unique().to_list() == [2]
 
 
 def test_nothing_is_said_where_nothing_is_known(store: FeatureStore, parts: RewardParts) -> None:
     judged = responses(list(range(16)))
-    weights = np.ones((LINES, 3), dtype=np.float32)
+    weights = {"gate": np.ones((LINES, 3))}
     assert score_errors(replace(parts, uncertainty=None), store, judged, weights) == []
     assert parts.uncertainty is not None
     untold = replace(parts.uncertainty, thresholds=np.full(2, NOT_KNOWN))
+    frame = pl.DataFrame(score_errors(replace(parts, uncertainty=untold), store, judged[:1], weights[:1]))
+    assert frame[MARGIN_STD].dtype == pl.List(pl.Float32)
     frame = pl.DataFrame(score_errors(replace(parts, uncertainty=untold), store, judged, weights))
     assert frame[UNFAMILIAR].null_count() == LINES
-    assert frame[SCORE_STD].is_finite().all()
+    assert frame[SCORE_STD + "gate"].is_finite().all()

@@ -52,6 +52,17 @@ def test_contributions_sum_to_the_gate_score_within_float32_rounding(seed: int, 
     assert (np.abs(single - scores) <= rounding).all()
 
 
+@given(st.integers(0, 2**32 - 1), st.integers(1, 12))
+def test_a_rule_with_weights_of_rewards_is_their_sum(seed: int, k: int) -> None:
+    some, arrays = responses(seed, 15, k), fitted(k)
+    sums = {name: rule.reward_weights for name, rule in RULES.items() if rule.reward_weights is not None}
+    assert set(RULES) - set(sums) == {"bradley_terry", "length"}
+    for name, weigh in sums.items():
+        weights = weigh(some, arrays[name])
+        expected = (weights * some.rewards).sum(axis=-1)
+        np.testing.assert_allclose(RULES[name].scores(some, arrays[name]), expected, rtol=1e-12, atol=1e-12)
+
+
 def test_scores_by_hand() -> None:
     some = Responses(
         rewards=np.array([[1.0, -2.0], [0.5, 0.25]], dtype=np.float32),

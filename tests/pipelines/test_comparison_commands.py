@@ -18,6 +18,7 @@ from evaluation.results import Scorer
 from pipelines.artefacts import analysis, suite
 from pipelines.commands.analyse import analyse
 from pipelines.commands.evaluate import evaluate
+from pipelines.commands.fit_heads import fit_heads
 from pipelines.commands.leaderboard import make_leaderboard
 from pipelines.commands.score_suite import score_suite
 from pipelines.recipe import read_recipe
@@ -26,7 +27,7 @@ from pipelines.run import Run
 from tests.evaluation.judged import judge
 from tests.evaluation.scorers.endpoint_server import Reply, Server, always, endpoint
 from tests.evaluation.scorers.tiny_reward_model import write_reward_model
-from tests.pipelines.conftest import Demo
+from tests.pipelines.conftest import Demo, armorm
 
 
 @pytest.fixture
@@ -74,6 +75,29 @@ def test_rules_are_compared_on_the_rows_that_eval_judged(copy: Demo) -> None:
     assert length["prefers_longer"]["accuracy"] + length["slices"]["chosen_longer"]["right"]["accuracy"] in (0.0, 2.0)
     assert analysis["rules"]["bradley_terry"]["calibration"]["fitted"]["temperature"] > 0
     assert analysis["best_of_n"] == []
+
+
+def test_an_analysis_says_when_to_abstain_and_fitting_the_errors_anew_makes_it_stale(copy: Demo) -> None:
+    found = analyse(run(), "gate", silent).suites["rewardbench"].rules
+    for rule in ("gate", "uniform", "routed", "strongest"):
+        own = found[rule].decisions
+        assert own.error.value == pytest.approx(1.0 - found[rule].pairs_right.accuracy)
+        assert own.by_probability.area.value >= 0.0
+        assert own.by_probability.risk[-1] == own.by_gap.risk[-1] == pytest.approx(own.error.value)
+        assert own.gain.low <= own.gain.value <= own.gain.high
+    for rule in ("bradley_terry", "length"):
+        assert found[rule].decisions.by_probability is None
+    shown = armorm("analyse", "--recipe", "demo.toml", folder=copy.folder)
+    assert shown.returncode == 0, shown.stderr
+    assert "demo: rewardbench, when to abstain" in shown.stdout
+    recipe = copy.folder / "demo.toml"
+    recipe.write_text(recipe.read_text() + "\n[heads]\nuncertainty = false\n")
+    fit_heads(run(), progress=silent)
+    assert "uncertainty.safetensors changed" in str(run().problem(suite("rewardbench")))
+    evaluate(run(), ["rewardbench"])
+    without = analyse(run(), "gate", silent).suites["rewardbench"].rules
+    assert without["gate"].decisions.by_gap == found["gate"].decisions.by_gap
+    assert without["gate"].decisions.gain is None
 
 
 def test_ratings_are_compared_with_heads_that_did_not_see_them(copy: Demo) -> None:
