@@ -64,7 +64,7 @@ def score_errors(
     return [
         pl.Series(SCORE_STD, score_std),
         pl.Series(UNFAMILIAR, unfamiliar if known.tells_familiar else [None] * len(judged), dtype=pl.Boolean),
-        pl.Series(MARGIN_STD, margins, dtype=pl.List(pl.Float32)),
+        pl.Series(MARGIN_STD, margins).cast(pl.List(pl.Float32)),  # rows of one size would become an Array
     ]
 
 

@@ -69,6 +69,7 @@ def model_card(
         note=note,
         backbone=_cell(backbone),
         rated=bool(config.scales),
+        uncertain=config.uncertainty is not None,
         origin=_origin(heads),
         objectives=[_objective(name, config, heads, gating) for name in config.objectives],
         max_tokens=config.max_tokens,

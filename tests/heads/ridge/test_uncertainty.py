@@ -116,6 +116,18 @@ def test_the_flag_is_calibrated_on_validation_rows_and_finds_what_is_unlike_them
     assert (uncertainty.places(uncertainty.leverages(9 * new)) == 1.0).all()
 
 
+def test_rows_of_other_directions_are_flagged_far_more_often_than_held_out_rows() -> None:
+    rng = np.random.default_rng(9)
+    spectrum = np.geomspace(1.0, 0.05, D)
+    features = rng.standard_normal((4000, D)) * spectrum
+    ratings = features @ rng.standard_normal((D, 2))
+    uncertainty = uncertainty_of(features, ratings)
+    held_out = uncertainty.unfamiliar(uncertainty.leverages(rng.standard_normal((4000, D)) * spectrum)).mean()
+    other = rng.standard_normal((4000, D)) * spectrum[rng.permutation(D)]  # as long, in other directions
+    assert held_out < 0.02
+    assert uncertainty.unfamiliar(uncertainty.leverages(other)).mean() > 30 * held_out
+
+
 def test_a_response_is_familiar_where_any_rating_set_knows_it() -> None:
     rng = np.random.default_rng(4)
     one, two = rng.standard_normal((300, D)), rng.standard_normal((300, D))
