@@ -161,6 +161,7 @@ def main() -> None:
     parser.add_argument("folder", type=Path, help="folder that `armorm export` wrote, with uncertainty")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--times", type=float, default=0.1, help="size of the mix; 1 is 775 conversations")
+    parser.add_argument("--most", type=int, default=None, help="conversations of the mix, at most")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path, default=None)
@@ -170,7 +171,7 @@ def main() -> None:
         size = write_without(arguments.folder, plain)
         folders = (plain, arguments.folder)
         models = [RewardModel.load(folder, device=arguments.device) for folder in folders]
-        given = conversations(arguments.times, models[0].max_tokens)
+        given = conversations(arguments.times, models[0].max_tokens)[: arguments.most]
         count = len(given)
         scoring = (in_process(model, given) for model in models)
         results = [compared("`RewardModel.score`", scoring, arguments.rounds, count)]
