@@ -129,7 +129,7 @@ def compared(way: str, sides: Iterable[Side], rounds: int, responses: int) -> Me
             runs[name].append(run())
     pairs = list(zip(runs["without"], runs["with"], strict=True))
     ratios = [one.seconds / other.seconds for one, other in pairs]
-    return Measured(
+    found = Measured(
         way,
         statistics.median(responses / each.seconds for each in runs["without"]),
         statistics.median(responses / each.seconds for each in runs["with"]),
@@ -139,6 +139,8 @@ def compared(way: str, sides: Iterable[Side], rounds: int, responses: int) -> Me
         statistics.median(other.processor_seconds / one.processor_seconds for one, other in pairs),
         sum(each.errors for done in runs.values() for each in done),
     )
+    print(found, flush=True)  # the others may take long
+    return found
 
 
 def table(results: list[Measured]) -> str:
