@@ -9,11 +9,12 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.torch import save_file
-from transformers import AutoConfig
+from transformers import AutoConfig, LlamaConfig
 
 from benchmarks.extract_ways import LLAMA_3_8B, TINY, RandomBackbone
 from export.folder import Exported, write_folder
 from export.reward_config import RewardConfig
+from export.reward_uncertainty import UncertaintyTable
 from extract.backbone import read_backbone
 from extract.settings import BackboneSettings
 from gating.gate import Gate
@@ -21,8 +22,26 @@ from gating.reward import RewardParts
 from gating.settings import NO_VERBOSITY, GateSettings
 from gating.transform import Transform
 from heads.objectives import PUBLISHED_OBJECTIVES
+from heads.ridge.uncertainty import PERCENTILES, Uncertainty
+from heads.ridge.whitening import rows_of
 
 MAX_TOKENS = 4096
+
+FACTORS = 7
+"""Patterns of rated objectives of the published recipe's eight rating sets; each has a factor of its own."""
+
+SMOLLM2 = LlamaConfig(
+    vocab_size=49_152,
+    hidden_size=576,
+    intermediate_size=1536,
+    num_hidden_layers=30,
+    num_attention_heads=9,
+    num_key_value_heads=3,
+    max_position_embeddings=8192,
+    rope_parameters={"rope_type": "default", "rope_theta": 100_000.0},
+    tie_word_embeddings=True,
+)
+"""Shape of SmolLM2-135M."""
 
 
 def write(out: Path, shape: str) -> None:
@@ -31,6 +50,8 @@ def write(out: Path, shape: str) -> None:
     if shape == "tiny":
         config, dtype = AutoConfig.from_pretrained(TINY), "float32"
         config.max_position_embeddings = MAX_TOKENS
+    elif shape == "smollm2-135m":
+        config, dtype = SMOLLM2, "float32"
     random = RandomBackbone(config, dtype)
     folder = out / "backbone"
     folder.mkdir(parents=True)
@@ -46,18 +67,34 @@ def write(out: Path, shape: str) -> None:
     names = tuple(objective.name for objective in PUBLISHED_OBJECTIVES)
     weight = np.random.default_rng(0).standard_normal((len(names), backbone.hidden_size)) / backbone.hidden_size**0.5
     gate = Gate(backbone.hidden_size, len(names), GateSettings()).requires_grad_(False).eval()
-    parts = RewardParts(names, weight.astype(np.float32), Transform(np.zeros((len(names), len(names)))), gate)
+    uncertainty = random_uncertainty(backbone.hidden_size, len(names))
+    transform = Transform(np.zeros((len(names), len(names))))
+    parts = RewardParts(names, weight.astype(np.float32), transform, gate, uncertainty)
     reward = RewardConfig(
-        objectives=names, verbosity=NO_VERBOSITY, max_tokens=MAX_TOKENS, dtype=dtype, backbone="random"
+        objectives=names,
+        verbosity=NO_VERBOSITY,
+        uncertainty=UncertaintyTable.of(uncertainty),
+        max_tokens=MAX_TOKENS,
+        dtype=dtype,
+        backbone="random",
     )
     write_folder(out / "model", Exported(backbone, reward, parts, {}, "Random weights.\n"), "link")
+
+
+def random_uncertainty(d: int, k: int) -> Uncertainty:
+    """An uncertainty as large as a fit's, with random numbers: d features, k objectives."""
+    rng = np.random.default_rng(1)
+    whitening = rng.standard_normal((FACTORS, rows_of(d), d), dtype=np.float32) * np.float32(1 / d)
+    quantiles = np.tile(np.linspace(0.0, 2.0, PERCENTILES), (FACTORS, 1))
+    thresholds = np.full(FACTORS, 1.0)
+    return Uncertainty(whitening, np.arange(k) % FACTORS, np.eye(k), quantiles, thresholds, quantile=0.99)
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="new folder")
-    parser.add_argument("--shape", choices=["tiny", "llama-3-8b"], default="tiny")
+    parser.add_argument("--shape", choices=["tiny", "smollm2-135m", "llama-3-8b"], default="tiny")
     arguments = parser.parse_args()
     write(arguments.out, arguments.shape)
 

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -98,7 +98,17 @@ def one_at_a_time(
         replies.put(Round(sum(latencies), latencies, scores))
 
 
-async def load(url: str, given: list[Turns], clients: int) -> Round:
+Ask = Callable[[httpx2.AsyncClient, Turns], Awaitable[float | None]]
+"""Sends a conversation; its score, or None where it has none."""
+
+
+async def classify(connection: httpx2.AsyncClient, turns: Turns) -> float | None:
+    """Ask in vLLM's protocol."""
+    answer = await connection.post("/classify", json={"messages": turns})
+    return float(answer.json()["data"][-1]["probs"][-1]) if answer.status_code == 200 else None
+
+
+async def load(url: str, given: list[Turns], clients: int, ask: Ask = classify) -> Round:
     """Send the conversations through a number of clients, each with its connection, until all are answered."""
     latencies: list[float] = []
     scores: list[float | None] = [None] * len(given)
@@ -108,8 +118,7 @@ async def load(url: str, given: list[Turns], clients: int) -> Round:
         for place, turns in left:
             started = time.perf_counter()
             try:
-                answer = await connection.post("/classify", json={"messages": turns})
-                scores[place] = answer.json()["data"][-1]["probs"][-1] if answer.status_code == 200 else None
+                scores[place] = await ask(connection, turns)
             except httpx2.HTTPError:
                 continue
             latencies.append(time.perf_counter() - started)

@@ -84,4 +84,4 @@ def _rating(rating: "Rating | None") -> str:
     if rating is None:
         return ""
     spread = "" if rating.std is None else f" ± {rating.std:.2f}"
-    return f"{rating.value:.2f}{spread} of {rating.high:g}"
+    return f"{rating.value:.2f}{spread}"

@@ -88,11 +88,13 @@ def test_json_through_the_command_line(demo: Demo) -> None:
     assert verbosity["contribution"] == 0.0
     assert verbosity["lambda"] == 1.0
     assert told["verbosity"]["value"] == verbosity["reward"]
-    assert 0.0 < told["score_std"] < abs(told["score"])
+    assert told["score_std"] > 0.0
     assert told["unfamiliar"] in (True, False)
+    places = [term["uncertainty"]["leverage_place"] for term in told["objectives"]]
+    assert any(place is not None for place in places)  # sets with fewer than 20 validation rows tell nothing
+    assert all(0.0 <= place <= 1.0 for place in places if place is not None)
     for term in told["objectives"]:
         assert term["uncertainty"]["std"] > 0.0
-        assert 0.0 <= term["uncertainty"]["leverage_place"] <= 1.0
         steps = term["rating"]["high"] - term["rating"]["low"]
         # bin_centre has one step more than the scale is wide
         assert term["rating"]["std"] / term["uncertainty"]["std"] == pytest.approx(steps + (steps > 1.0))
@@ -102,7 +104,7 @@ def test_the_table_names_every_objective_and_the_score(demo: Demo) -> None:
     shown = armorm("explain", "--recipe", "demo.toml", "--prompt", PROMPT, "--response", RESPONSE, folder=demo.folder)
     assert shown.returncode == 0, shown.stderr
     assert re.search(r"score -?\d+\.\d{6} ± \d+\.\d{4}", shown.stdout)
-    assert re.search(r"\d\.\d\d ± \d\.\d\d of 4", shown.stdout)
+    assert "± is one standard error" in shown.stdout
     assert re.search(r"its leverage, where it is most at home, is at the [01]\.\d\d quantile", shown.stdout)
     for name in demo.results["fit-heads"]["objectives"]:
         assert name in shown.stdout
