@@ -72,7 +72,7 @@ class TokenFiles:
 
     def _begin(self) -> None:
         self._new: dict[bytes, Span] = {}
-        self._ids: list[TokenIds] = []
+        self._ids = bytearray()  # one block: thousands of arrays that come and go leave gaps in memory
         self._next = self._tokens
 
     def _take(self, path: Path) -> None:
@@ -107,10 +107,10 @@ class TokenFiles:
         """Add the ids of a text that `find` does not find."""
         if name in self._new:
             return self._new[name]
-        if self._ids and self._next - self._tokens + len(ids) > SEGMENT_TOKENS:
+        if self._new and self._next - self._tokens + len(ids) > SEGMENT_TOKENS:
             self.finish()
         span = self._new[name] = Span(key, self._next, len(ids))
-        self._ids.append(ids)
+        self._ids += ids.astype(np.uint32, copy=False).tobytes()
         self._next += len(ids)
         return span
 
@@ -123,7 +123,8 @@ class TokenFiles:
         if not self._new:
             return
         names, keys = as_keys(self._new), as_keys(span.key for span in self._new.values())
-        path, before = segment.write(self.folder, self._encoder, names, keys, self._ids), len(self._segments)
+        lengths, ids = [span.tokens for span in self._new.values()], np.frombuffer(self._ids, np.uint32)
+        path, before = segment.write(self.folder, self._encoder, names, keys, lengths, ids), len(self._segments)
         self._take(path)
         if len(self._segments) == before:
             raise OSError(f"{path} does not hold what was written to it: is the disk in order?")
