@@ -79,7 +79,7 @@ def collect(
         encoder: the chat template and tokenizer.
         split: how prompts are held out, and whether rows that overlap with a suite are left out.
         progress: called with the number of rows read.
-        tokens: where token ids are kept and found again; None to hold them in memory.
+        tokens: where token ids are kept and found again, closed at the end; None to hold them in memory.
 
     Raises:
         UserError: a file cannot be read.
@@ -94,7 +94,7 @@ def collect(
     finally:  # an interrupted pass goes on with what was tokenised
         pool.close()
         if tokens is not None:
-            tokens.finish()
+            tokens.close()
     collector.kinds = {dataset.settings.name: dataset.source.kind for dataset in datasets}
     progress(READING, collector.records, collector.records, "rows")
     tables = collector.tables()

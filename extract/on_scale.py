@@ -33,6 +33,6 @@ def usable(records: Iterable[Record | Skipped], ranges: Mapping[str, Range]) -> 
                 reason = f"the rating '{objective}' is {value:g}, outside {low:g} to {high:g}; it is skipped"
                 yield Skipped(record.row, reason, rating_only=True)
         if ratings:
-            yield replace(record, ratings=ratings)
+            yield record if len(ratings) == len(record.ratings) else replace(record, ratings=ratings)
         else:
             yield Skipped(record.row, "no rating of an objective of the recipe")

@@ -16,7 +16,7 @@ from extract.checks import length_fault, text_fault
 from extract.encoded import Encoded, EncodedPrompt, TokenIds
 from extract.records import ASKING, Message, Prompt
 from extract.settings import BackboneSettings
-from extract.special_tokens import special_tokens
+from extract.special_tokens import TokenFinder, special_tokens
 from extract.template.bos import added_bos, with_bos, writer_of_bos
 from extract.template.division import least_tokens_of_a_turn, undivided_end
 from extract.template.facts import TemplateFacts
@@ -53,7 +53,7 @@ class ConversationEncoder:
         self._max_tokens = settings.max_tokens
         self._strip = settings.position == "end_of_turn"
         special = special_tokens(tokenizer)
-        self._forbidden = special if settings.special_tokens_in_text == "skip" else []
+        self._forbidden = TokenFinder(special) if settings.special_tokens_in_text == "skip" else None
         self._bos = added_bos(tokenizer)
         probed = probe(tokenizer, self._strip, writer_of_bos(tokenizer))
         self._prompt_end, self._response_end = probed.prompt, probed.response

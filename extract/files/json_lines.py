@@ -44,5 +44,5 @@ def _lines(file: BufferedIOBase) -> Iterator[tuple[int, bytes]]:
             )
         if number == 1:
             line = line.removeprefix(BYTE_ORDER_MARK)
-        if line.strip():
+        if line and not line.isspace():
             yield number, line

@@ -53,6 +53,8 @@ def _bad_byte(value: Any) -> int | None:
 
 def is_text(decoded: str) -> bool:
     """Whether no byte was bad in a text that was decoded with 'surrogateescape'."""
+    if decoded.isascii():
+        return True
     try:
         decoded.encode()
     except UnicodeEncodeError:

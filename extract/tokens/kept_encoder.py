@@ -86,8 +86,14 @@ class KeptEncoder:
         return _Batch(batch, names, results, unknown, waiting)
 
     def _finished(self, batch: "_Batch") -> tuple[list[Record], list[Kept | NotEncodableError]]:
-        for place, one in zip(batch.unknown, self._pool.result(batch.encoded), strict=True):
-            batch.results[place] = one if isinstance(one, NotEncodableError) else self._keep(batch.names[place], one)
+        encoded = self._pool.result(batch.encoded)
+        # A part of a record may be known, or have come since; asked for once a batch, since asking has a fixed cost.
+        names = [name for place in batch.unknown for name in batch.names[place]]
+        known = {name: span for name, span in zip(names, self._tokens.find(names), strict=True) if span is not None}
+        for place, one in zip(batch.unknown, encoded, strict=True):
+            batch.results[place] = (
+                one if isinstance(one, NotEncodableError) else self._keep(batch.names[place], one, known)
+            )
         return batch.records, [result for result in batch.results if result is not None]
 
     def _find(self, names: Sequence[list[bytes]]) -> list[Kept | NotEncodableError | None]:
@@ -100,14 +106,16 @@ class KeptEncoder:
             results.append(Kept(prompt, known) if prompt is not None and whole else None)
         return results
 
-    def _keep(self, names: list[bytes], encoded: Encoded) -> Kept:
-        of_prompt, *of_responses = self._tokens.find(names)  # a part may be known, or have come with this batch
-        prompt = of_prompt or self._tokens.add(names[0], token_key(encoded.prompt), encoded.prompt)
-        responses = (
-            known or self._tokens.add(name, token_key(np.concatenate([encoded.prompt, ids])), ids)
-            for name, known, ids in zip(names[1:], of_responses, encoded.responses, strict=True)
-        )
-        return Kept(prompt, tuple(responses))
+    def _keep(self, names: list[bytes], encoded: Encoded, known: dict[bytes, Span]) -> Kept:
+        """Add what is not among the known spans, to which it is added too."""
+        prompt, *responses = names
+        if prompt not in known:
+            known[prompt] = self._tokens.add(prompt, token_key(encoded.prompt), encoded.prompt)
+        for name, ids in zip(responses, encoded.responses, strict=True):
+            if name not in known:
+                whole = token_key(np.concatenate([encoded.prompt, ids]))
+                known[name] = self._tokens.add(name, whole, ids)
+        return Kept(known[prompt], tuple(known[name] for name in responses))
 
 
 def _names(conversation: Conversation) -> list[bytes]:

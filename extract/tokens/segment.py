@@ -72,7 +72,7 @@ class Segment:
             raise ValueError("its names, keys and lengths are not those that were written, or another encoder's")
 
 
-def write(folder: Path, encoder: str, names: Keys, keys: Keys, sequences: Sequence[TokenIds]) -> Path:
+def write(folder: Path, encoder: str, names: Keys, keys: Keys, lengths: Sequence[int], ids: TokenIds) -> Path:
     """Write a file durably; its name is a digest of its texts, so that several writers of the same may meet.
 
     Args:
@@ -80,13 +80,13 @@ def write(folder: Path, encoder: str, names: Keys, keys: Keys, sequences: Sequen
         encoder: digest of the encoder.
         names: (n, 16) uint8
         keys: (n, 16) uint8
-        sequences: n arrays of token ids.
+        lengths: number of ids of each of the n sequences.
+        ids: (tokens,) the ids of all, one sequence's after the other's.
 
     Raises:
         OSError: the disk is full.
     """
-    offsets = np.cumsum([0, *map(len, sequences)], dtype=np.int32)
-    ids = pa.ListArray.from_arrays(offsets, np.concatenate([np.empty(0, np.uint32), *sequences]))
+    offsets = np.cumsum([0, *lengths], dtype=np.int32)
     schema = SCHEMA.with_metadata(_metadata(encoder, names, keys, offsets))
     columns = [
         pa.FixedSizeBinaryArray.from_buffers(SCHEMA.field(number).type, len(each), [None, pa.py_buffer(each)])
@@ -94,7 +94,7 @@ def write(folder: Path, encoder: str, names: Keys, keys: Keys, sequences: Sequen
     ]
     written = BytesIO()  # through memory, so that a full disk is reported with the file's name
     with pa.ipc.new_file(written, schema) as writer:
-        writer.write_batch(pa.record_batch([*columns, ids], schema=schema))
+        writer.write_batch(pa.record_batch([*columns, pa.ListArray.from_arrays(offsets, ids)], schema=schema))
     path = folder / (hashlib.sha256(names.tobytes()).hexdigest()[:16] + SUFFIX)
     with replacing(path, f".{socket.gethostname()}-{os.getpid()}{TEMPORARY}") as file:
         file.write(written.getbuffer())

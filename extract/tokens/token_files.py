@@ -1,12 +1,15 @@
 """The token ids of all texts that one encoder has seen, in files that later runs and other recipes read back."""
 
 import logging
+import time
 from bisect import bisect_right
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
+from cache.durable import TEMPORARY
 from cache.errors import first_line
 from cache.keys import KeyIndex, Keys, as_keys
 from extract.encoded import TokenIds
@@ -18,6 +21,9 @@ log = logging.getLogger(__name__)
 
 FOLDER = "tokens"
 """Folder beside the stores, with a folder for each encoder."""
+
+LEFT_SECONDS = 3600
+"""Age at which a file that is being written is taken for one that nobody goes on with; writing takes a second."""
 
 SEGMENT_TOKENS = 2**22
 """Ids of a file (16 MiB): what is in memory while rows are read, and what a kill can lose."""
@@ -72,7 +78,7 @@ class TokenFiles:
 
     def _begin(self) -> None:
         self._new: dict[bytes, Span] = {}
-        self._ids: list[TokenIds] = []
+        self._ids = bytearray()  # one block: thousands of arrays that come and go leave gaps in memory
         self._next = self._tokens
 
     def _take(self, path: Path) -> None:
@@ -107,10 +113,10 @@ class TokenFiles:
         """Add the ids of a text that `find` does not find."""
         if name in self._new:
             return self._new[name]
-        if self._ids and self._next - self._tokens + len(ids) > SEGMENT_TOKENS:
+        if self._new and self._next - self._tokens + len(ids) > SEGMENT_TOKENS:
             self.finish()
         span = self._new[name] = Span(key, self._next, len(ids))
-        self._ids.append(ids)
+        self._ids += ids.astype(np.uint32, copy=False).tobytes()
         self._next += len(ids)
         return span
 
@@ -122,12 +128,30 @@ class TokenFiles:
         """
         if not self._new:
             return
+        self._remove_leftovers()
         names, keys = as_keys(self._new), as_keys(span.key for span in self._new.values())
-        path, before = segment.write(self.folder, self._encoder, names, keys, self._ids), len(self._segments)
+        lengths, ids = [span.tokens for span in self._new.values()], np.frombuffer(self._ids, np.uint32)
+        path, before = segment.write(self.folder, self._encoder, names, keys, lengths, ids), len(self._segments)
         self._take(path)
         if len(self._segments) == before:
             raise OSError(f"{path} does not hold what was written to it: is the disk in order?")
         self._begin()
+
+    def _remove_leftovers(self) -> None:
+        """Remove what processes that were killed left half written; what another one is writing now is younger."""
+        for path in self.folder.glob(f"*{TEMPORARY}"):
+            with suppress(OSError):  # another process removes it too
+                if time.time() - path.stat().st_mtime > LEFT_SECONDS:
+                    path.unlink()
+
+    def close(self) -> None:
+        """Write what was added, and let go of the names, 120 bytes a text: from now on only `read` finds anything.
+
+        Raises:
+            OSError: as `finish`.
+        """
+        self.finish()
+        self._indexes = []
 
     def read(self, start: int, tokens: int) -> TokenIds:
         """See `TokenSource`."""

@@ -1,6 +1,8 @@
 """Token ids on the disk: the tables, keys, plans and packs of a run are those of ids in memory, and damage is found."""
 
 import json
+import os
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -196,3 +198,19 @@ def test_spans_are_found_over_many_files(tmp_path: Path) -> None:
             assert span is not None
             assert span.key == name
             np.testing.assert_array_equal(reader.read(span.start, span.tokens), ids)
+
+
+def test_what_a_killed_process_left_half_written_is_removed_and_what_another_writes_now_is_not(
+    tmp_path: Path, encoder: ConversationEncoder, datasets: list[Dataset]
+) -> None:
+    run(encoder, datasets[:1], tmp_path)
+    left, young = (files_of(tmp_path)[0].with_name(f"{name}.arrow{TEMPORARY}") for name in ("left", "young"))
+    left.touch()
+    young.touch()
+    before = time.time() - 2 * token_files.LEFT_SECONDS
+    os.utime(left, (before, before))
+    run(encoder, datasets[:1], tmp_path)
+    assert left.exists()  # nothing was written
+    datasets[0].paths[0].write_text(json.dumps({"prompt": "New.", "chosen": "Yes.", "rejected": "No."}) + "\n")
+    run(encoder, datasets[:1], tmp_path)
+    assert [path for path in files_of(tmp_path) if path.name.endswith(TEMPORARY)] == [young]
