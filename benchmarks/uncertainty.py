@@ -53,7 +53,8 @@ def main() -> None:
             f"spectrum {line['power']:g}, penalty {line['penalty']:g}, {line['rows']:9} leverage"
             f" {line['leverage']:.4f}, mean ratio {line['mean_ratio']:.3f}, spread {line['spread']:.3f} (of the"
             f" standard error {line['error_spread']:.3f}), rank correlation {line['rank_correlation']:.3f}, place"
-            f" off by {line['place']:.3f}, unfamiliar {line['unfamiliar']:.1%} (exactly {line['unfamiliar_exactly']:.1%})"
+            f" off by {line['place']:.3f}, unfamiliar {line['unfamiliar']:.1%}"
+            f" (exactly {line['unfamiliar_exactly']:.1%})"
         )
 
 
