@@ -139,9 +139,26 @@ def make_run(path: Path, width: int, times: float) -> int:
     tables = Tables(examples, frame([], PAIRS), frame(lines, SUITES), frame([], SUITE_TEXTS))
     run.write_extract(_extract(len(lines) // 2), tables)
     k = len(objectives)
-    head = ObjectiveHead(1, 1, 1.0, 1.0, 0.0, (), None, None, constant=False)
+    head = ObjectiveHead(
+        rows=1, validation_rows=1, alpha=1.0, validation_mse=1.0, pearson=0.0, validation_path=(), constant=False
+    )
     heads = Heads(
-        dict.fromkeys(objectives, head), {}, (1.0,), 1, 1, 0, width, "none", None, None, seconds=0.0, peak_bytes=0
+        origin="ratings",
+        objectives=dict.fromkeys(objectives, head),
+        skipped={},
+        scales={},
+        alphas=(1.0,),
+        rows=1,
+        train_pairs=None,
+        rows_read=1,
+        rows_reused=0,
+        features=width,
+        reading=_fingerprint(),
+        fitted_on="none",
+        layer=None,
+        uncertainty=None,
+        seconds=0.0,
+        peak_bytes=0,
     )
     run.write(HEADS, heads, arrays={"weight": _normal(rng, k, width)})
     gate = {f"gating.{name}": value.numpy() for name, value in Gate(width, k, GateSettings()).state_dict().items()}

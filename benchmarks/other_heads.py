@@ -78,8 +78,10 @@ def measure(head: str, pairs: int, width: int, objectives: int) -> dict[str, Any
     started = time.perf_counter()
     line: dict[str, Any] = {"head": head, "pairs": pairs, "features_bytes": features.nbytes}
     if head == "bradley_terry":
-        sides = [(features[rows[:, 0]].astype(np.float32) - features[rows[:, 1]]) for rows in (train, validation)]
-        _, line["validation_accuracy"] = select_c(*sides, HeadSettings().bradley_terry_C)
+        learn, judge = (
+            (features[rows[:, 0]].astype(np.float32) - features[rows[:, 1]]) for rows in (train, validation)
+        )
+        _, line["validation_accuracy"] = select_c(learn, judge, HeadSettings().bradley_terry_C)
     elif head in PAIRWISE:
         weights = PAIRWISE[head].fit(features, train, validation, settings.of(head), silent).arrays
         line["seconds"] = time.perf_counter() - started

@@ -70,6 +70,7 @@ def model_card(
         backbone=_cell(backbone),
         rated=bool(config.scales),
         uncertain=config.uncertainty is not None,
+        coverage_sentence="" if config.intervals is None else _coverage_sentence(heads, config.intervals.coverage),
         origin=_origin(heads),
         objectives=[_objective(name, config, heads, gating) for name in config.objectives],
         max_tokens=config.max_tokens,
@@ -122,6 +123,19 @@ def _origin(heads: Heads) -> str:
     return (
         f"The recipe has no ratings. The one objective is a Bradley-Terry head, fitted on {pairs}: a difference of two"
         " rewards is the log-odds that the one response is preferred."
+    )
+
+
+def _coverage_sentence(heads: Heads, asked: float) -> str:
+    """One sentence about the intervals of all objectives together; empty where no rating was left to judge them."""
+    found = [head.interval.all_sets.covered for head in heads.objectives.values() if head.interval is not None]
+    judged = [(each.rows, each.rows * each.fraction) for each in found if each.fraction is not None]
+    rows, inside = (round(sum(column)) for column in zip(*judged, strict=True)) if judged else (0, 0)
+    if not rows:
+        return ""
+    return (
+        f"Every reward comes with an interval that was made to contain {asked:.0%} of new ratings (`armorm explain DIR`"
+        f" shows them); of {rows:,} held-out ratings that did not set them, {inside / rows:.1%} lie in theirs."
     )
 
 

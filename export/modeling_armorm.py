@@ -31,7 +31,9 @@ def base_model_prefix(family: Any) -> str:
 
 # Version 4 takes only names of modules, and refuses those of buffers.
 BUFFERS = (
-    [] if transformers.__version__.startswith("4.") else ["reward_transform_matrix", "length_penalty", "uncertainty"]
+    []
+    if transformers.__version__.startswith("4.")
+    else ["reward_transform_matrix", "length_penalty", "uncertainty", "intervals"]
 )
 FLOAT32 = ["regression_layer", "gating", *BUFFERS]
 
@@ -133,6 +135,15 @@ class Uncertainty(nn.Module):
         return reward_std, score_std, unfamiliar
 
 
+class Intervals(nn.Module):
+    """Half-widths of the intervals of ratings: read by `armorm` and not here, and kept by `save_pretrained`."""
+
+    def __init__(self, objectives: int) -> None:
+        super().__init__()
+        self.register_buffer("half_width", torch.zeros(objectives))
+        self.register_buffer("leverage_half_width", torch.zeros(objectives))
+
+
 class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
     """The backbone, linear heads, the transform that takes verbosity out, and the gate."""
 
@@ -169,6 +180,7 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
         self.register_buffer("length_penalty", torch.zeros(k) if settings["verbosity"] == "response_tokens" else None)
         known = settings.get("uncertainty")
         self.uncertainty = None if known is None else Uncertainty(known)
+        self.intervals = None if settings.get("intervals") is None else Intervals(k)
         self.gating = GatingNetwork(d, k, config.gating_hidden_dim, config.gating_n_hidden, config.gating_temperature)
         self.post_init()
 

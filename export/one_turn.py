@@ -1,5 +1,8 @@
 """One prompt and one response, scored or refused in one sentence."""
 
+import numpy as np
+from numpy.typing import NDArray
+
 from cache import UserError
 from export.not_scorable import NotScorableError
 from export.results import ResponseScore
@@ -15,10 +18,22 @@ def score_turn(model: RewardModel, prompt: str, response: str) -> Scored:
     Raises:
         UserError: it cannot be scored.
     """
-    (scored,) = model.score_each([[Message("user", prompt), Message("assistant", response)]])
+    return score_and_features(model, prompt, response)[0]
+
+
+def score_and_features(model: RewardModel, prompt: str, response: str) -> tuple[Scored, NDArray[np.float32]]:
+    """The score of a user's message and the answer to it, and the features (layers * d,) of the answer.
+
+    Raises:
+        UserError: it cannot be scored.
+    """
+    (result,) = model.encode_all([[Message("user", prompt), Message("assistant", response)]])
+    kept: dict[bytes, NDArray[np.float32]] = {}
+    scored = result if isinstance(result, NotScorableError) else model.score_encoded([result], kept)[0]
     if isinstance(scored, NotScorableError):
         raise UserError(f"this conversation cannot be scored: {scored}; change --prompt or --response")
-    return scored
+    (features,) = kept.values()
+    return scored, features
 
 
 def score_one(model: RewardModel, prompt: str, response: str, *, full: bool) -> ResponseScore:

@@ -1,7 +1,7 @@
 """Results of explaining, scoring and exporting. Field names are the keys of their JSON."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field
@@ -35,6 +35,8 @@ class Rating:
     value: float
     std: float | None
     """Its standard error; None without uncertainty."""
+    interval: tuple[float, float] | None
+    """Ends of the interval of a new rating; None where there is none."""
     low: float
     """Lowest rating of the scale."""
     high: float
@@ -58,6 +60,8 @@ class Term:
     """gain - verbosity_penalty; the contributions sum to the score."""
     uncertainty: RewardUncertainty | None = None
     """None where the model holds no uncertainty."""
+    interval: tuple[float, float] | None = None
+    """Ends of the interval of a new rating, in the unit of the reward; None where too few rows or none set it."""
     rating: Rating | None = None
     """None where the scale of the ratings is not known."""
 
@@ -85,6 +89,20 @@ class GateWeights:
     """Fraction of the weight on the strongest objective."""
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreDistribution:
+    """A distribution of the score: a mixture of what the objectives' heads of one kind say, with the gate's weights."""
+
+    mean: float
+    std: float
+    """Standard deviation: what each objective leaves open, and how far the objectives disagree."""
+    low: float
+    """5 % quantile."""
+    median: float
+    high: float
+    """95 % quantile."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """A score and its terms."""
@@ -96,6 +114,8 @@ class Explanation:
     """Standard error of the score, under the gate's weights as they are; None where the model holds no uncertainty."""
     unfamiliar: bool | None
     """Whether the response is unlike all rated rows; None also where too few validation rows tell."""
+    coverage: float | None
+    """Fraction of new ratings that the intervals were made to contain; None where the model holds none."""
     objectives: tuple[Term, ...]
     """In the order of the heads."""
     verbosity: Verbosity
@@ -104,6 +124,8 @@ class Explanation:
     verbosity_penalty: float
     """Sum of the penalties."""
     gate: GateWeights
+    distributions: dict[str, ScoreDistribution] = field(default_factory=dict)
+    """Kind of head -> its distribution of the score; empty where a run has no such heads, and for a folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,3 +192,7 @@ class ResponseScore:
     """Leverage of the response among the rows that each head learned from."""
     leverage_place: dict[str, float | None] | None = None
     """Fraction of each head's validation rows with a smaller leverage; None where too few tell."""
+    coverage: float | None = None
+    """Fraction of new ratings that the intervals were made to contain; None where the model holds none."""
+    interval: dict[str, tuple[float, float] | None] | None = None
+    """Ends of the interval of a new rating, in the unit of the reward; None where too few rows set it."""

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from cache import UserError
 from cache.errors import refusing
 from export.reward_headers import REGRESSION, REMEDY, head_headers
+from export.reward_intervals import IntervalsTable
 from export.reward_uncertainty import UncertaintyTable
 from export.turns import TurnMarkers
 from extract.backbone import Backbone
@@ -53,6 +54,8 @@ class RewardConfig(BaseModel):
     """Verbosity that is taken out of the rewards: an objective, 'response_tokens' or 'none'."""
     uncertainty: UncertaintyTable | None = None
     """Sizes of the tensors that standard errors are computed from; None where the folder holds none."""
+    intervals: IntervalsTable | None = None
+    """The intervals of the ratings; None where the folder holds none."""
     layers: tuple[int, ...] = Field(default=(-1,), min_length=1)
     """Indices into the hidden states, read side by side."""
     position: Literal["end_of_turn", "last_token"] = "end_of_turn"
@@ -140,6 +143,7 @@ def run_config(
         scales={name: scales[name] for name in parts.objectives if name in scales},
         verbosity=parts.transform.verbosity(parts.objectives),
         uncertainty=None if parts.uncertainty is None else UncertaintyTable.of(parts.uncertainty),
+        intervals=None if parts.intervals is None else IntervalsTable(coverage=parts.intervals.coverage),
         layers=settings.layers,
         position=settings.position,
         special_tokens_in_text=settings.special_tokens_in_text,

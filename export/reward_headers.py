@@ -21,8 +21,12 @@ UNCERTAINTY_PREFIX = "uncertainty."
 """Prefix of tensors of this project's own, stored where the heads' uncertainty is known."""
 
 
+INTERVALS_PREFIX = "intervals."
+"""Prefix of tensors of this project's own, stored where the intervals of ratings are known."""
+
+
 def head_headers(folder: Path) -> dict[str, StoredTensor]:
-    """The headers of heads, transform, gate and uncertainty, by name; the first two are there, and heads are a matrix.
+    """Headers of heads, transform, gate, uncertainty and intervals, by name: the first two are there, heads a matrix.
 
     Raises:
         UserError: one of the two is missing, a tensor is in two files or of a dtype that is no number's, or a file is
@@ -31,7 +35,7 @@ def head_headers(folder: Path) -> dict[str, StoredTensor]:
     found: dict[str, StoredTensor] = {}
     for header in read_headers(folder):
         alone = header.name in (REGRESSION, TRANSFORM, LENGTH_PENALTY)
-        if not alone and not header.name.startswith((GATE_PREFIX, UNCERTAINTY_PREFIX)):
+        if not alone and not header.name.startswith((GATE_PREFIX, UNCERTAINTY_PREFIX, INTERVALS_PREFIX)):
             continue
         if header.name in found:
             raise UserError(

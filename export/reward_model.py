@@ -174,7 +174,7 @@ class RewardModel(InputEncoder):
         except NotScorableError as reason:
             raise UserError(f"the responses cannot be compared: {reason}; change them or the prompt") from None
         scored = []
-        for result in self._score_encoded(encoded, features):
+        for result in self.score_encoded(encoded, features):
             if isinstance(result, NotScorableError):
                 raise UserError(f"the responses cannot be compared: {result}; change them or the prompt")
             scored.append(result)
@@ -198,14 +198,13 @@ class RewardModel(InputEncoder):
         scored = iter(self.score_encoded(usable))
         return [next(scored) if isinstance(one, Encoded) else one for one in encoded]
 
-    def score_encoded(self, encoded: Sequence[Encoded]) -> list[Scored | NotScorableError]:
-        """Score results of `encode`, `encode_text` or `encode_ids`; one result for each, in order."""
-        return self._score_encoded(encoded)
-
-    def _score_encoded(
+    def score_encoded(
         self, encoded: Sequence[Encoded], kept: dict[bytes, NDArray[np.float32]] | None = None
     ) -> list[Scored | NotScorableError]:
-        """As `score_encoded`; `kept` takes in the features (layers * d,) of responses by key."""
+        """Score results of `encode`, `encode_text` or `encode_ids`; one result for each, in order.
+
+        `kept` takes in the features (layers * d,) of responses by key.
+        """
         request = Request()
         requested = [request.add(one) for one in encoded]  # keys of prompt and response
         prompts = {prompt for prompt, _ in requested}

@@ -9,7 +9,16 @@ from safetensors import safe_open
 from cache import UserError
 from cache.errors import refusing
 from export.reward_config import RewardConfig
-from export.reward_headers import LENGTH_PENALTY, REGRESSION, REMEDY, TRANSFORM, UNCERTAINTY_PREFIX, head_headers
+from export.reward_headers import (
+    INTERVALS_PREFIX,
+    LENGTH_PENALTY,
+    REGRESSION,
+    REMEDY,
+    TRANSFORM,
+    UNCERTAINTY_PREFIX,
+    head_headers,
+)
+from export.reward_intervals import intervals_tensors, read_intervals
 from export.reward_uncertainty import read_uncertainty, uncertainty_tensors
 from extract.stored_weights import StoredTensor
 from gating.gate import Gate, GateShapeError
@@ -30,6 +39,8 @@ def reward_tensors(parts: RewardParts) -> dict[str, torch.Tensor]:
         tensors[LENGTH_PENALTY] = torch.from_numpy(transform.on_length.astype(np.float32))
     if parts.uncertainty is not None:
         tensors |= uncertainty_tensors(parts.uncertainty)
+    if parts.intervals is not None:
+        tensors |= intervals_tensors(parts.intervals)
     return {name: tensor.float().contiguous() for name, tensor in tensors.items()}
 
 
@@ -61,6 +72,7 @@ def read_reward_parts(folder: Path, config: RewardConfig, settings: GateSettings
     if LENGTH_PENALTY in headers:
         _check_shape(headers[LENGTH_PENALTY], (k,))
     _check_uncertainty(folder, config, headers, d)
+    _check_intervals(folder, config, headers)
     tensors = {name: _read(header) for name, header in headers.items()}
     on_length = tensors.get(LENGTH_PENALTY)
     state = {name.removeprefix(GATE_PREFIX): value for name, value in tensors.items() if name.startswith(GATE_PREFIX)}
@@ -70,7 +82,8 @@ def read_reward_parts(folder: Path, config: RewardConfig, settings: GateSettings
         raise UserError(
             f"the gate in {folder} is not as wide or deep as its config.json says ({error}): {REMEDY}"
         ) from None
-    table = config.uncertainty
+    table, between = config.uncertainty, config.intervals
+    uncertainty = None if table is None else read_uncertainty(table, tensors, folder)
     return RewardParts(
         config.objectives,
         tensors[REGRESSION].numpy(),
@@ -78,20 +91,16 @@ def read_reward_parts(folder: Path, config: RewardConfig, settings: GateSettings
             tensors[TRANSFORM].double().numpy(), None if on_length is None else on_length.double().numpy()
         ),
         gate,
-        None if table is None else read_uncertainty(table, tensors, folder),
+        uncertainty,
+        None if between is None else read_intervals(between, tensors, uncertainty),
     )
 
 
 def _check_uncertainty(folder: Path, config: RewardConfig, headers: dict[str, StoredTensor], d: int) -> None:
     """Refuse tensors of the uncertainty that are not those of config.json; nothing is allocated for a number there."""
     table = config.uncertainty
-    stored = {name for name in headers if name.startswith(UNCERTAINTY_PREFIX)}
     shapes = {} if table is None else table.shapes()
-    if different := sorted(stored ^ set(shapes)):
-        raise UserError(
-            f"config.json in {folder} says that the uncertainty is {'there' if shapes else 'left out'}, and"
-            f" {different[0]} is {'there' if different[0] in stored else 'missing'}: {REMEDY}"
-        )
+    _check_there(folder, "uncertainty is", UNCERTAINTY_PREFIX, headers, shapes)
     if table is None:
         return
     if len(table.factor_of) != len(config.objectives) or table.first_column + table.columns > d:
@@ -102,6 +111,26 @@ def _check_uncertainty(folder: Path, config: RewardConfig, headers: dict[str, St
         )
     for name, shape in shapes.items():
         _check_shape(headers[name], shape)
+
+
+def _check_intervals(folder: Path, config: RewardConfig, headers: dict[str, StoredTensor]) -> None:
+    """Refuse tensors of the intervals that are not those of config.json."""
+    shapes = {} if config.intervals is None else config.intervals.shapes(len(config.objectives))
+    _check_there(folder, "intervals are", INTERVALS_PREFIX, headers, shapes)
+    for name, shape in shapes.items():
+        _check_shape(headers[name], shape)
+
+
+def _check_there(
+    folder: Path, what: str, prefix: str, headers: dict[str, StoredTensor], shapes: dict[str, tuple[int, ...]]
+) -> None:
+    """Refuse a folder in which the tensors below a prefix are not those that config.json asks for."""
+    stored = {name for name in headers if name.startswith(prefix)}
+    if different := sorted(stored ^ set(shapes)):
+        raise UserError(
+            f"config.json in {folder} says that the {what} {'there' if shapes else 'left out'}, and"
+            f" {different[0]} is {'there' if different[0] in stored else 'missing'}: {REMEDY}"
+        )
 
 
 def _check_shape(header: StoredTensor, expected: tuple[int, ...]) -> None:

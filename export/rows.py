@@ -110,8 +110,8 @@ def joined(values: dict[str, Any], added: dict[str, Any], prefix: str) -> dict[s
 
 
 def all_terms(scored: Scored, objectives: Sequence[str]) -> dict[str, Any]:
-    """The decomposition of a score and its uncertainty."""
-    return decomposition(scored, objectives) | uncertainty(scored, objectives)
+    """The decomposition of a score, its uncertainty, and the intervals of its ratings."""
+    return decomposition(scored, objectives) | uncertainty(scored, objectives) | intervals(scored, objectives)
 
 
 def decomposition(scored: Scored, objectives: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -123,6 +123,17 @@ def decomposition(scored: Scored, objectives: Sequence[str]) -> dict[str, dict[s
         "contributions": scored.contributions,
     }
     return {key: dict(zip(objectives, values.tolist(), strict=True)) for key, values in columns.items()}
+
+
+def intervals(scored: Scored, objectives: Sequence[str]) -> dict[str, Any]:
+    """`coverage`, the fraction of new ratings that intervals are to contain, and `interval`: objective -> its ends.
+
+    Ends are in the unit of the reward, and None for an objective that too few ratings calibrated. Both values are None
+    where the model holds no intervals.
+    """
+    known = scored.intervals
+    ends = None if known is None else dict(zip(objectives, known.pairs(), strict=True))
+    return {"coverage": None if known is None else known.coverage, "interval": ends}
 
 
 UNCERTAINTY_KEYS = ("score_std", "unfamiliar", "reward_std", "contribution_std", "leverage", "leverage_place")

@@ -16,6 +16,7 @@ from gating.gate import Gate
 from gating.rules.rule import Arrays
 from gating.settings import GateSettings
 from gating.transform import Transform
+from heads.ridge.conformal import ConformalIntervals, ResponseIntervals
 from heads.ridge.uncertainty import Uncertainty
 
 GATE_PREFIX = "gating."
@@ -72,6 +73,8 @@ class Scored:
     response_tokens: int
     uncertainty: ScoreUncertainty | None = None
     """None where the model holds no uncertainty."""
+    intervals: ResponseIntervals | None = None
+    """Intervals of the response's ratings; None where the model holds none."""
 
     @property
     def not_finite(self) -> str | None:
@@ -111,6 +114,8 @@ class RewardParts:
     gate: Gate
     uncertainty: Uncertainty | None = None
     """Uncertainty of the rewards; None where none was fitted or kept."""
+    intervals: ConformalIntervals | None = None
+    """Intervals of the ratings; None where no ratings calibrated them, or they were not kept."""
 
     @classmethod
     def of_arrays(
@@ -145,7 +150,8 @@ class RewardParts:
         on_length = [] if self.transform.on_length is None else [self.transform.on_length]
         gate = (value.numpy() for value in self.gate.state_dict().values())
         known = {} if self.uncertainty is None else self.uncertainty.arrays()
-        return [self.weight, self.transform.matrix, *on_length, *gate, *known.values()]
+        between = {} if self.intervals is None else self.intervals.arrays()
+        return [self.weight, self.transform.matrix, *on_length, *gate, *known.values(), *between.values()]
 
     def rewards(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Features of responses (n, d) as rewards (n, k); products in float32, as in a run's evaluation."""
@@ -196,6 +202,7 @@ class RewardParts:
             prompt_tokens=prompt_tokens,
             response_tokens=response_tokens,
             uncertainty=None if leverages is None else self._uncertainty(leverages[None], weights[None]),
+            intervals=None if self.intervals is None else self.intervals.of_response(rewards, leverages),
         )
 
     def _uncertainty(self, leverages: NDArray[np.float64], weights: NDArray[np.float32]) -> ScoreUncertainty:

@@ -1,5 +1,7 @@
 """A run's fitted parts as the rooms take them: linear heads, rules over stored features, a model that scores text."""
 
+import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,13 +11,17 @@ from cache import UserError
 from extract.backbone import Backbone, find_backbone
 from gating.fitted_rules import FittedRules
 from gating.gate import GateShapeError
-from heads.kinds.fitted import PairwiseHeads
+from gating.reward import RewardParts
+from heads.kinds.fitted import PairwiseHeads, RatingsHeads
+from heads.ridge.conformal import ConformalIntervals
 from heads.ridge.uncertainty import OtherArraysError, Uncertainty
-from pipelines.artefacts import GATING, HEADS, OTHER_HEADS, UNCERTAINTY
+from pipelines.artefacts import GATING, HEADS, INTERVALS, OTHER_HEADS, UNCERTAINTY
 from pipelines.run import Run
 
 if TYPE_CHECKING:
     from export.reward_model import RewardModel
+
+log = logging.getLogger(__name__)
 
 
 def linear_heads(run: Run) -> tuple[tuple[str, ...], NDArray[np.float32]]:
@@ -61,6 +67,31 @@ def uncertainty(run: Run) -> Uncertainty | None:
         ) from None
 
 
+def intervals(run: Run) -> ConformalIntervals | None:
+    """The intervals of the run's ratings; None in a recipe without ratings, wherever its heads were taken from.
+
+    Raises:
+        UserError: the file is missing, as in a run of an earlier version, out of date, or damaged.
+    """
+    if not run.rated:
+        return None
+    try:
+        return ConformalIntervals.of_arrays(run.arrays(INTERVALS))
+    except KeyError as error:
+        raise UserError(
+            f"{run.path(INTERVALS)} is damaged (there is no {error}): run `armorm {INTERVALS.command}` again"
+        ) from None
+
+
+def reward_parts(run: Run) -> RewardParts:
+    """The run's reward model with all that a shown score comes with: standard errors and intervals.
+
+    Raises:
+        UserError: the heads, the gate or the intervals are missing or out of date.
+    """
+    return replace(fitted_rules(run).parts, intervals=intervals(run))
+
+
 def pairwise_heads(run: Run) -> PairwiseHeads:
     """The heads of `[other_heads]` that give a response one score; none where the recipe names none.
 
@@ -69,6 +100,24 @@ def pairwise_heads(run: Run) -> PairwiseHeads:
     """
     kinds = run.recipe.other_heads.fit
     return PairwiseHeads.of_arrays(kinds, run.arrays(OTHER_HEADS) if kinds else {})
+
+
+def distribution_heads(run: Run) -> RatingsHeads:
+    """The heads of `[other_heads]` that predict distributions, of kinds that have one for each objective of the run.
+
+    The log names the others, and says why where none can be used.
+    """
+    named = RatingsHeads.of_arrays(run.recipe.other_heads.fit, {})
+    if not named.weights:
+        return named
+    if (problem := run.problem(OTHER_HEADS)) is not None:
+        log.warning("no distribution of the score: %s", problem)
+        return RatingsHeads({})
+    heads = RatingsHeads.of_arrays(named.weights, run.arrays(OTHER_HEADS))
+    whole, missing = heads.of_all(linear_heads(run)[0])
+    for kind, names in missing.items():
+        log.warning("no distribution of the score by %s heads, for %s has none", kind, ", ".join(names))
+    return whole
 
 
 def own_backbone(run: Run) -> Backbone:
@@ -99,7 +148,7 @@ def reward_model(run: Run) -> "RewardModel":
     from export.reward_config import RewardConfig
     from export.reward_model import RewardModel
 
-    parts, recipe = fitted_rules(run).parts, run.recipe
+    parts, recipe = reward_parts(run), run.recipe
     config = RewardConfig(
         objectives=parts.objectives,
         scales=run.read(HEADS).scales,

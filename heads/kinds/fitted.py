@@ -1,4 +1,4 @@
-"""The heads of `[other_heads]` as named arrays for one file, and the scores of those that give one."""
+"""The heads of `[other_heads]` as named arrays for one file, and what they say of responses."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from cache import FeatureStore
 from cache.keys import Keys
+from heads.distributions import Distributions
 from heads.kinds.fit import FittedPairwise, FittedRatings
 from heads.kinds.kind import Arrays
-from heads.kinds.registry import PAIRWISE
+from heads.kinds.registry import PAIRWISE, RATINGS
 
 
 def arrays_of(pairwise: Mapping[str, FittedPairwise], ratings: Mapping[str, FittedRatings]) -> Arrays:
@@ -50,3 +51,35 @@ class PairwiseHeads:
             for name, arrays in self.weights.items():
                 scores[name][positions] = PAIRWISE[name].scores(flat, arrays)
         return scores
+
+
+@dataclass(frozen=True, slots=True)
+class RatingsHeads:
+    """The fitted heads that predict distributions of ratings."""
+
+    weights: dict[str, dict[str, Arrays]]
+    """Kind -> objective -> its arrays; those that read features are as wide as the stored ones."""
+
+    @classmethod
+    def of_arrays(cls, kinds: Iterable[str], arrays: Arrays) -> "RatingsHeads":
+        """The heads of ratings among `kinds`, from what `arrays_of` returned."""
+        weights: dict[str, dict[str, Arrays]] = {kind: {} for kind in kinds if kind in RATINGS}
+        for key, array in arrays.items():
+            kind, _, rest = key.partition(".")
+            objective, _, name = rest.rpartition(".")
+            if kind in weights:
+                weights[kind].setdefault(objective, {})[name] = array
+        return cls(weights)
+
+    def of_all(self, objectives: Iterable[str]) -> tuple["RatingsHeads", dict[str, list[str]]]:
+        """The kinds that have a head for each of the objectives; and for the others, the objectives without one."""
+        missing = {kind: [name for name in objectives if name not in heads] for kind, heads in self.weights.items()}
+        whole = RatingsHeads({kind: heads for kind, heads in self.weights.items() if not missing[kind]})
+        return whole, {kind: names for kind, names in missing.items() if names}
+
+    def distributions(self, features: NDArray[np.float32]) -> dict[str, dict[str, Distributions]]:
+        """Kind -> objective -> distributions (n) of the ratings of responses with features (n, layers * d)."""
+        return {
+            kind: {name: RATINGS[kind].distribution(features, arrays) for name, arrays in heads.items()}
+            for kind, heads in self.weights.items()
+        }

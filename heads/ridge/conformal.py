@@ -17,6 +17,20 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ResponseIntervals:
+    """Intervals of the ratings of one response, on the scale of rewards."""
+
+    coverage: float
+    """Fraction of new ratings that the intervals were made to contain."""
+    ends: NDArray[np.float64]
+    """(k, 2) lower and upper ends; NaN for an objective with too few calibration rows."""
+
+    def pairs(self) -> list[tuple[float, float] | None]:
+        """The ends as JSON holds them: None in place of NaN."""
+        return [None if math.isnan(low) else (low, high) for low, high in self.ends.tolist()]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class ConformalIntervals:
     """Half-widths of the intervals of k objectives' ratings, on the scale of rewards."""
 
@@ -40,6 +54,13 @@ class ConformalIntervals:
         if leverages is not None:
             half = self.leverage_half_width * np.sqrt(1.0 + leverages[:, self.factor_of])
         return np.stack([rewards - half, rewards + half], axis=-1)
+
+    def of_response(
+        self, rewards: NDArray[np.float64], leverages: NDArray[np.float64] | None = None
+    ) -> ResponseIntervals:
+        """Intervals of one response with rewards (k,), and leverages (f,) if they are known."""
+        ends = self.interval(rewards[None], None if leverages is None else leverages[None])[0]  # (k, 2)
+        return ResponseIntervals(self.coverage, ends)
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Named arrays for a file."""

@@ -9,7 +9,7 @@ from cache import UserError
 from pipelines.terminal import JsonOption, ModelDir, console, finish, open_run
 
 if TYPE_CHECKING:
-    from export.results import Explanation, Rating
+    from export.results import Explanation, Rating, Term
 
 EXAMPLE = "armorm explain --recipe recipes/demo.toml --prompt 'What is 2 + 2?' --response '2 + 2 is 4.'"
 
@@ -24,11 +24,12 @@ def command(
     """Score one response, and show what each objective adds to the score."""
     if (model is None) == (recipe is None):
         raise UserError("explain needs a model: give either MODEL_DIR or --recipe")
+    predicted = None
     if recipe is not None:
         run = open_run(recipe)
-        from pipelines.fitted import reward_model
+        from pipelines.fitted import distribution_heads, reward_model
 
-        scorer = reward_model(run)
+        scorer, predicted = reward_model(run), distribution_heads(run).distributions
     else:
         from export.reward_model import RewardModel
 
@@ -36,7 +37,7 @@ def command(
         scorer = RewardModel.load(model)
     from export.explanation import explain
 
-    result = explain(scorer, prompt, response)
+    result = explain(scorer, prompt, response, predicted)
     finish(result, as_json, lambda: show(result))
 
 
@@ -56,16 +57,17 @@ def show(result: "Explanation") -> None:
     )
     table.add_column("objective", no_wrap=True)
     rated = any(term.rating is not None for term in result.objectives)
-    ratings = ("rating",) * rated
+    between = () if result.coverage is None else (f"{100 * result.coverage:g} % of ratings",)
+    ratings = ("rating",) * rated + between
     for heading in ("coefficient", "reward", *ratings, "coefficient × reward", "verbosity penalty", "contribution"):
         table.add_column(heading, justify="right")
     for term in sorted(result.objectives, key=lambda term: -abs(term.contribution)):
         gains = (f"{value:+.6f}" for value in (term.gain, term.verbosity_penalty, term.contribution))
-        on_scale = (_rating(term.rating),) * rated
+        on_scale = (_rating(term.rating),) * rated + (_interval(term),) * len(between)
         table.add_row(term.name, f"{term.coefficient:.4f}", f"{term.reward:.4f}", *on_scale, *gains)
     table.add_section()
     sums = (f"{value:+.6f}" for value in (result.gain, result.verbosity_penalty, result.score))
-    table.add_row("sum", f"{result.gate.logit_scale:.4f}", "", *("",) * rated, *sums)
+    table.add_row("sum", f"{result.gate.logit_scale:.4f}", "", *("",) * len(ratings), *sums)
     out = console()
     out.print(table)
     if result.score_std is not None:
@@ -77,6 +79,34 @@ def show(result: "Explanation") -> None:
         out.print(
             f"{familiar}: its leverage, where it is most at home, is at the {min(known):.2f} quantile", highlight=False
         )
+    if result.distributions:
+        _show_distributions(result)
+
+
+def _interval(term: "Term") -> str:
+    """The interval of a new rating, on the scale of the ratings where that is known."""
+    ends = term.interval if term.rating is None else term.rating.interval
+    return "" if ends is None else f"{ends[0]:.2f} to {ends[1]:.2f}"
+
+
+def _show_distributions(result: "Explanation") -> None:
+    """Print the kinds' distributions of the score below that of the ridge."""
+    from rich.table import Table
+
+    table = Table(
+        "heads",
+        title="the score as a distribution",
+        caption=(
+            "A kind's distribution is that of a rating by one objective, drawn by the gate's weights. The ridge's ± is"
+            " the error of its score alone, not the spread of ratings."
+        ),
+    )
+    for heading in ("mean", "±", "5 %", "median", "95 %"):
+        table.add_column(heading, justify="right")
+    table.add_row("ridge", f"{result.score:.4f}", "" if result.score_std is None else f"{result.score_std:.4f}")
+    for kind, one in result.distributions.items():
+        table.add_row(kind, *(f"{value:.4f}" for value in (one.mean, one.std, one.low, one.median, one.high)))
+    console().print(table)
 
 
 def _rating(rating: "Rating | None") -> str:

@@ -36,7 +36,8 @@ def command(
         bool, typer.Option(help="Load the folder with transformers and compare its scores before it is kept.")
     ] = True,
     without_uncertainty: Annotated[
-        bool, typer.Option("--without-uncertainty", help="Leave out what standard errors are computed from.")
+        bool,
+        typer.Option("--without-uncertainty", help="Leave out what standard errors and intervals are made of."),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -54,7 +55,7 @@ def export(run: "Run", out: Path, *, weights: "Weights", check: bool, uncertaint
         out: the folder.
         weights: whether the backbone's are copied or linked.
         check: whether to load the folder and compare its scores with those of the run's parts.
-        uncertainty: whether the folder holds the uncertainty of the rewards, if the run has it.
+        uncertainty: whether the folder holds the uncertainty of the rewards and their intervals, if the run has them.
 
     Raises:
         UserError: an earlier command is missing, `out` holds something else, or the check fails.
@@ -68,14 +69,14 @@ def export(run: "Run", out: Path, *, weights: "Weights", check: bool, uncertaint
     from export.reward_uncertainty import uncertainty_bytes
     from extract.engines.choice import choose_device
     from pipelines.artefacts import GATING, HEADS
-    from pipelines.fitted import fitted_rules, own_backbone
+    from pipelines.fitted import own_backbone, reward_parts
     from pipelines.results import plain
 
     started = time.monotonic()
     recipe = run.recipe
-    parts, backbone = fitted_rules(run).parts, own_backbone(run)
+    parts, backbone = reward_parts(run), own_backbone(run)
     if not uncertainty:
-        parts = replace(parts, uncertainty=None)
+        parts = replace(parts, uncertainty=None, intervals=None)
     heads, gating = run.read(HEADS), run.read(GATING)
     config = run_config(
         parts,

@@ -36,8 +36,8 @@ def command(
         bool,
         typer.Option(
             "--full",
-            help="Add rewards, adjusted rewards, weights and contributions by objective, standard errors, and whether"
-            " the response is unlike the rated ones.",
+            help="Add rewards, adjusted rewards, weights and contributions by objective, standard errors,"
+            " intervals of ratings, and whether the response is unlike the rated ones.",
         ),
     ] = False,
     prefix: Annotated[str, typer.Option(help="Prefix of the keys that are added to a row.")] = "",

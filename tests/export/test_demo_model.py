@@ -132,6 +132,11 @@ def test_the_card_quotes_the_runs_own_figures(demo: Demo, exported: Path) -> Non
     assert f"{demo.results['train-gating']['rules']['gate']['accuracy']:.1%} of" in card
     for name, head in demo.results["fit-heads"]["objectives"].items():
         assert re.search(rf"^\| {name} \| .* \| {head['rows']:,} \| {head['pearson']:.3f} \|", card, re.MULTILINE)
+    judged = [head["interval"]["all_sets"]["covered"] for head in demo.results["fit-heads"]["objectives"].values()]
+    known = [each for each in judged if each["fraction"] is not None]
+    rows = sum(each["rows"] for each in known)
+    inside = round(sum(each["rows"] * each["fraction"] for each in known))
+    assert f"of {rows:,} held-out ratings that did not set them, {inside / rows:.1%} lie in theirs" in card
     assert str(demo.folder) not in card
     assert "**No commercial use**: the licences of beavertails, pku_safe_rlhf_safer forbid it." in card
     assert "| helpsteer | cc-by-4.0 |" in card

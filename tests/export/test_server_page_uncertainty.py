@@ -110,10 +110,30 @@ def test_the_table_of_all_terms_has_errors_and_distances(browser: Browser, addre
     assert cells[8] == "100 %"
 
 
+def test_a_reward_has_the_interval_of_its_ratings(browser: Browser, address: str, uncertain: RewardModel) -> None:
+    page = scored_page(browser, address, *ANSWERS)
+    page.run("document.querySelector('details').open = true")
+    assert "between which 90 % of raters' ratings are expected" in page.driver.find_element(By.ID, "intervals").text
+    (scored, _) = uncertain.score([FAMILIAR, UNFAMILIAR])
+    assert scored.intervals is not None
+    known = dict(zip(uncertain.objectives, scored.intervals.pairs(), strict=True))
+    for row in page.driver.find_elements(By.CSS_SELECTOR, "#terms tbody tr"):
+        ends = known[row.find_element(By.CSS_SELECTOR, ".name").text]
+        found = row.find_elements(By.CLASS_NAME, "number")[1].find_elements(By.CSS_SELECTOR, "[title]")
+        assert len(found) == (ends is not None)
+        if ends is not None:
+            told = [number(end) for end in found[0].text.split(" to ")]
+            assert told == pytest.approx(ends, abs=2e-3)
+            assert (
+                found[0].get_attribute("title") == f"90 % of ratings between {found[0].text.replace(' to ', ' and ')}"
+            )
+
+
 def test_a_model_that_does_not_know_shows_nothing_of_it(browser: Browser, served: Served) -> None:
     page = scored_page(browser, f"{served.url}/", *ANSWERS)
     page.run("document.querySelector('details').open = true")
     assert "±" not in page.driver.find_element(By.TAG_NAME, "main").text
     assert page.driver.find_elements(By.CLASS_NAME, "whisker") == []
     assert not page.driver.find_element(By.ID, "unlike").is_displayed()
+    assert not page.driver.find_element(By.ID, "intervals").is_displayed()
     assert columns(page) == {8, 6}

@@ -13,7 +13,7 @@ from tests.export.server_thread import client, listening
 from tests.export.uncertain import ANSWERS, FAMILIAR, PROMPT, UNFAMILIAR
 
 BODY = {"conversations": [{"prompt": PROMPT, "responses": [*ANSWERS, " "]}]}
-ERRORS = {"std", "contribution_std", "leverage", "leverage_place"}
+ERRORS = {"std", "contribution_std", "leverage", "leverage_place", "interval"}
 
 
 @pytest.fixture(scope="module")
@@ -43,20 +43,25 @@ def test_rewards_say_how_sure_they_are(asking: httpx2.Client, uncertain: RewardM
             ("leverage_place", known.leverage_place),
         ):
             np.testing.assert_allclose([term[key] for term in reward["objectives"]], values, rtol=1e-3, atol=1e-6)
+        assert scored.intervals is not None
+        assert reward["coverage"] == scored.intervals.coverage == 0.9
+        *ends, last = (term["interval"] for term in reward["objectives"])
+        assert last is None
+        np.testing.assert_allclose(ends, scored.intervals.ends[:-1], rtol=1e-3)
     assert [reward["unfamiliar"] for reward in told[:2]] == [False, True]
     assert told[1]["score_std"] > told[0]["score_std"] > 0
 
 
 def test_scores_without_terms_keep_their_errors(asking: httpx2.Client) -> None:
     (reward, *_) = post(asking, "/v1/rewards", {**BODY, "decomposition": False})["conversations"][0]["responses"]
-    assert set(reward) == {"score", "score_std", "unfamiliar", "tokens", "prompt_tokens"}
+    assert set(reward) == {"score", "score_std", "unfamiliar", "coverage", "tokens", "prompt_tokens"}
     assert reward["score_std"] > 0
 
 
 def test_a_model_that_does_not_know_answers_null(served: Served) -> None:
     with served.client() as asking:
         (reward, *_) = post(asking, "/v1/rewards", BODY)["conversations"][0]["responses"]
-    assert (reward["score_std"], reward["unfamiliar"]) == (None, None)
+    assert (reward["score_std"], reward["unfamiliar"], reward["coverage"]) == (None, None, None)
     assert all({term[key] for key in ERRORS} == {None} for term in reward["objectives"])
     assert sum(term["contribution"] for term in reward["objectives"]) == pytest.approx(reward["score"], rel=1e-12)
 

@@ -21,6 +21,7 @@ from extract.backbone import find_backbone
 from extract.settings import BackboneSettings
 from gating.reward import RewardParts
 from heads.objectives import Scale
+from heads.ridge.conformal import ConformalIntervals
 from heads.ridge.uncertainty import NOT_KNOWN, Uncertainty
 from tests.export.conftest import OBJECTIVES, SEVERAL, random_parts
 from tests.export.hostile_folder import Tensors, Values, copied, outcome
@@ -45,14 +46,19 @@ def random_uncertainty(d: int, *, first: int = 0, columns: int | None = None) ->
 
 
 def written(
-    out: Path, backbone: Path, verbosity: str, uncertainty: Uncertainty | None, layers: tuple[int, ...]
+    out: Path,
+    backbone: Path,
+    verbosity: str,
+    uncertainty: Uncertainty | None,
+    layers: tuple[int, ...],
+    intervals: ConformalIntervals | None = None,
 ) -> RewardParts:
     """Write a folder of random parts; returns them."""
     settings = BackboneSettings.model_validate(
         {"model": str(backbone), "dtype": "float32", "max_tokens": 512, "layers": layers}
     )
     found = find_backbone(settings)
-    parts = replace(random_parts(32 * len(layers), verbosity), uncertainty=uncertainty)
+    parts = replace(random_parts(32 * len(layers), verbosity), uncertainty=uncertainty, intervals=intervals)
     scales = {name: Scale(low=0, high=4) for name in OBJECTIVES}
     write_folder(out, Exported(found, run_config(parts, scales, settings, found), parts, {}, "card"), "copy")
     return parts

@@ -1,4 +1,7 @@
-"""A model that knows its uncertainty: its rated rows lie around one response, which is familiar, and others are not."""
+"""A model that knows its uncertainty: its rated rows lie around one response, which is familiar, and others are not.
+
+It has intervals of ratings too, but for the last objective.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +18,7 @@ from extract.backbone import find_backbone
 from extract.encoded import Encoded
 from extract.packing import Request
 from extract.settings import BackboneSettings
+from heads.ridge.conformal import ConformalIntervals
 from heads.ridge.familiarity import calibrate
 from heads.ridge.selection import fit_heads
 from heads.ridge.statistics import GramStatistics
@@ -69,10 +73,18 @@ def uncertainty_around(features: NDArray[np.float32], objectives: tuple[str, ...
     return calibrate(factors, rows[cut:], ratings[cut:])
 
 
+def intervals_beside(uncertainty: Uncertainty, coverage: float = 0.9) -> ConformalIntervals:
+    """Intervals over the factors of an uncertainty; too few rows calibrated those of the last objective."""
+    half_width = np.linspace(0.1, 0.3, len(uncertainty.factor_of))
+    half_width[-1] = np.nan
+    return ConformalIntervals(coverage, half_width, 0.5 * half_width, uncertainty.factor_of)
+
+
 @pytest.fixture(scope="session")
 def uncertain_folder(model: RewardModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The server's model as an exported folder, with an uncertainty by which one answer is familiar."""
-    parts = replace(model.parts, uncertainty=uncertainty_around(features_of(model, FAMILIAR), model.objectives))
+    uncertainty = uncertainty_around(features_of(model, FAMILIAR), model.objectives)
+    parts = replace(model.parts, uncertainty=uncertainty, intervals=intervals_beside(uncertainty))
     settings = BackboneSettings.model_validate({"model": str(TINY), "dtype": "float32"})
     backbone = find_backbone(settings)
     folder = tmp_path_factory.mktemp("uncertain") / "model"

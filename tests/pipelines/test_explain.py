@@ -98,6 +98,12 @@ def test_json_through_the_command_line(demo: Demo) -> None:
         steps = term["rating"]["high"] - term["rating"]["low"]
         # bin_centre has one step more than the scale is wide
         assert term["rating"]["std"] / term["uncertainty"]["std"] == pytest.approx(steps + (steps > 1.0))
+        if term["interval"] is not None:
+            widths = [high - low for low, high in (term["interval"], term["rating"]["interval"])]
+            assert widths[1] / widths[0] == pytest.approx(steps + (steps > 1.0))
+    assert told["coverage"] == 0.9
+    assert any(term["interval"] is not None for term in told["objectives"])
+    assert told["distributions"] == {}  # the recipe has no other heads
 
 
 def test_the_table_names_every_objective_and_the_score(demo: Demo) -> None:
@@ -105,6 +111,8 @@ def test_the_table_names_every_objective_and_the_score(demo: Demo) -> None:
     assert shown.returncode == 0, shown.stderr
     assert re.search(r"score -?\d+\.\d{6} ± \d+\.\d{4}", shown.stdout)
     assert "± is one standard error" in shown.stdout
+    assert re.search(r"\d\.\d\d ± \d\.\d\d of 4", shown.stdout)
+    assert re.search(r"\d\.\d\d to \d+\.\d\d", shown.stdout)
     assert re.search(r"its leverage, where it is most at home, is at the [01]\.\d\d quantile", shown.stdout)
     for name in demo.results["fit-heads"]["objectives"]:
         assert name in shown.stdout

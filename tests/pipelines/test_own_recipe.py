@@ -34,6 +34,11 @@ by = {{ clear = 1.0 }}
 
 @pytest.fixture
 def text(tmp_path: Path) -> str:
+    return recipe_text(tmp_path)
+
+
+def recipe_text(folder: Path) -> str:
+    """A recipe over rated rows that are written to the folder."""
     rows = [
         {
             "prompt": f"Question {prompt}?",
@@ -44,8 +49,8 @@ def text(tmp_path: Path) -> str:
         for prompt in range(40)
         for number in range(2)
     ]
-    (tmp_path / "rated.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return RECIPE.format(folder=tmp_path, tiny=TINY)
+    (folder / "rated.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return RECIPE.format(folder=folder, tiny=TINY)
 
 
 def run_of(text: str, folder: Path) -> Run:

@@ -135,6 +135,9 @@ function show() {
   for (const each of document.querySelectorAll(".with-errors")) each.hidden = !known;
   for (const head of document.querySelectorAll("#terms .answer")) head.colSpan = known ? 4 : 3;
 
+  at("intervals").hidden = shown.a.coverage === null;
+  if (shown.a.coverage !== null) at("coverage").textContent = asked(shown.a.coverage);
+
   const ordered = [...all].sort(ORDERS[at("order").value]);
   const total = all.reduce((sum, row) => sum + row.weight, 0);
   const ends = all.flatMap((row) => [row.a, row.b].flatMap((term) => [term.gain, ...whisker(term)])).concat(0);
@@ -190,6 +193,19 @@ function withSpread(value, std, digits) {
   return [written(value, digits), ...(std === null ? [] : [" ", element("span", "std", spread(std, digits))])];
 }
 
+/** The interval of a rating as it stands below its reward; nothing where there is none. */
+function between({ interval }, coverage, digits) {
+  if (interval === null) return [];
+  const told = element("span", "std", `${written(interval[0], digits)} to ${written(interval[1], digits)}`);
+  told.title = `${asked(coverage)} of ratings between ${told.textContent.replace(" to ", " and ")}`;
+  return [" ", told];
+}
+
+/** The asked coverage of an interval, which may be any fraction. */
+function asked(coverage) {
+  return `${Number((100 * coverage).toPrecision(6))} %`;
+}
+
 /** A fraction as a percentage; null is one that too few rated responses tell. */
 function percentage(fraction) {
   return fraction === null ? "not known" : `${Math.round(100 * fraction)} %`;
@@ -242,11 +258,13 @@ function termsRow(row, digits) {
   line.append(rowHead(row.name), element("td", "number", written(row.weight, 4)));
   for (const side of ["a", "b"]) {
     const { reward, std, verbosity_penalty: penalty, contribution, contribution_std: contributionStd } = row[side];
-    for (const [value, error] of [[reward, std], [penalty, null], [contribution, contributionStd]]) {
+    const cells = [[reward, std], [penalty, null], [contribution, contributionStd]].map(([value, error]) => {
       const cell = element("td", "number");
       cell.append(...withSpread(value, error, digits));
-      line.append(cell);
-    }
+      return cell;
+    });
+    cells[0].append(...between(row[side], shown[side].coverage, digits));
+    line.append(...cells);
     if (std !== null) line.append(element("td", "number", percentage(row[side].leverage_place)));
   }
   return line;

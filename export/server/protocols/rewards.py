@@ -86,6 +86,8 @@ class ObjectiveTerm(BaseModel):
     """Leverage of the response among the rows that the head learned from; null likewise."""
     leverage_place: float | None
     """Fraction of the head's validation rows with a smaller leverage; null also where too few tell."""
+    interval: tuple[float, float] | None
+    """Ends of the interval of a new rating, in the unit of the reward; null where too few ratings or none set it."""
 
 
 class Reward(BaseModel):
@@ -98,6 +100,8 @@ class Reward(BaseModel):
     """Standard error of the score, under the gate's weights as they are; null where the model holds no uncertainty."""
     unfamiliar: bool | None
     """Whether the response is unlike all rated rows; null also where too few validation rows tell."""
+    coverage: float | None
+    """Fraction of new ratings that the intervals were made to contain; null where the model holds none."""
     tokens: int
     """Length of the whole conversation, the prompt included."""
     prompt_tokens: int
@@ -173,6 +177,7 @@ def _reward(result: Scored | Unusable, objectives: tuple[str, ...], *, terms: bo
         score=result.score,
         score_std=None if known is None else known.score_std,
         unfamiliar=None if known is None else known.unfamiliar,
+        coverage=None if result.intervals is None else result.intervals.coverage,
         tokens=result.tokens,
         prompt_tokens=result.prompt_tokens,
     )
@@ -189,6 +194,7 @@ def _terms(scored: Scored, objectives: tuple[str, ...]) -> list[ObjectiveTerm]:
         "verbosity_penalty": scored.penalties.tolist(),
         "contribution": scored.contributions.tolist(),
         **_errors(scored.uncertainty, len(objectives)),
+        "interval": [None] * len(objectives) if scored.intervals is None else scored.intervals.pairs(),
     }
     return [
         ObjectiveTerm(name=name, **dict(zip(columns, values, strict=True)))

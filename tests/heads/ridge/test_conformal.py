@@ -145,3 +145,16 @@ def test_all_rows_of_a_prompt_are_in_one_half() -> None:
     for key, half in zip(keys, first.tolist(), strict=True):
         halves.setdefault(key, set()).add(half)
     assert {len(found) for found in halves.values()} == {1}
+
+
+def test_one_response_has_its_row_of_the_intervals() -> None:
+    rng = np.random.default_rng(5)
+    residuals, leverages = rng.standard_normal((60, 3)), rng.random((60, 2))
+    residuals[8:, 2] = np.nan
+    intervals = conformal_intervals(residuals, 0.9, leverages, [1, 0, 1])
+    rewards = rng.standard_normal((4, 3))
+    for known in (None, leverages[:4]):
+        ends = intervals.interval(rewards, known)
+        one = intervals.of_response(rewards[2], None if known is None else known[2])
+        np.testing.assert_array_equal(one.ends, ends[2])
+        assert one.pairs() == [(low, high) for low, high in ends[2, :2].tolist()] + [None]
