@@ -87,7 +87,7 @@ class PackedEngine:
         self._capped = getattr(model.config, "attn_logit_softcapping", None) is not None
         self._most_tokens = extract.pack_tokens if self._cuda else min(extract.pack_tokens, CPU_TOKENS)
         # The last layer is neither: it computes few queries and all keys, and its rows differ from pack to pack.
-        layers = self._reader.layers[:-1]
+        layers = list(self._reader.layers)[:-1]
         for layer in layers:
             join_products(layer)
         check_packing(model, self._reader, backbone.vocabulary, device, self._plan)
