@@ -25,8 +25,9 @@ INDEX = "model.safetensors.index.json"
 LOOPED = re.compile(r"(layers|^n_layer|^num_layer|blocks|experts)$")
 """Keys of configurations over which transformers' classes loop, some of them when the file is merely read."""
 
-MOST_WITHOUT_WEIGHTS = 4096
-"""Largest value of such a key where a folder has no weights to compare it with."""
+HARMLESS = 4096
+"""Value of such a key up to which a loop costs nothing. It needs no weights beside it: some keys, such as Qwen's
+`max_window_layers`, may exceed the number of layers."""
 
 SLACK = 2**27
 """Numbers that a model may have beside its stored weights: tables and masks that are computed, half a GB at most."""
@@ -95,9 +96,9 @@ def check_loops(folder: Path, stored: list[StoredTensor], key: str) -> None:
     """
     path = folder / "config.json"
     dimensions = [max(tensor.shape, default=0) for tensor in stored]
-    layers = len(stored) or MOST_WITHOUT_WEIGHTS
+    layers = max(len(stored), HARMLESS)
     for name, value in _integers(json.loads(path.read_text(encoding="utf-8"))):
-        most = max(layers, *dimensions) if name.endswith("experts") and dimensions else layers
+        most = max(layers, *dimensions) if name.endswith("experts") else layers
         if LOOPED.search(name) and value > most:
             raise UserError(
                 f"{key}: {path} says that {name} is {value:,}, and the weights beside it are {len(stored):,} tensors:"

@@ -153,6 +153,11 @@ def test_no_loop_runs_for_a_number_of_layers_that_the_weights_do_not_have(copy: 
         find_backbone(BackboneSettings(model=str(copy), max_tokens=512))
 
 
+def test_a_number_of_layers_that_none_are_made_of_may_exceed_them(copy: Path) -> None:
+    change(copy / "config.json", model_type="qwen2", max_window_layers=200)
+    assert find_backbone(BackboneSettings(model=str(copy), max_tokens=512)).hidden_size == 256
+
+
 def test_nothing_is_allocated_that_the_weights_do_not_fill(copy: Path) -> None:
     change(copy / "config.json", intermediate_size=10**12)
     with pytest.raises(UserError, match=r"asks for [\d,]+ weights, and its files hold [\d,]+: fetch"):
