@@ -12,7 +12,6 @@ import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from extract.records import Prompt
@@ -83,10 +82,12 @@ class PromptIndex:
     def _known_grams(self, spelt: Sequence[str]) -> tuple[NDArray[np.uint64], int]:
         """Hashes of the n-grams of which every word is known, and the number of the others."""
         ids = np.array([self._vocabulary.get(word, UNKNOWN) for word in spelt], dtype=np.int64)
-        if len(ids) < N:
-            return np.empty(0, np.uint64), 0
-        known: NDArray[np.bool_] = np.all(sliding_window_view(ids != UNKNOWN, N), axis=1)  # (n-grams,)
-        return (_hashes(ids)[known] if known.any() else np.empty(0, np.uint64)), int(np.count_nonzero(~known))
+        count = max(0, len(ids) - N + 1)
+        known = np.ones(count, dtype=bool)  # (n-grams,)
+        for place in range(N):
+            known &= ids[place : place + count] != UNKNOWN
+        of_known = int(np.count_nonzero(known))
+        return (_hashes(ids)[known] if of_known else np.empty(0, np.uint64)), count - of_known
 
     def _sort(self) -> None:
         """Sort the n-grams of new prompts among the others."""
