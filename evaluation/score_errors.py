@@ -65,7 +65,8 @@ def score_errors(
                 for line, margins in zip(lines[members].ravel(), table.reshape(-1, same.shape[-1]), strict=True):
                     margin_std[rule][line] = margins
     errors = [pl.Series(SCORE_STD + rule, values) for rule, values in score_std.items()]
-    errors += [pl.Series(MARGIN_STD + rule, lists, dtype=pl.List(pl.Float32)) for rule, lists in margin_std.items()]
+    # Of lists of one length polars makes an array, whatever dtype is asked for.
+    errors += [pl.Series(MARGIN_STD + rule, lists).cast(pl.List(pl.Float32)) for rule, lists in margin_std.items()]
     flags = unfamiliar if known.tells_familiar else [None] * len(judged)
     return [*errors, pl.Series(UNFAMILIAR, flags, dtype=pl.Boolean)]
 

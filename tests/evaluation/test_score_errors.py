@@ -51,15 +51,17 @@ def test_errors_of_scores_and_of_every_margin_in_a_row(
     by_prompt = {asked: number for number, asked in enumerate(dict.fromkeys(judged["prompt_key"]))}
     own = np.random.default_rng(1).random((len(by_prompt), 3)).astype(np.float32)
     weights = own[[by_prompt[asked] for asked in judged["prompt_key"]]]
-    frame = pl.DataFrame(score_errors(parts, store, judged, weights))
+    frame = pl.DataFrame(score_errors(parts, store, judged, {"gate": weights}))
     known = parts.uncertainty
     assert known is not None
-    np.testing.assert_allclose(frame[SCORE_STD], parts.score_std(known.leverages(features), weights), rtol=1e-5)
+    np.testing.assert_allclose(
+        frame[SCORE_STD + "gate"], parts.score_std(known.leverages(features), weights), rtol=1e-5
+    )
     assert frame[UNFAMILIAR].to_list() == known.unfamiliar(known.leverages(features)).tolist()
     different = 0
     for line in range(LINES):
         row = np.flatnonzero(judged["row"].to_numpy() == judged["row"][line])
-        margins = np.array(frame[MARGIN_STD][line])
+        margins = np.array(frame[MARGIN_STD + "gate"][line])
         assert margins.shape == row.shape
         for other, said in zip(row, margins, strict=True):
             if judged["prompt_key"][int(other)] != judged["prompt_key"][line]:
@@ -73,10 +75,18 @@ def test_errors_of_scores_and_of_every_margin_in_a_row(
 
 def test_nothing_is_said_where_nothing_is_known(store: FeatureStore, parts: RewardParts) -> None:
     judged = responses(list(range(16)))
-    weights = np.ones((LINES, 3), dtype=np.float32)
+    weights = {"gate": np.ones((LINES, 3), dtype=np.float32)}
     assert score_errors(replace(parts, uncertainty=None), store, judged, weights) == []
     assert parts.uncertainty is not None
     untold = replace(parts.uncertainty, thresholds=np.full(2, NOT_KNOWN))
     frame = pl.DataFrame(score_errors(replace(parts, uncertainty=untold), store, judged, weights))
     assert frame[UNFAMILIAR].null_count() == LINES
-    assert frame[SCORE_STD].is_finite().all()
+    assert frame[SCORE_STD + "gate"].is_finite().all()
+
+
+def test_margins_are_lists_where_all_rows_have_two_responses(store: FeatureStore, parts: RewardParts) -> None:
+    judged = responses(list(range(16))).filter(pl.len().over("row") == 2)
+    weights = {"gate": np.ones((len(judged), 3), dtype=np.float32)}
+    frame = pl.DataFrame(score_errors(parts, store, judged, weights))
+    assert frame.schema[MARGIN_STD + "gate"] == pl.List(pl.Float32)
+    assert frame[MARGIN_STD + "gate"].list.len().to_list() == [2] * 16

@@ -89,10 +89,12 @@ def test_scores_rewards_and_weights_of_every_response_are_written(
     names = [objective.name for objective in PUBLISHED_OBJECTIVES]
     expected = [*SCORED_RESPONSE, *(f"score.{rule}" for rule in RULES)]
     expected += [f"{kind}.{name}" for kind in ("reward", "weight") for name in names]
-    expected += [SCORE_STD, UNFAMILIAR, MARGIN_STD]
+    summing = [name for name, rule in RULES.items() if rule.reward_weights is not None]
+    expected += [f"{kind}{rule}" for kind in (SCORE_STD, MARGIN_STD) for rule in summing] + [UNFAMILIAR]
     assert frame.columns == expected
-    assert frame[SCORE_STD].is_finite().all()
-    assert frame[MARGIN_STD].list.len().unique().to_list() == [6]
+    for rule in summing:
+        assert frame[SCORE_STD + rule].is_finite().all()
+        assert frame[MARGIN_STD + rule].list.len().unique().to_list() == [6]
     gated = sum((pl.col(f"reward.{name}").cast(pl.Float64) * pl.col(f"weight.{name}") for name in names), pl.lit(0.0))
     assert frame.select((gated - pl.col("score.gate")).abs().max()).item() < 1e-6
     chosen = frame.filter(pl.col("chosen") & (pl.col("row") == "1")).sort("place")["score.length"].to_list()
