@@ -56,20 +56,18 @@ def show(result: "Explanation") -> None:
         ),
     )
     table.add_column("objective", no_wrap=True)
-    rated = any(term.rating is not None for term in result.objectives)
-    between = () if result.coverage is None else (f"{100 * result.coverage:g} % of ratings",)
-    ratings = ("rating",) * rated + between
-    for heading in ("coefficient", "reward", *ratings, "coefficient × reward", "verbosity penalty", "contribution"):
+    for heading in ("coefficient", "reward", "coefficient × reward", "verbosity penalty", "contribution"):
         table.add_column(heading, justify="right")
     for term in sorted(result.objectives, key=lambda term: -abs(term.contribution)):
         gains = (f"{value:+.6f}" for value in (term.gain, term.verbosity_penalty, term.contribution))
-        on_scale = (_rating(term.rating),) * rated + (_interval(term),) * len(between)
-        table.add_row(term.name, f"{term.coefficient:.4f}", f"{term.reward:.4f}", *on_scale, *gains)
+        table.add_row(term.name, f"{term.coefficient:.4f}", f"{term.reward:.4f}", *gains)
     table.add_section()
     sums = (f"{value:+.6f}" for value in (result.gain, result.verbosity_penalty, result.score))
-    table.add_row("sum", f"{result.gate.logit_scale:.4f}", "", *("",) * len(ratings), *sums)
+    table.add_row("sum", f"{result.gate.logit_scale:.4f}", "", *sums)
     out = console()
     out.print(table)
+    if result.coverage is not None or any(term.rating is not None for term in result.objectives):
+        _show_ratings(result)
     if result.score_std is not None:
         out.print("± is one standard error: the noise of the ratings that the heads learned from, and nothing else")
     places = [term.uncertainty.leverage_place for term in result.objectives if term.uncertainty is not None]
@@ -81,6 +79,21 @@ def show(result: "Explanation") -> None:
         )
     if result.distributions:
         _show_distributions(result)
+
+
+def _show_ratings(result: "Explanation") -> None:
+    """Print the predicted ratings on their own scales, with the intervals of new ratings, in the order of the terms."""
+    from rich.table import Table
+
+    table = Table(title="predicted ratings")
+    table.add_column("objective", no_wrap=True)
+    table.add_column("rating", justify="right")
+    if result.coverage is not None:
+        table.add_column(f"{100 * result.coverage:g} % of ratings", justify="right")
+    for term in sorted(result.objectives, key=lambda term: -abs(term.contribution)):
+        intervals = () if result.coverage is None else (_interval(term),)
+        table.add_row(term.name, _rating(term.rating), *intervals)
+    console().print(table)
 
 
 def _interval(term: "Term") -> str:

@@ -123,7 +123,7 @@ def test_a_reward_has_the_interval_of_its_ratings(browser: Browser, address: str
         assert len(found) == (ends is not None)
         if ends is not None:
             told = [number(end) for end in found[0].text.split(" to ")]
-            assert told == pytest.approx(ends, abs=2e-3)
+            assert told == pytest.approx(ends, abs=6e-3)
             assert (
                 found[0].get_attribute("title") == f"90 % of ratings between {found[0].text.replace(' to ', ' and ')}"
             )

@@ -78,6 +78,7 @@ def test_the_distributions_of_a_score_are_those_of_the_runs_heads(
     show(told)
     printed = capsys.readouterr().out
     assert "the score as a distribution" in printed
+    assert "90 % of ratings" in printed
     assert re.search(r"\d\.\d\d to \d+\.\d\d", printed)
     changed = Run(
         run.recipe.model_copy(update={"other_heads": run.recipe.other_heads.model_copy(update={"fit": ("gaussian",)})})

@@ -89,10 +89,10 @@ def test_scores_rewards_and_weights_of_every_response_are_written(
     names = [objective.name for objective in PUBLISHED_OBJECTIVES]
     expected = [*SCORED_RESPONSE, *(f"score.{rule}" for rule in RULES)]
     expected += [f"{kind}.{name}" for kind in ("reward", "weight") for name in names]
-    uncertain = [rule for rule in RULES if rule not in ("bradley_terry", "length")]  # those that sum rewards
-    expected += [prefix + rule for prefix in (SCORE_STD, MARGIN_STD) for rule in uncertain] + [UNFAMILIAR]
+    summing = [name for name, rule in RULES.items() if rule.reward_weights is not None]
+    expected += [f"{kind}{rule}" for kind in (SCORE_STD, MARGIN_STD) for rule in summing] + [UNFAMILIAR]
     assert frame.columns == expected
-    for rule in uncertain:
+    for rule in summing:
         assert frame[SCORE_STD + rule].is_finite().all()
         assert frame[MARGIN_STD + rule].list.len().unique().to_list() == [6]
     gated = sum((pl.col(f"reward.{name}").cast(pl.Float64) * pl.col(f"weight.{name}") for name in names), pl.lit(0.0))

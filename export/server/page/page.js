@@ -196,8 +196,9 @@ function withSpread(value, std, digits) {
 /** The interval of a rating as it stands below its reward; nothing where there is none. */
 function between({ interval }, coverage, digits) {
   if (interval === null) return [];
-  const told = element("span", "std", `${written(interval[0], digits)} to ${written(interval[1], digits)}`);
-  told.title = `${asked(coverage)} of ratings between ${told.textContent.replace(" to ", " and ")}`;
+  const [low, high] = interval.map((end) => written(end, digits));
+  const told = element("span", "std between", `${low} to ${high}`);
+  told.title = `${asked(coverage)} of ratings between ${low} and ${high}`;
   return [" ", told];
 }
 
@@ -263,7 +264,7 @@ function termsRow(row, digits) {
       cell.append(...withSpread(value, error, digits));
       return cell;
     });
-    cells[0].append(...between(row[side], shown[side].coverage, digits));
+    cells[0].append(...between(row[side], shown[side].coverage, Math.min(digits, 2)));
     line.append(...cells);
     if (std !== null) line.append(element("td", "number", percentage(row[side].leverage_place)));
   }
