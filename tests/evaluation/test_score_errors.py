@@ -51,7 +51,7 @@ def test_errors_of_scores_and_of_every_margin_in_a_row(
     by_prompt = {asked: number for number, asked in enumerate(dict.fromkeys(judged["prompt_key"]))}
     own = np.random.default_rng(1).random((len(by_prompt), 3)).astype(np.float32)
     weights = own[[by_prompt[asked] for asked in judged["prompt_key"]]]
-    frame = pl.DataFrame(score_errors(parts, store, judged, {"gate": weights}))
+    frame = pl.DataFrame(score_errors(parts, store, judged, {"gate": weights.astype(np.float64)}))
     known = parts.uncertainty
     assert known is not None
     np.testing.assert_allclose(
@@ -75,7 +75,7 @@ def test_errors_of_scores_and_of_every_margin_in_a_row(
 
 def test_nothing_is_said_where_nothing_is_known(store: FeatureStore, parts: RewardParts) -> None:
     judged = responses(list(range(16)))
-    weights = {"gate": np.ones((LINES, 3), dtype=np.float32)}
+    weights = {"gate": np.ones((LINES, 3))}
     assert score_errors(replace(parts, uncertainty=None), store, judged, weights) == []
     assert parts.uncertainty is not None
     untold = replace(parts.uncertainty, thresholds=np.full(2, NOT_KNOWN))
@@ -86,7 +86,7 @@ def test_nothing_is_said_where_nothing_is_known(store: FeatureStore, parts: Rewa
 
 def test_margins_are_lists_where_all_rows_have_two_responses(store: FeatureStore, parts: RewardParts) -> None:
     judged = responses(list(range(16))).filter(pl.len().over("row") == 2)
-    weights = {"gate": np.ones((len(judged), 3), dtype=np.float32)}
+    weights = {"gate": np.ones((len(judged), 3))}
     frame = pl.DataFrame(score_errors(parts, store, judged, weights))
     assert frame.schema[MARGIN_STD + "gate"] == pl.List(pl.Float32)
     assert frame[MARGIN_STD + "gate"].list.len().to_list() == [2] * 16
