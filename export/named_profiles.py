@@ -34,7 +34,10 @@ class NamedProfiles:
                 raise UserError(f"{folder} would have two profiles of the name {profile.name!r}: rename one of them")
             if profile.name == Profile.model_fields["name"].default:
                 raise UserError(f"{folder} would have a profile without a name: give it one, as its key name")
-            named[profile.name] = Steering.of(profile, config.objectives, config.scales)
+            try:
+                named[profile.name] = Steering.of(profile, config.objectives, config.scales)
+            except UserError as error:
+                raise UserError(f"{folder} cannot have this profile: {error}") from None
         return cls(named, config.objectives, config.scales)
 
     def bound(self, profile: Profile) -> Steering:

@@ -192,7 +192,7 @@ def read_config(folder: Path) -> tuple[RewardConfig, GateSettings]:
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))
-        raise UserError(f"{path}: {key}: {problem['msg']}: {REMEDY}") from None
+        raise UserError(f"{path}: {key}: {problem['msg'].removeprefix('Value error, ')}: {REMEDY}") from None
     return _named(config, values, path), gate
 
 

@@ -183,7 +183,7 @@ class Scoring:
             ) from None
 
     async def _results(self, jobs: Sequence[Job], steering: Steering | None) -> list[Result | Exception]:
-        """Results of jobs, steered if a profile is given; when this is cancelled, its jobs are taken out of the queue."""
+        """Results of jobs, under a profile if given; when this is cancelled, its jobs are taken out of the queue."""
         if not jobs:
             return []
         waiting = self.batcher.submit(jobs)
