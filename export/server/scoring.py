@@ -1,5 +1,6 @@
 """Scoring for all protocols: for each input its score, or the reason why it has none."""
 
+import asyncio
 from collections.abc import Sequence
 from http import HTTPStatus
 from typing import TypeVar
@@ -25,6 +26,9 @@ from gating.reward import Scored
 from gating.steering import Steering
 
 Result = Scored | NotScorableError
+
+STEERED_AT_ONCE = 32
+"""Scores that are steered before the event loop turns to something else: about ten milliseconds."""
 
 Usable = TypeVar("Usable", Job, Scored)
 
@@ -192,7 +196,14 @@ class Scoring:
         finally:
             for each in waiting:
                 each.cancel()
-        return [self._steered(one, steering) if isinstance(one, Scored | NotScorableError) else one for one in results]
+        if steering is None:
+            return results
+        steered: list[Result | Exception] = []
+        for place, one in enumerate(results):
+            if place % STEERED_AT_ONCE == 0:
+                await asyncio.sleep(0)  # other requests have their turn
+            steered.append(self._steered(one, steering) if isinstance(one, Scored) else one)
+        return steered
 
 
 def _answer(result: Result | Exception) -> Scored | Unusable:

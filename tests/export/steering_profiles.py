@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from export.reward_model import RewardModel
 from gating.profile import Profile, Vetoes
 
 CAREFUL = Profile(
@@ -36,3 +37,9 @@ def steerable_folder(uncertain_folder: Path, tmp_path_factory: pytest.TempPathFa
     """The folder of the model that knows its uncertainty, with `PROFILES`."""
     out = tmp_path_factory.mktemp("steerable") / "model"
     return write_with_profiles(uncertain_folder, out, [profile.model_dump(mode="json") for profile in PROFILES])
+
+
+@pytest.fixture(scope="session")
+def steerable(steerable_folder: Path) -> RewardModel:
+    """The model in that folder."""
+    return RewardModel.load(steerable_folder, device="cpu")

@@ -31,11 +31,6 @@ WEIGHTS = {"helpsteer-complexity": 0.75, "helpsteer-coherence": -0.5}
 
 
 @pytest.fixture(scope="module")
-def steerable(steerable_folder: Path) -> RewardModel:
-    return RewardModel.load(steerable_folder, device="cpu")
-
-
-@pytest.fixture(scope="module")
 def asking(steerable: RewardModel) -> Iterator[httpx2.Client]:
     with listening(steerable) as port, client(port) as made:
         yield made
