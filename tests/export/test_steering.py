@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from export.reward_model import RewardModel
 from gating.profile import Profile, write_profile
 from gating.reward import Scored
 from gating.steering import Steering, steer
+from tests.conftest import ROOT
 from tests.export.server_thread import client, listening
 from tests.export.steering_profiles import CAREFUL, CURIOUS, PROFILES, write_with_profiles
 from tests.export.uncertain import ANSWERS, FAMILIAR, PROMPT, UNFAMILIAR
@@ -265,3 +267,15 @@ def responses(asking: httpx2.Client, body: dict[str, Any]) -> list[dict[str, Any
     assert answer.status_code == 200, answer.text
     told: list[dict[str, Any]] = answer.json()["conversations"][0]["responses"]
     return told
+
+
+def test_the_page_is_run(steerable: RewardModel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "steering.md").read_text()
+    (profile,), (lines,) = (
+        re.findall(rf"```{kind}\n(.*?)```", page, flags=re.DOTALL) for kind in ("toml", "python steering")
+    )
+    (tmp_path / "careful.toml").write_text(profile)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {"model": steerable, "conversations": PAIR, "Path": Path}
+    exec(lines, names)  # noqa: S102
+    assert [one.steered.profile for one in names["scored"]] == ["careful", "careful"]

@@ -1,17 +1,23 @@
-"""`armorm score`, `explain` and `serve` under a profile, by file, by name and by single weights."""
+"""`armorm score`, `explain`, `serve` and `export` with a profile, by file, by name and by single weights."""
 
 import json
 import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from export.reward_model import RewardModel
 from gating.profile import Profile, write_profile
 from pipelines.cli import main
+from pipelines.fitted import reward_model
+from pipelines.recipe import read_recipe
+from pipelines.run import Run
 from tests.export.steering_profiles import CAREFUL
 from tests.export.uncertain import ANSWERS, FAMILIAR, PROMPT
+from tests.pipelines.conftest import Demo
+from tests.pipelines.conftest import armorm as start
 
 Captured = pytest.CaptureFixture[str]
 TURN = ("--prompt", PROMPT, "--response", ANSWERS[0])
@@ -129,3 +135,27 @@ def test_a_server_cannot_start_with_an_unknown_profile(armorm: Any) -> None:
     code, _, error = armorm("serve", "--port", "0", "--device", "cpu", "--profile", "brisk")
     assert code == 2
     assert "the model has no profile 'brisk'" in error
+
+
+def test_export_puts_profiles_into_the_folder(demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = Profile(name="brief", weights={"helpsteer-verbosity": -0.5})
+    write_profile(tmp_path / "brief.toml", profile)
+    write_profile(tmp_path / "strange.toml", Profile(name="strange", weights={"nice": 1.0}))
+    where = ("export", "--recipe", "demo.toml", "--out", str(tmp_path / "model"), "--weights", "link", "--no-check")
+    for files, sentence in (
+        (["strange.toml"], "profile 'strange' names 'nice', which is no objective of this model"),
+        (["brief.toml", "brief.toml"], "would have two profiles of the name 'brief': rename one of them"),
+    ):
+        options = [option for file in files for option in ("--profile", str(tmp_path / file))]
+        refused = start(*where, *options, folder=demo.folder)
+        assert refused.returncode == 2
+        assert sentence in " ".join(refused.stderr.split())
+        assert not (tmp_path / "model").exists()
+    done = start(*where, "--profile", str(tmp_path / "brief.toml"), "--json", folder=demo.folder)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["profiles"] == ["brief"]
+    monkeypatch.chdir(demo.folder)
+    (of_folder,) = RewardModel.load(tmp_path / "model", device="cpu").score([FAMILIAR], profile="brief")
+    (of_run,) = reward_model(Run(read_recipe(Path("demo.toml")))).score([FAMILIAR], profile=profile)
+    assert of_folder.score == pytest.approx(of_run.score, rel=1e-4, abs=1e-5)
+    np.testing.assert_allclose(of_folder.coefficients, of_run.coefficients, rtol=1e-4, atol=1e-6)
