@@ -111,7 +111,7 @@ def test_a_veto_caps_what_would_be_above(steerable: RewardModel) -> None:
 
 def test_weights_are_a_profile_without_a_name(steerable: RewardModel, asking: httpx2.Client) -> None:
     for mode in ("add", "multiply", "replace"):
-        scored = steerable.score(PAIR, weights=WEIGHTS, mode=mode)  # type: ignore[arg-type]
+        scored = steerable.score(PAIR, weights=WEIGHTS, mode=mode)
         assert [one.score for one in scored] == [
             one.score for one in steerable.score(PAIR, profile=Profile(mode=mode, weights=WEIGHTS))
         ]
