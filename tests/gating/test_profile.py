@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cache import UserError
@@ -15,6 +15,7 @@ sizes = st.one_of(st.just(0.0), st.floats(1e-6, 1e6), st.floats(-1e6, -1e-6))
 tables = st.dictionaries(names, sizes, min_size=1, max_size=4)
 
 
+@settings(max_examples=40)
 @given(
     st.sampled_from([None, "add", "multiply", "replace"]),
     tables.filter(lambda table: any(table.values())),
