@@ -137,6 +137,7 @@ def test_a_server_cannot_start_with_an_unknown_profile(armorm: Any) -> None:
     assert "the model has no profile 'brisk'" in error
 
 
+@pytest.mark.slow  # four commands on the demo's run; what a folder refuses, test_steering.py tries quickly
 def test_export_puts_profiles_into_the_folder(demo: Demo, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     profile = Profile(name="brief", weights={"helpsteer-verbosity": -0.5})
     write_profile(tmp_path / "brief.toml", profile)
