@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from cache import UserError
 from export.one_turn import score_and_features
-from export.results import Explanation, GateWeights, Rating, RewardUncertainty, Term, Verbosity
+from export.results import Explanation, GateWeights, Rating, RewardUncertainty, SteeringEffect, Term, Verbosity
 from export.reward_model import RewardModel
 from export.score_distributions import score_distributions
 from gating.collapse import summarise
 from gating.debiasing import verbosity_of
 from gating.reward import RewardParts, Scored
+from gating.steering import Steering
 from gating.transform import MixedTransformError
 from heads.distributions import Distributions
 from heads.objectives import Scale
@@ -22,19 +23,26 @@ Predicted = Callable[[NDArray[np.float32]], Mapping[str, Mapping[str, Distributi
 """Features (n, layers * d) of responses -> kind of head -> objective -> distributions (n) of its ratings."""
 
 
-def explain(model: RewardModel, prompt: str, response: str, predicted: Predicted | None = None) -> Explanation:
-    """Score one conversation of one turn, term by term.
+def explain(
+    model: RewardModel,
+    prompt: str,
+    response: str,
+    predicted: Predicted | None = None,
+    steering: Steering | None = None,
+) -> Explanation:
+    """Score one conversation of one turn, term by term; under a profile, if one is given.
 
     Args:
         model: the reward model.
         prompt: the user's message.
         response: the answer.
         predicted: heads of the same objectives that predict distributions, if there are any.
+        steering: a profile bound to the model.
 
     Raises:
         UserError: the conversation cannot be scored, or the transform takes out more than one verbosity.
     """
-    scored, features = score_and_features(model, prompt, response)
+    scored, features = score_and_features(model, prompt, response, steering)
     by_kind = {} if predicted is None else predicted(features[None])
     try:
         told = explanation(model.parts, scored, prompt, response, model.config.scales)
@@ -70,7 +78,7 @@ def explanation(
     (value,) = verbosity_of(name, scored.rewards[None], parts.objectives, tokens).tolist()
     columns = (
         scored.rewards,
-        scored.weights.astype(np.float64),
+        scored.coefficients,
         parts.transform.lambdas(),
         scored.gains,
         scored.penalties,
@@ -108,6 +116,7 @@ def explanation(
         gain=float(scored.gains.sum()),
         verbosity_penalty=float(scored.penalties.sum()),
         gate=GateWeights(float(scored.weights.sum()), summary.entropy, summary.top_share),
+        steering=SteeringEffect.of(scored, parts.objectives),
     )
 
 

@@ -1,12 +1,13 @@
 """Results of explaining, scoring and exporting. Field names are the keys of their JSON."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Annotated
 
 from pydantic import Field
 
-from gating.reward import ScoreUncertainty
+from gating.reward import Scored, ScoreUncertainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,14 +51,14 @@ class Term:
     reward: float
     """Prediction of the head, before debiasing."""
     coefficient: float
-    """The gate's weight for the prompt."""
+    """The gate's weight for the prompt, or a profile's in its place."""
     lambda_: Annotated[float, Field(alias="lambda")]
     gain: float
     """coefficient x reward"""
     verbosity_penalty: float
     """coefficient x lambda x verbosity"""
     contribution: float
-    """gain - verbosity_penalty; the contributions sum to the score."""
+    """gain - verbosity_penalty; the contributions sum to the score, but for a profile's veto."""
     uncertainty: RewardUncertainty | None = None
     """None where the model holds no uncertainty."""
     interval: tuple[float, float] | None = None
@@ -104,6 +105,37 @@ class ScoreDistribution:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SteeringEffect:
+    """What a profile changed in a score; the weights and contributions beside it are the steered ones."""
+
+    profile: str
+    gate_score: float
+    """Score under the gate's own weights."""
+    gate_weights: dict[str, float]
+    gate_contributions: dict[str, float]
+    """Contributions under the gate's own weights, which sum to `gate_score`."""
+    veto: float
+    """The score less the sum of the contributions: 0, or what the profile's cap takes from the score."""
+    vetoed: tuple[str, ...]
+    """Objectives whose rewards are below the profile's thresholds."""
+
+    @classmethod
+    def of(cls, scored: Scored, objectives: Sequence[str]) -> "SteeringEffect | None":
+        """The part of a profile in a score; None where it has none."""
+        steered = scored.steered
+        if steered is None:
+            return None
+        return cls(
+            profile=steered.profile,
+            gate_score=steered.gate_score,
+            gate_weights=dict(zip(objectives, scored.weights.tolist(), strict=True)),
+            gate_contributions=dict(zip(objectives, steered.gate_contributions.tolist(), strict=True)),
+            veto=steered.veto,
+            vetoed=steered.vetoed,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """A score and its terms."""
 
@@ -111,7 +143,7 @@ class Explanation:
     response: str
     score: float
     score_std: float | None
-    """Standard error of the score, under the gate's weights as they are; None where the model holds no uncertainty."""
+    """Standard error of the score, under the weights as they are; None where the model holds no uncertainty."""
     unfamiliar: bool | None
     """Whether the response is unlike all rated rows; None also where too few validation rows tell."""
     coverage: float | None
@@ -126,6 +158,8 @@ class Explanation:
     gate: GateWeights
     distributions: dict[str, ScoreDistribution] = field(default_factory=dict)
     """Kind of head -> its distribution of the score; empty where a run has no such heads, and for a folder."""
+    steering: SteeringEffect | None = None
+    """What a profile changed; None without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,6 +193,8 @@ class ExportResult:
     """'copy' or 'link'."""
     objectives: tuple[str, ...]
     verbosity: str
+    profiles: tuple[str, ...]
+    """Names of the profiles that requests can name."""
     suites: tuple[str, ...]
     """Suites whose results the model card shows."""
     largest_difference: float | None
@@ -183,7 +219,7 @@ class ResponseScore:
     weights: dict[str, float] | None = None
     contributions: dict[str, float] | None = None
     score_std: float | None = None
-    """Standard error of the score, under the gate's weights as they are."""
+    """Standard error of the score, under the weights as they are."""
     unfamiliar: bool | None = None
     """Whether the response is unlike all rated rows; None also where too few validation rows tell."""
     reward_std: dict[str, float] | None = None
@@ -196,3 +232,5 @@ class ResponseScore:
     """Fraction of new ratings that the intervals were made to contain; None where the model holds none."""
     interval: dict[str, tuple[float, float] | None] | None = None
     """Ends of the interval of a new rating, in the unit of the reward; None where too few rows set it."""
+    steering: SteeringEffect | None = None
+    """What a profile changed; None without one."""

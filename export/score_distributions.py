@@ -26,16 +26,19 @@ def score_distributions(
             of the reward model.
 
     Returns:
-        Kind -> distribution; empty where a weight is negative or all are 0, with which nothing can be drawn.
+        Kind -> distribution; empty where a weight is negative or all are 0, with which nothing can be drawn, and where a
+        profile caps the score.
     """
     found: dict[str, ScoreDistribution] = {}
-    if (scored.weights < 0).any() or not scored.weights.any():
+    weights = scored.coefficients  # (k,)
+    capped = scored.steered is not None and bool(scored.steered.vetoed)
+    if capped or (weights < 0).any() or not weights.any():
         return found
     for kind, by_objective in by_kind.items():
         each = [by_objective[name] for name in parts.objectives]
         means = np.stack([one.mean for one in each], axis=-1)  # (1, k)
         penalties = parts.transform.penalties(means, np.asarray([scored.response_tokens]))  # (1, k)
-        found[kind] = _summary(score_distribution(each, scored.weights[None], penalties))
+        found[kind] = _summary(score_distribution(each, weights[None], penalties))
     return found
 
 

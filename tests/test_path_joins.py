@@ -32,6 +32,7 @@ KNOWN = {
     "pipelines/recipe.py: Path(heads.taken_from)": "heads.from",
     "pipelines/recipe.py: self.runs / self.name": "extract.settings.Name",
     "pipelines/run.py: recipe.runs / recipe.name": "extract.settings.Name",
+    "pipelines/steering_options.py: Path(profile)": "--profile",
     "pipelines/taken_heads.py: Path(backbone.model)": "backbone.model",
     "pipelines/taken_heads.py: Path(name)": "heads.from",
     "cache/set_aside.py: aside / (path.name if number == 1 else f'{path.name}.{number}')": "a file that a folder lists",

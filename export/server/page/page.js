@@ -118,7 +118,7 @@ function show() {
   at("verdict").textContent = difference === 0
     ? "Both answers score the same"
     : `Answer ${difference > 0 ? "A" : "B"} scores higher, by ${Math.abs(difference).toFixed(scoreDigits)}`;
-  at("reason").textContent = reason(all, difference, digits);
+  at("reason").textContent = reason(all, difference, digits) + vetoes(digits);
   for (const side of ["a", "b"]) {
     at(`score-${side}`).textContent = written(shown[side].score, scoreDigits);
     at(`std-${side}`).textContent = spread(shown[side].score_std, scoreDigits);
@@ -139,7 +139,7 @@ function show() {
   if (shown.a.coverage !== null) at("coverage").textContent = asked(shown.a.coverage);
 
   const ordered = [...all].sort(ORDERS[at("order").value]);
-  const total = all.reduce((sum, row) => sum + row.weight, 0);
+  const total = all.reduce((sum, row) => sum + Math.abs(row.weight), 0) || 1; // a profile's weights may be negative
   const ends = all.flatMap((row) => [row.a, row.b].flatMap((term) => [term.gain, ...whisker(term)])).concat(0);
   const scale = { low: Math.min(...ends), high: Math.max(...ends) };
   at("chart").tBodies[0].replaceChildren(...ordered.map((row) => chartRow(row, scale, total, digits)));
@@ -158,6 +158,15 @@ function reason(all, difference, digits) {
   const pro = by.slice(0, 2).filter((row) => sign * row.difference >= least).map(told);
   const contra = by.filter((row) => sign * row.difference < 0).slice(-1).map(told);
   return `What speaks most for ${better}: ${pro.join(" and ")}.` + (contra.length ? ` For ${worse}: ${contra[0]}.` : "");
+}
+
+/** The veto of a profile that the server scores by: a term of the score that belongs to no objective. */
+function vetoes(digits) {
+  const told = (side) => {
+    const { profile, veto, vetoed } = shown[side].steering;
+    return ` The veto of profile ${profile} takes ${Math.abs(veto).toFixed(digits)} from ${side.toUpperCase()} (${vetoed.join(", ")}).`;
+  };
+  return ["a", "b"].filter((side) => shown[side].steering?.veto).map(told).join("");
 }
 
 function chartRow(row, scale, total, digits) {
