@@ -6,22 +6,23 @@ import numpy as np
 
 from cache import UserError
 from export.one_turn import score_turn
-from export.results import Explanation, GateWeights, Rating, RewardUncertainty, Term, Verbosity
+from export.results import Explanation, GateWeights, Rating, RewardUncertainty, SteeringEffect, Term, Verbosity
 from export.reward_model import RewardModel
 from gating.collapse import summarise
 from gating.debiasing import verbosity_of
 from gating.reward import RewardParts, Scored
+from gating.steering import Steering
 from gating.transform import MixedTransformError
 from heads.objectives import Scale
 
 
-def explain(model: RewardModel, prompt: str, response: str) -> Explanation:
-    """Score one conversation of one turn, term by term.
+def explain(model: RewardModel, prompt: str, response: str, steering: Steering | None = None) -> Explanation:
+    """Score one conversation of one turn, term by term; under a profile, if one is given.
 
     Raises:
         UserError: the conversation cannot be scored, or the transform takes out more than one verbosity.
     """
-    scored = score_turn(model, prompt, response)
+    scored = score_turn(model, prompt, response, steering)
     try:
         return explanation(model.parts, scored, prompt, response, model.config.scales)
     except MixedTransformError:
@@ -55,7 +56,7 @@ def explanation(
     (value,) = verbosity_of(name, scored.rewards[None], parts.objectives, tokens).tolist()
     columns = (
         scored.rewards,
-        scored.weights.astype(np.float64),
+        scored.coefficients,
         parts.transform.lambdas(),
         scored.gains,
         scored.penalties,
@@ -90,6 +91,7 @@ def explanation(
         gain=float(scored.gains.sum()),
         verbosity_penalty=float(scored.penalties.sum()),
         gate=GateWeights(float(scored.weights.sum()), summary.entropy, summary.top_share),
+        steering=SteeringEffect.of(scored, parts.objectives),
     )
 
 

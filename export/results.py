@@ -1,12 +1,13 @@
 """Results of explaining, scoring and exporting. Field names are the keys of their JSON."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
 from pydantic import Field
 
-from gating.reward import ScoreUncertainty
+from gating.reward import Scored, ScoreUncertainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,14 +49,14 @@ class Term:
     reward: float
     """Prediction of the head, before debiasing."""
     coefficient: float
-    """The gate's weight for the prompt."""
+    """The gate's weight for the prompt, or a profile's in its place."""
     lambda_: Annotated[float, Field(alias="lambda")]
     gain: float
     """coefficient x reward"""
     verbosity_penalty: float
     """coefficient x lambda x verbosity"""
     contribution: float
-    """gain - verbosity_penalty; the contributions sum to the score."""
+    """gain - verbosity_penalty; the contributions sum to the score, but for a profile's veto."""
     uncertainty: RewardUncertainty | None = None
     """None where the model holds no uncertainty."""
     rating: Rating | None = None
@@ -86,6 +87,37 @@ class GateWeights:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SteeringEffect:
+    """What a profile changed in a score; the weights and contributions beside it are the steered ones."""
+
+    profile: str
+    gate_score: float
+    """Score under the gate's own weights."""
+    gate_weights: dict[str, float]
+    gate_contributions: dict[str, float]
+    """Contributions under the gate's own weights, which sum to `gate_score`."""
+    veto: float
+    """The score less the sum of the contributions: 0, or what the profile's cap takes from the score."""
+    vetoed: tuple[str, ...]
+    """Objectives whose rewards are below the profile's thresholds."""
+
+    @classmethod
+    def of(cls, scored: Scored, objectives: Sequence[str]) -> "SteeringEffect | None":
+        """The part of a profile in a score; None where it has none."""
+        steered = scored.steered
+        if steered is None:
+            return None
+        return cls(
+            profile=steered.profile,
+            gate_score=steered.gate_score,
+            gate_weights=dict(zip(objectives, scored.weights.tolist(), strict=True)),
+            gate_contributions=dict(zip(objectives, steered.gate_contributions.tolist(), strict=True)),
+            veto=steered.veto,
+            vetoed=steered.vetoed,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """A score and its terms."""
 
@@ -93,7 +125,7 @@ class Explanation:
     response: str
     score: float
     score_std: float | None
-    """Standard error of the score, under the gate's weights as they are; None where the model holds no uncertainty."""
+    """Standard error of the score, under the weights as they are; None where the model holds no uncertainty."""
     unfamiliar: bool | None
     """Whether the response is unlike all rated rows; None also where too few validation rows tell."""
     objectives: tuple[Term, ...]
@@ -104,6 +136,8 @@ class Explanation:
     verbosity_penalty: float
     """Sum of the penalties."""
     gate: GateWeights
+    steering: SteeringEffect | None = None
+    """What a profile changed; None without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,6 +171,8 @@ class ExportResult:
     """'copy' or 'link'."""
     objectives: tuple[str, ...]
     verbosity: str
+    profiles: tuple[str, ...]
+    """Names of the profiles that requests can name."""
     suites: tuple[str, ...]
     """Suites whose results the model card shows."""
     largest_difference: float | None
@@ -161,7 +197,7 @@ class ResponseScore:
     weights: dict[str, float] | None = None
     contributions: dict[str, float] | None = None
     score_std: float | None = None
-    """Standard error of the score, under the gate's weights as they are."""
+    """Standard error of the score, under the weights as they are."""
     unfamiliar: bool | None = None
     """Whether the response is unlike all rated rows; None also where too few validation rows tell."""
     reward_std: dict[str, float] | None = None
@@ -170,3 +206,5 @@ class ResponseScore:
     """Leverage of the response among the rows that each head learned from."""
     leverage_place: dict[str, float | None] | None = None
     """Fraction of each head's validation rows with a smaller leverage; None where too few tell."""
+    steering: SteeringEffect | None = None
+    """What a profile changed; None without one."""

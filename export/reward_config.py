@@ -21,6 +21,7 @@ from extract.settings import MOST_TOKENS, BackboneSettings, EngineName
 from extract.template.facts import TemplateFacts
 from extract.templating import ConversationEncoder
 from extract.tokenizer import vocabulary_digest
+from gating.profile import Profile
 from gating.reward import RewardParts
 from gating.settings import NO_VERBOSITY, RESPONSE_TOKENS, GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
@@ -53,6 +54,8 @@ class RewardConfig(BaseModel):
     """Verbosity that is taken out of the rewards: an objective, 'response_tokens' or 'none'."""
     uncertainty: UncertaintyTable | None = None
     """Sizes of the tensors that standard errors are computed from; None where the folder holds none."""
+    profiles: Annotated[tuple[Profile, ...], Field(max_length=64)] = ()
+    """Profiles that requests can name, with different names."""
     layers: tuple[int, ...] = Field(default=(-1,), min_length=1)
     """Indices into the hidden states, read side by side."""
     position: Literal["end_of_turn", "last_token"] = "end_of_turn"
@@ -118,6 +121,7 @@ def run_config(
     engine: EngineName = "packed",
     fingerprint: str = "",
     recipe: str = "",
+    profiles: tuple[Profile, ...] = (),
 ) -> RewardConfig:
     """The table of a run's reward model.
 
@@ -129,6 +133,7 @@ def run_config(
         engine: the engine that read them.
         fingerprint: fingerprint of the features.
         recipe: digest of the recipe's settings.
+        profiles: profiles that requests can name.
 
     Raises:
         UserError: the chat template writes nothing between a prompt and its response.
@@ -140,6 +145,7 @@ def run_config(
         scales={name: scales[name] for name in parts.objectives if name in scales},
         verbosity=parts.transform.verbosity(parts.objectives),
         uncertainty=None if parts.uncertainty is None else UncertaintyTable.of(parts.uncertainty),
+        profiles=profiles,
         layers=settings.layers,
         position=settings.position,
         special_tokens_in_text=settings.special_tokens_in_text,
@@ -186,7 +192,7 @@ def read_config(folder: Path) -> tuple[RewardConfig, GateSettings]:
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(map(str, problem["loc"]))
-        raise UserError(f"{path}: {key}: {problem['msg']}: {REMEDY}") from None
+        raise UserError(f"{path}: {key}: {problem['msg'].removeprefix('Value error, ')}: {REMEDY}") from None
     return _named(config, values, path), gate
 
 

@@ -4,7 +4,7 @@ The folder is one that `armorm export` wrote, or the published checkpoint's. No 
 unpickled: the backbone is transformers' own class, the rest this project's.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from cache.keys import token_key
 from export.comparison import Comparison
 from export.conversations import Conversation
 from export.input_encoder import InputEncoder
+from export.named_profiles import NamedProfiles
 from export.not_scorable import NotFiniteError, NotScorableError
 from export.reward_config import RewardConfig, backbone_settings, read_config
 from export.reward_headers import REMEDY
@@ -29,7 +30,9 @@ from extract.packing import Request
 from extract.settings import BackboneSettings, EngineName, ExtractSettings
 from extract.tokenizer import vocabulary_digest
 from gating.decision import abstains, probability_better
+from gating.profile import Mode, Profile
 from gating.reward import RewardParts, Scored
+from gating.steering import Steering, steer
 
 
 class RewardModel(InputEncoder):
@@ -39,6 +42,7 @@ class RewardModel(InputEncoder):
         folder: the folder it was read from.
         config: names, scales, positions, origin.
         parts: heads, transform and gate.
+        profiles: the folder's profiles by name, and others bound to this model.
         dtype: dtype of the backbone's arithmetic.
     """
 
@@ -55,6 +59,7 @@ class RewardModel(InputEncoder):
         self.folder = folder
         self.config = config
         self.parts = parts
+        self.profiles = NamedProfiles.of(config, folder)
         super().__init__(backbone, settings)
         self.dtype: str = settings.dtype
         self._engine = engine
@@ -133,14 +138,30 @@ class RewardModel(InputEncoder):
         """Names of the rewards, in order."""
         return self.parts.objectives
 
-    def score(self, conversations: Iterable[Conversation]) -> list[Scored]:
+    def score(
+        self,
+        conversations: Iterable[Conversation],
+        *,
+        weights: Mapping[str, float] | None = None,
+        mode: Mode | None = None,
+        profile: str | Path | Profile | None = None,
+    ) -> list[Scored]:
         """Score conversations; those that share a prompt share its computation.
 
+        Args:
+            conversations: turns each, the last of them the assistant's.
+            weights: objective -> weight, to steer the scores with.
+            mode: how the weights meet the gate's: add, which is the default, multiply or replace.
+            profile: in place of weights: the name of one of the folder's profiles, the path of a profile's file, or a
+                profile.
+
         Raises:
-            UserError: a conversation cannot be scored; the sentence names the first one, counted from 0.
+            UserError: a conversation cannot be scored, where the sentence names the first one, counted from 0; or the
+                weights or the profile do not fit this model.
         """
+        steering = self.profiles.chosen(weights, mode, profile)
         results: list[Scored] = []
-        for number, result in enumerate(self.score_each(conversations)):
+        for number, result in enumerate(self.score_each(conversations, steering)):
             if isinstance(result, NotScorableError):
                 raise UserError(f"conversation {number} cannot be scored: {result}; change it or leave it out")
             results.append(result)
@@ -191,12 +212,26 @@ class RewardModel(InputEncoder):
             abstains=bool(abstains(probability, abstain_below)[0]),
         )
 
-    def score_each(self, conversations: Iterable[Conversation]) -> list[Scored | NotScorableError]:
-        """Score conversations; a conversation that cannot be scored has the reason in its place."""
+    def score_each(
+        self, conversations: Iterable[Conversation], steering: Steering | None = None
+    ) -> list[Scored | NotScorableError]:
+        """Score conversations; a conversation that cannot be scored has the reason in its place.
+
+        Args:
+            conversations: turns each, the last of them the assistant's.
+            steering: a profile bound to this model (`profiles`); None: the gate's own weights.
+        """
         encoded = self.encode_all(list(conversations))
         usable = [one for one in encoded if isinstance(one, Encoded)]
-        scored = iter(self.score_encoded(usable))
+        scored = (self.steered(one, steering) for one in self.score_encoded(usable))
         return [next(scored) if isinstance(one, Encoded) else one for one in encoded]
+
+    def steered(self, result: Scored | NotScorableError, steering: Steering | None) -> Scored | NotScorableError:
+        """A result under a profile bound to this model; None changes nothing, and neither does a missing score."""
+        if steering is None or isinstance(result, NotScorableError):
+            return result
+        with np.errstate(over="ignore", invalid="ignore"):  # looked at in `_finite`
+            return _finite(steer(self.parts, result, steering))
 
     def score_encoded(self, encoded: Sequence[Encoded]) -> list[Scored | NotScorableError]:
         """Score results of `encode`, `encode_text` or `encode_ids`; one result for each, in order."""
@@ -242,11 +277,15 @@ class RewardModel(InputEncoder):
         weights: NDArray[np.float32],
         leverages: NDArray[np.float64] | None,
     ) -> Scored | NotScorableError:
-        with np.errstate(over="ignore", invalid="ignore"):  # looked at below
+        with np.errstate(over="ignore", invalid="ignore"):  # looked at in `_finite`
             scored = self.parts.score(rewards, weights, len(encoded.prompt), len(encoded.responses[0]), leverages)
-        if scored.not_finite is not None:
-            return NotFiniteError(f"a value that is not finite is its {scored.not_finite}")
-        return scored
+        return _finite(scored)
+
+
+def _finite(scored: Scored) -> Scored | NotScorableError:
+    if scored.not_finite is not None:
+        return NotFiniteError(f"a value that is not finite is its {scored.not_finite}")
+    return scored
 
 
 def _check_tokenizer(folder: Path, config: RewardConfig, backbone: Backbone) -> None:

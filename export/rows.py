@@ -6,7 +6,7 @@ null is a column that is not there: tables of mixed rows have both shapes as col
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from export.conversations import Conversation
 from export.json_values import json_values
 from export.not_scorable import NotScorableError
+from export.results import SteeringEffect
 from extract.records import Message
 from extract.sources.prompts import CONVERSATIONS
 from extract.sources.turns import spells_turns
@@ -110,8 +111,10 @@ def joined(values: dict[str, Any], added: dict[str, Any], prefix: str) -> dict[s
 
 
 def all_terms(scored: Scored, objectives: Sequence[str]) -> dict[str, Any]:
-    """The decomposition of a score and its uncertainty."""
-    return decomposition(scored, objectives) | uncertainty(scored, objectives)
+    """The decomposition of a score and its uncertainty; with `steering` where a profile has a part in it."""
+    terms = decomposition(scored, objectives) | uncertainty(scored, objectives)
+    steering = SteeringEffect.of(scored, objectives)
+    return terms if steering is None else terms | {"steering": asdict(steering)}
 
 
 def decomposition(scored: Scored, objectives: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -119,7 +122,7 @@ def decomposition(scored: Scored, objectives: Sequence[str]) -> dict[str, dict[s
     columns: dict[str, NDArray[Any]] = {
         "rewards": scored.rewards,
         "adjusted_rewards": scored.adjusted,
-        "weights": scored.weights,
+        "weights": scored.coefficients,
         "contributions": scored.contributions,
     }
     return {key: dict(zip(objectives, values.tolist(), strict=True)) for key, values in columns.items()}

@@ -30,6 +30,7 @@ from export.reward_model import RewardModel
 from export.rows import Row, annotated, joined, read_row
 from extract.files.malformed import Malformed
 from gating.reward import Scored
+from gating.steering import Steering
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +42,14 @@ NAMED_ROWS = 5
 
 
 def score_file(
-    model: RewardModel, source: Path, out: Path, *, prefix: str, full: bool, progress: Progress
+    model: RewardModel,
+    source: Path,
+    out: Path,
+    *,
+    prefix: str,
+    full: bool,
+    progress: Progress,
+    steering: Steering | None = None,
 ) -> FileScores:
     """Score every row of `source` into `out`, in order, one line for each.
 
@@ -57,6 +65,7 @@ def score_file(
         prefix: prefix of the keys that are added to a row.
         full: whether rewards, weights, contributions and the uncertainty are added too.
         progress: receives the number of rows done.
+        steering: a profile bound to the model; None: the gate's own weights.
 
     Raises:
         UserError: the input is missing, damaged or holds no rows, `out` was made from another input, model or settings,
@@ -64,7 +73,7 @@ def score_file(
     """
     started = time.monotonic()
     origin, destination = ends(source, out)
-    about = _about(model, source, prefix, full)
+    about = _about(model, source, prefix, full, steering)
     with nullcontext() if destination.flows else output_lease(out):
         done = [] if destination.flows else earlier_lines(out, about)
         if not destination.flows:
@@ -74,7 +83,7 @@ def score_file(
         number, all_responses = len(done), 0
         with naming(out), destination.open() as written:
             while batch := list(islice(rows, BATCH_ROWS)):
-                for number, values, responses in _scored(model, batch, prefix, full):
+                for number, values, responses in _scored(model, batch, prefix, full, steering):
                     written.write(_line(values))
                     all_responses += responses
                     if not responses:
@@ -119,7 +128,7 @@ def ends(source: Path, out: Path) -> tuple[Source, Destination]:
 
 
 def _scored(
-    model: RewardModel, batch: list[NumberedRow], prefix: str, full: bool
+    model: RewardModel, batch: list[NumberedRow], prefix: str, full: bool, steering: Steering | None
 ) -> Iterator[tuple[int, dict[str, Any], int]]:
     """Yield each row's number, the row with its scores, and the number of its responses that were scored."""
     rows: list[Row | NotScorableError] = []
@@ -128,7 +137,8 @@ def _scored(
             rows.append(NotScorableError(given.reason) if isinstance(given, Malformed) else read_row(given.values))
         except NotScorableError as reason:
             rows.append(reason)
-    results = iter(model.score_each(one for row in rows if isinstance(row, Row) for one in row.conversations))
+    conversations = (one for row in rows if isinstance(row, Row) for one in row.conversations)
+    results = iter(model.score_each(conversations, steering))
     for (number, _), row in zip(batch, rows, strict=True):
         if isinstance(row, NotScorableError):
             # A row that cannot be read, or written again, cannot be repeated: its number stands for it.
@@ -149,7 +159,7 @@ def _with_error(row: Row, reason: str, prefix: str, number: int) -> dict[str, An
         return {prefix + ROW: number, prefix + "error": reason}
 
 
-def _about(model: RewardModel, source: Path, prefix: str, full: bool) -> dict[str, Any]:
+def _about(model: RewardModel, source: Path, prefix: str, full: bool, steering: Steering | None) -> dict[str, Any]:
     digest = hashlib.sha256()
     for path in sorted(model.folder.glob("*.json")):
         digest.update(path.read_bytes())
@@ -162,6 +172,7 @@ def _about(model: RewardModel, source: Path, prefix: str, full: bool) -> dict[st
         "prefix": prefix,
         "full": full,
         "max_tokens": model.max_tokens,
+        "profile": None if steering is None else steering.profile.model_dump(mode="json"),
     }
 
 

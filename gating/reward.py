@@ -51,11 +51,29 @@ class ScoreUncertainty:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Steered:
+    """The part of a user's profile in a score (`gating/steering.py`)."""
+
+    profile: str
+    """Name of the profile."""
+    coefficients: NDArray[np.float64]
+    """(k,) weights of the objectives, in place of the gate's."""
+    veto: float
+    """The score less the sum of the contributions: 0, or negative where the profile's cap takes something from it."""
+    vetoed: tuple[str, ...]
+    """Objectives whose rewards are below the profile's thresholds."""
+    gate_score: float
+    """Score under the gate's weights."""
+    gate_contributions: NDArray[np.float64]
+    """(k,) contributions under the gate's weights."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Scored:
     """One response's score, and the terms it is the sum of. All but `weights` are float64."""
 
     score: float
-    """Sum of `contributions`, added in order, as a reader of the terms would add them."""
+    """Sum of `contributions`, added in order, as a reader of the terms would add them; and of `steered.veto`."""
     rewards: NDArray[np.float64]
     """(k,) predictions of the heads, before debiasing; `Objective.raw` gives them on the scale of the ratings."""
     adjusted: NDArray[np.float64]
@@ -63,15 +81,22 @@ class Scored:
     weights: NDArray[np.float32]
     """(k,) the gate's weights for the prompt."""
     gains: NDArray[np.float64]
-    """(k,) weights times rewards."""
+    """(k,) coefficients times rewards."""
     penalties: NDArray[np.float64]
-    """(k,) weights times verbosity penalties."""
+    """(k,) coefficients times verbosity penalties."""
     contributions: NDArray[np.float64]
     """(k,) gains less penalties."""
     prompt_tokens: int
     response_tokens: int
     uncertainty: ScoreUncertainty | None = None
     """None where the model holds no uncertainty."""
+    steered: Steered | None = None
+    """The part of a profile; None where the gate's own weights are the coefficients."""
+
+    @property
+    def coefficients(self) -> NDArray[np.float64]:
+        """(k,) the weights in use: those of the profile, or else the gate's."""
+        return self.weights.astype(np.float64) if self.steered is None else self.steered.coefficients
 
     @property
     def not_finite(self) -> str | None:
@@ -182,11 +207,8 @@ class RewardParts:
         coefficients = weights.astype(np.float64)  # (k,)
         gains, penalties = coefficients * rewards, coefficients * taken  # (k,) each
         contributions = gains - penalties
-        score = 0.0
-        for term in contributions.tolist():  # in order: numpy would add pairwise
-            score += term
         return Scored(
-            score=score,
+            score=in_order(contributions),
             rewards=rewards,
             adjusted=rewards - taken,
             weights=weights,
@@ -224,6 +246,14 @@ class RewardParts:
         if self.uncertainty is None:
             raise ValueError("this reward model holds no uncertainty")
         return self.uncertainty.combined_errors(leverages, self.transform.coefficients(weights))
+
+
+def in_order(terms: NDArray[np.float64]) -> float:
+    """Sum of terms (k,) from the first to the last; numpy would add pairwise."""
+    total = 0.0
+    for term in terms.tolist():
+        total += term
+    return total
 
 
 def below(arrays: Arrays, prefix: str) -> dict[str, NDArray[Any]]:

@@ -22,6 +22,7 @@ from export.server.settings import ServerSettings
 from export.server.stand_in import StandIn
 from extract.records import Message
 from gating.reward import Scored
+from gating.steering import Steering
 
 Result = Scored | NotScorableError
 
@@ -48,6 +49,9 @@ class Scoring:
         self._stand_in = None if score is None else StandIn(score, (score,) * len(self.objectives))
         self._metrics = metrics
         self._encoding = Encoding(model)
+        self.profiles = model.profiles
+        self.steering = None if settings.profile is None else model.profiles.by_name(settings.profile)
+        self._steered = model.steered
 
     @property
     def gives_numbers(self) -> bool:
@@ -67,10 +71,12 @@ class Scoring:
         """
         plain = Conversation((Message("user", QUESTION),), ANSWER)
         encoded = await self._encoded([plain], until_unusable=False)
-        await self._results([one for one in encoded if isinstance(one, Job)])
+        await self._results([one for one in encoded if isinstance(one, Job)], None)
 
-    async def each(self, request: Request, inputs: Sequence[Input]) -> list[Scored | Unusable]:
-        """Score the inputs of one request, in order.
+    async def each(
+        self, request: Request, inputs: Sequence[Input], steering: Steering | None
+    ) -> list[Scored | Unusable]:
+        """Score the inputs of one request, in order, under a profile; None: under the gate's own weights.
 
         Raises:
             RefusedRequest: there are too many of them, or there is no room for them now.
@@ -79,7 +85,7 @@ class Scoring:
 
         async def work() -> list[Scored | Unusable]:
             encoded = await self._encoded(inputs, until_unusable=False)
-            results = iter(await self._results([one for one in encoded if isinstance(one, Job)]))
+            results = iter(await self._results([one for one in encoded if isinstance(one, Job)], steering))
             answers: list[Scored | Unusable] = []
             for one in encoded:
                 assert one is not None
@@ -92,6 +98,8 @@ class Scoring:
 
     async def numbers(self, request: Request, inputs: Sequence[Input], names: Sequence[str]) -> list[Scored | StandIn]:
         """Score the inputs of one request, for a protocol that has no place for an error among its numbers.
+
+        The profile is that of `--profile`, if there is one.
 
         An input that cannot be scored for a reason of its own gets the number of `--unscorable`, if there is one.
 
@@ -108,7 +116,7 @@ class Scoring:
         async def work() -> list[Scored | StandIn]:
             encoded = await self._encoded(inputs, until_unusable=self._stand_in is None)
             jobs = self._usable(encoded, names)  # before any is scored
-            results = iter(await self._results([one for one in jobs if isinstance(one, Job)]))
+            results = iter(await self._results([one for one in jobs if isinstance(one, Job)], self.steering))
             return self._usable([_answer(next(results)) if isinstance(one, Job) else one for one in jobs], names)
 
         answers = await unless_left(request.receive, work())
@@ -174,16 +182,17 @@ class Scoring:
                 full.retry_after,
             ) from None
 
-    async def _results(self, jobs: Sequence[Job]) -> list[Result | Exception]:
-        """Results of jobs; when this is cancelled, its jobs are taken out of the queue."""
+    async def _results(self, jobs: Sequence[Job], steering: Steering | None) -> list[Result | Exception]:
+        """Results of jobs, under a profile if given; when this is cancelled, its jobs are taken out of the queue."""
         if not jobs:
             return []
         waiting = self.batcher.submit(jobs)
         try:
-            return [await each for each in waiting]
+            results = [await each for each in waiting]
         finally:
             for each in waiting:
                 each.cancel()
+        return [self._steered(one, steering) if isinstance(one, Scored | NotScorableError) else one for one in results]
 
 
 def _answer(result: Result | Exception) -> Scored | Unusable:

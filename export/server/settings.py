@@ -21,6 +21,9 @@ class ServerSettings(BaseModel):
     model_name: str | None = Field(default=None, min_length=1)
     """Name of the model in answers; None: its folder's name. A request that names another model is refused."""
 
+    profile: str | None = Field(default=None, min_length=1)
+    """Name of a profile of the folder under which all protocols score; None: the gate's own weights."""
+
     pack_tokens: int = Field(default=8192, ge=8)
     """Largest number of tokens in one pass: waiting conversations are put together up to it."""
     wait_ms: float = Field(default=2.0, ge=0, le=1000)

@@ -6,6 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cache import UserError
+from pipelines.steering_options import (
+    Chosen,
+    DirectionOption,
+    ModeOption,
+    ProfileOption,
+    RenormaliseOption,
+    WeightOption,
+)
+from pipelines.steering_table import show_steering
 from pipelines.terminal import JsonOption, ModelDir, console, finish, open_run
 
 if TYPE_CHECKING:
@@ -19,11 +28,17 @@ def command(
     response: Annotated[str, typer.Option(help="The answer to be scored.")],
     model: Annotated[Path | None, ModelDir] = None,
     recipe: Annotated[Path | None, typer.Option(help="The recipe of a run, in place of MODEL_DIR.")] = None,
+    profile: ProfileOption = None,
+    weight: WeightOption = None,
+    weight_mode: ModeOption = None,
+    direction: DirectionOption = None,
+    renormalise: RenormaliseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Score one response, and show what each objective adds to the score."""
+    """Score one response, and show what each objective adds to the score, and what a profile changes in it."""
     if (model is None) == (recipe is None):
         raise UserError("explain needs a model: give either MODEL_DIR or --recipe")
+    chosen = Chosen.of(profile, weight, weight_mode, direction, renormalise)
     if recipe is not None:
         run = open_run(recipe)
         from pipelines.fitted import reward_model
@@ -36,7 +51,7 @@ def command(
         scorer = RewardModel.load(model)
     from export.explanation import explain
 
-    result = explain(scorer, prompt, response)
+    result = explain(scorer, prompt, response, chosen.bound(scorer))
     finish(result, as_json, lambda: show(result))
 
 
@@ -64,10 +79,15 @@ def show(result: "Explanation") -> None:
         on_scale = (_rating(term.rating),) * rated
         table.add_row(term.name, f"{term.coefficient:.4f}", f"{term.reward:.4f}", *on_scale, *gains)
     table.add_section()
-    sums = (f"{value:+.6f}" for value in (result.gain, result.verbosity_penalty, result.score))
-    table.add_row("sum", f"{result.gate.logit_scale:.4f}", "", *("",) * rated, *sums)
+    effect = result.steering
+    before_veto = result.score - (0.0 if effect is None else effect.veto)
+    weights = result.gate.logit_scale if effect is None else sum(term.coefficient for term in result.objectives)
+    sums = (f"{value:+.6f}" for value in (result.gain, result.verbosity_penalty, before_veto))
+    table.add_row("sum", f"{weights:.4f}", "", *("",) * rated, *sums)
     out = console()
     out.print(table)
+    if effect is not None:
+        show_steering(result, effect)
     if result.score_std is not None:
         out.print("± is one standard error: the noise of the ratings that the heads learned from, and nothing else")
     places = [term.uncertainty.leverage_place for term in result.objectives if term.uncertainty is not None]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gating.profile import Profile, read_profile
 from pipelines.terminal import JsonOption, RecipeOption, choice, console, finish, open_run
 
 if TYPE_CHECKING:
@@ -38,15 +39,37 @@ def command(
     without_uncertainty: Annotated[
         bool, typer.Option("--without-uncertainty", help="Leave out what standard errors are computed from.")
     ] = False,
+    profile: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FILE",
+            help="A profile that requests of the folder's scores can name; can be given several times.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Write the reward model as a folder that transformers loads by itself."""
     run = open_run(recipe)
-    result = export(run, out, weights=weights, check=check, uncertainty=not without_uncertainty)  # type: ignore[arg-type]
+    result = export(
+        run,
+        out,
+        weights=weights,  # type: ignore[arg-type]
+        check=check,
+        uncertainty=not without_uncertainty,
+        profiles=tuple(map(read_profile, profile or ())),
+    )
     finish(result, as_json, lambda: show(result))
 
 
-def export(run: "Run", out: Path, *, weights: "Weights", check: bool, uncertainty: bool = True) -> "ExportResult":
+def export(
+    run: "Run",
+    out: Path,
+    *,
+    weights: "Weights",
+    check: bool,
+    uncertainty: bool = True,
+    profiles: tuple[Profile, ...] = (),
+) -> "ExportResult":
     """Write the folder.
 
     Args:
@@ -55,13 +78,16 @@ def export(run: "Run", out: Path, *, weights: "Weights", check: bool, uncertaint
         weights: whether the backbone's are copied or linked.
         check: whether to load the folder and compare its scores with those of the run's parts.
         uncertainty: whether the folder holds the uncertainty of the rewards, if the run has it.
+        profiles: profiles that the folder holds, with different names.
 
     Raises:
-        UserError: an earlier command is missing, `out` holds something else, or the check fails.
+        UserError: an earlier command is missing, `out` holds something else, a profile does not fit the model, or the
+            check fails.
     """
     from export.agreement import CONVERSATIONS, check_folder
     from export.folder import Exported, write_folder
     from export.model_card import model_card
+    from export.named_profiles import NamedProfiles
     from export.results import ExportResult
     from export.reward_config import run_config
     from export.reward_model import RewardModel
@@ -85,7 +111,9 @@ def export(run: "Run", out: Path, *, weights: "Weights", check: bool, uncertaint
         engine=run.extracted.engine,
         fingerprint=run.fingerprint,
         recipe=recipe.digest,
+        profiles=profiles,
     )
+    NamedProfiles.of(config, out)  # what does not fit is refused before anything is written
     suites = run.current_suites(lambda reason: log.warning("not in the model card: %s", reason))
     local = backbone.folder == Path(recipe.backbone.model)
     name = backbone.folder.resolve().name if local else recipe.backbone.model
@@ -123,6 +151,7 @@ def export(run: "Run", out: Path, *, weights: "Weights", check: bool, uncertaint
         weights=weights,
         objectives=config.objectives,
         verbosity=config.verbosity,
+        profiles=tuple(each.name for each in config.profiles),
         suites=tuple(suites),
         largest_difference=largest[0] if largest else None,
         seconds=time.monotonic() - started,
@@ -151,6 +180,8 @@ def show(result: "ExportResult") -> None:
     out.print(f"{result.folder}: {how}, {result.bytes / 1e6:,.1f} MB, {len(result.objectives)} objectives")
     if result.uncertainty_bytes is not None:
         out.print(f"of this {result.uncertainty_bytes / 1e6:,.1f} MB for standard errors (--without-uncertainty)")
+    if result.profiles:
+        out.print(f"profiles that requests can name: {', '.join(result.profiles)}", highlight=False)
     if result.largest_difference is not None:
         out.print(
             f"loaded with transformers, it scores as the pipeline does (largest difference"

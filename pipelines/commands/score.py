@@ -7,6 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cache import UserError
+from pipelines.steering_options import (
+    Chosen,
+    DirectionOption,
+    ModeOption,
+    ProfileOption,
+    RenormaliseOption,
+    WeightOption,
+)
 from pipelines.terminal import JsonOption, ModelDir, choice, console, finish, interrupted_by_termination, reporting
 
 if TYPE_CHECKING:
@@ -41,6 +49,11 @@ def command(
         ),
     ] = False,
     prefix: Annotated[str, typer.Option(help="Prefix of the keys that are added to a row.")] = "",
+    profile: ProfileOption = None,
+    weight: WeightOption = None,
+    weight_mode: ModeOption = None,
+    direction: DirectionOption = None,
+    renormalise: RenormaliseOption = None,
     device: Annotated[str, typer.Option(help="auto: the first CUDA device, else the CPU.")] = "auto",
     dtype: Annotated[
         str | None, choice(("float32", "bfloat16", "float16"), "Dtype of the backbone, in place of the folder's.")
@@ -52,6 +65,7 @@ def command(
     given = tuple(value is not None for value in (prompt, response, source, output))
     if given not in ((True, True, False, False), (False, False, True, True)):
         raise UserError("score needs either --prompt and --response, or --input and --output")
+    chosen = Chosen.of(profile, weight, weight_mode, direction, renormalise)
     from export.one_turn import score_one
     from export.score_file import ends, score_file
 
@@ -64,16 +78,21 @@ def command(
     from export.reward_model import RewardModel
 
     scorer = RewardModel.load(model, device=device, dtype=dtype, pack_tokens=pack_tokens)
+    steering = chosen.bound(scorer)
     if prompt is not None and response is not None:
-        one = score_one(scorer, prompt, response, full=full)
-        values = {name: value for name, value in asdict(one).items() if full or value is not None}
+        one = score_one(scorer, prompt, response, full=full, steering=steering)
+        values = {
+            name: value
+            for name, value in asdict(one).items()
+            if value is not None or (full and (name != "steering" or steering is not None))
+        }
         spread = "" if one.score_std is None else f" ± {one.score_std:.6f}{', UNFAMILIAR' * bool(one.unfamiliar)}"
         finish(values, as_json, lambda: console().print(f"score {one.score:.6f}{spread}"))
         return
     assert source is not None
     assert output is not None
     with reporting() as progress, interrupted_by_termination():
-        result = score_file(scorer, source, output, prefix=prefix, full=full, progress=progress)
+        result = score_file(scorer, source, output, prefix=prefix, full=full, progress=progress, steering=steering)
     finish(result, as_json, lambda: show(result, stderr=standard))
     if result.rows and not result.scored:
         raise typer.Exit(1)

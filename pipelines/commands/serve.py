@@ -28,6 +28,13 @@ def command(
     model_name: Annotated[
         str | None, typer.Option(help="The model's name in answers; left out, its folder's name.")
     ] = SERVER.model_name,
+    profile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A profile of the folder, by whose weights all protocols score; left out, the gate's.",
+        ),
+    ] = SERVER.profile,
     device: Annotated[str, typer.Option(help="auto: the first CUDA device, else the CPU.")] = "auto",
     dtype: Annotated[
         str | None, typer.Option(help="float32, bfloat16 or float16; left out, what the folder says.")

@@ -23,10 +23,11 @@ from heads.objectives import Scale
 from tests.conftest import TINY
 from tests.export.families import small_backbone
 from tests.export.server_fixtures import model, model_folder, served
+from tests.export.steering_profiles import steerable_folder
 from tests.export.uncertain import uncertain, uncertain_folder
 from tests.pipelines.conftest import Demo, armorm, demo
 
-__all__ = ["demo", "model", "model_folder", "served", "uncertain", "uncertain_folder"]
+__all__ = ["demo", "model", "model_folder", "served", "steerable_folder", "uncertain", "uncertain_folder"]
 
 OBJECTIVES = ("kind", "true", "long")
 

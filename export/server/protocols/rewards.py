@@ -2,10 +2,10 @@
 
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from export.results import SteeringEffect
 from export.server.inputs import (
     MOST_ITEMS,
     Conversation,
@@ -18,6 +18,8 @@ from export.server.inputs import (
 )
 from export.server.refusals import RefusedRequest
 from export.server.scoring import Scoring
+from export.server.steering import NameOrProfile, steering_of
+from gating.profile import Mode, Weights
 from gating.reward import Scored, ScoreUncertainty
 
 
@@ -50,6 +52,13 @@ class RewardsRequest(BaseModel):
     conversations: Many[ConversationRequest] = Field(min_length=1)
     decomposition: bool = True
     """false: only scores."""
+    profile: NameOrProfile | None = None
+    """Whose weights count: the name of a profile of the folder, 'gate' for the gate's own, or a profile, with the keys
+    of its file. Left out: that of `--profile`, or else the gate's."""
+    weights: Weights | None = None
+    """In place of a profile: objective -> weight."""
+    weight_mode: Mode | None = None
+    """How the weights meet the gate's; left out: they are added."""
 
     @field_validator("conversations", mode="before")
     @classmethod
@@ -71,13 +80,13 @@ class ObjectiveTerm(BaseModel):
     reward: float
     """Prediction of the head, on the scale of its target."""
     coefficient: float
-    """The gate's weight for this prompt."""
+    """The gate's weight for this prompt, or a profile's in its place."""
     gain: float
     """coefficient x reward"""
     verbosity_penalty: float
     """coefficient x lambda x verbosity"""
     contribution: float
-    """gain - verbosity_penalty; the contributions sum to the score."""
+    """gain - verbosity_penalty; the contributions sum to the score, but for a profile's veto."""
     std: float | None
     """Standard error of the reward; null where the model holds no uncertainty."""
     contribution_std: float | None
@@ -95,7 +104,8 @@ class Reward(BaseModel):
 
     score: float
     score_std: float | None
-    """Standard error of the score, under the gate's weights as they are; null where the model holds no uncertainty."""
+    """Standard error of the score, under the weights as they are and before a veto; null where the model holds no
+    uncertainty."""
     unfamiliar: bool | None
     """Whether the response is unlike all rated rows; null also where too few validation rows tell."""
     tokens: int
@@ -103,6 +113,8 @@ class Reward(BaseModel):
     prompt_tokens: int
     objectives: list[ObjectiveTerm] | None = None
     """Left out if the request turned the decomposition off."""
+    steering: SteeringEffect | None = None
+    """What a profile changed; left out without one, and with `objectives`."""
 
 
 class Refusal(BaseModel):
@@ -140,7 +152,8 @@ def router(scoring: Scoring) -> APIRouter:
         the answer is 422.
         """
         grouped = [_conversations(each, f"conversations[{number}]") for number, each in enumerate(body.conversations)]
-        results = await scoring.each(request, [one for group in grouped for one in group])
+        steering = steering_of(scoring.profiles, scoring.steering, body.profile, body.weights, body.weight_mode)
+        results = await scoring.each(request, [one for group in grouped for one in group], steering)
         refused = [result for result in results if isinstance(result, Unusable)]
         if len(refused) == len(results):
             raise RefusedRequest(refused[0].status, f"no response can be scored; the first: {refused[0].sentence}")
@@ -178,13 +191,15 @@ def _reward(result: Scored | Unusable, objectives: tuple[str, ...], *, terms: bo
     )
     if terms:
         reward.objectives = _terms(result, objectives)
+        if result.steered is not None:
+            reward.steering = SteeringEffect.of(result, objectives)
     return reward
 
 
 def _terms(scored: Scored, objectives: tuple[str, ...]) -> list[ObjectiveTerm]:
     columns: dict[str, list[Any]] = {
         "reward": scored.rewards.tolist(),
-        "coefficient": scored.weights.astype(np.float64).tolist(),
+        "coefficient": scored.coefficients.tolist(),
         "gain": scored.gains.tolist(),
         "verbosity_penalty": scored.penalties.tolist(),
         "contribution": scored.contributions.tolist(),
