@@ -4,7 +4,7 @@
 
 Nineteen objectives with correlated rewards and a gate whose weights differ by prompt. A user's weights are the gate's
 plus own ones, whose part of a margin is 0, 0.5, 1.5 or 4 times the gate's. Choices are drawn from sigmoid(margin / T)
-with T a third of the typical margin, and one in twenty is then turned round. Accuracy is that of 2,000 fresh pairs
+with T a third of the typical margin, and one in twenty is then turned round. Accuracy is that of 1,000 fresh pairs
 against what the user holds better, without the noise. "offered" is what `armorm personalise` gives: the fit where it
 beats the gate beyond noise on the pairs left out, and else the gate.
 """
@@ -25,7 +25,7 @@ from gating.personal import personalise
 
 Array = NDArray[np.float64]
 
-OBJECTIVES, FRESH, REPEATS = 19, 2000, 9
+OBJECTIVES, FRESH, REPEATS = 19, 1000, 9
 OWN_PARTS = (0.0, 0.5, 1.5, 4.0)
 PAIRS = (5, 10, 20, 50, 100, 200)
 TURNED = 0.05
@@ -52,7 +52,7 @@ class User:
         rng = np.random.default_rng(seed)
         shared = rng.standard_normal((OBJECTIVES, 3))
         spread = np.exp(rng.normal(-1.5, 0.5, OBJECTIVES))
-        root = np.linalg.cholesky(0.3 * shared @ shared.T + 0.7 * np.eye(OBJECTIVES)) * spread[:, None]
+        root: Array = np.linalg.cholesky(0.3 * shared @ shared.T + 0.7 * np.eye(OBJECTIVES)) * spread[:, None]
         user = cls(rng, root, rng.standard_normal(OBJECTIVES), np.zeros(OBJECTIVES), 1.0)
         gate, differences = user.pairs(FRESH)
         size = np.sqrt(np.square(differences @ gate.mean(axis=0)).mean())
@@ -79,14 +79,17 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="file for the results")
-    parser.add_argument("--users", type=int, default=200, help="users for each line of the table")
+    parser.add_argument("--users", type=int, default=200, help="users with 5 pairs; a quarter of them with more")
+    parser.add_argument("--own-part", type=float, nargs="+", default=OWN_PARTS, help="sizes of the users' own parts")
     arguments = parser.parse_args()
-    report = {"users": arguments.users, "seconds": speed(), "accuracy": []}
+    report: dict[str, Any] = {"seconds": speed(), "accuracy": []}
     print(f"20 pairs of {OBJECTIVES} objectives: {1000 * report['seconds']:.0f} ms, each left out in turn")
-    print("own part, pairs: gate, unregularised, replace, add, offered (- gate ± standard error), users offered a profile")
-    for own_part in OWN_PARTS:
+    print(
+        "own part, pairs: gate, unregularised, replace, add, offered (- gate ± standard error), users offered a profile"
+    )
+    for own_part in arguments.own_part:
         for n in PAIRS:
-            line = accuracy(own_part, n, arguments.users)
+            line = accuracy(own_part, n, arguments.users if n == PAIRS[0] else arguments.users // 4)
             report["accuracy"].append(line)
             print(
                 f"{own_part:8.1f}, {n:5d}: {line['gate']:.3f}, {line['unregularised']:.3f}, {line['replace']:.3f},"
@@ -117,6 +120,7 @@ def accuracy(own_part: float, n: int, users: int) -> dict[str, Any]:
     return {
         "own_part": own_part,
         "pairs": n,
+        "users": users,
         **dict(zip(names, rows.mean(axis=0).tolist(), strict=True)),
         "gain": float(gain.mean()),
         "gain_error": float(gain.std() / np.sqrt(users)),

@@ -16,8 +16,8 @@ MOST_STEPS = 100
 """Newton steps at most. The loss is strictly convex, so that damped steps converge, mostly within ten."""
 
 TOLERANCE = 1e-12
-"""Squared length, in units of the prior, of the last Newton step. Steps converge quadratically: the error after it is of
-the order of its square."""
+"""Squared length, in units of the prior, of the last Newton step. Steps converge quadratically: the error after it
+is of the order of its square."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,44 +53,69 @@ def fit(
         start: (b, k) modes near the ones sought; None: 0.
     """
     counted = np.ones_like(offset) if used is None else used
-    factor = scale[:, None]  # (b, 1)
-
-    def loss(mode: Array) -> Array:
-        logits = offset + factor * (mode @ rows.T)  # (b, n)
-        fitted: Array = (counted * np.logaddexp(0.0, -logits)).sum(axis=-1)
-        return fitted + np.square(mode).sum(axis=-1) / 2  # (b,)
-
-    mode = np.zeros((len(offset), rows.shape[-1])) if start is None else start  # (b, k)
-    now = loss(mode)
-    precision = _precision(rows, offset, factor, counted, mode)
+    mode = np.zeros((len(offset), rows.shape[-1])) if start is None else start.copy()  # (b, k)
+    going = np.arange(len(offset))  # fits that have not converged
     for _ in range(MOST_STEPS):
-        logits = offset + factor * (mode @ rows.T)  # (b, n)
-        gradient = mode - factor * ((counted * expit(-logits)) @ rows)  # (b, k)
-        step = np.linalg.solve(precision, gradient[..., None])[..., 0]  # (b, k)
-        decrement = (gradient * step).sum(axis=-1)  # (b,)
-        length = np.ones_like(now)
-        while True:
-            tried = loss(mode - length[:, None] * step)
-            # Near the mode the decrease drowns in rounding.
-            too_far = tried > now - 1e-4 * length * decrement + 1e-12 * (1.0 + now)
-            if not too_far.any():
-                break
-            length[too_far] /= 2
-        mode = mode - length[:, None] * step
-        now = tried
-        precision = _precision(rows, offset, factor, counted, mode)
-        if decrement.max(initial=0.0) <= TOLERANCE:
+        problem = _Problem(rows, offset[going], scale[going, None], counted[going])
+        mode[going], decrement = problem.stepped(mode[going])
+        going = going[decrement > TOLERANCE]
+        if not len(going):
             break
-    _, log_determinant = np.linalg.slogdet(precision)
-    return LogisticPosterior(mode, precision, -now - log_determinant / 2)
+    problem = _Problem(rows, offset, scale[:, None], counted)
+    precision = problem.hessian(mode)
+    return LogisticPosterior(mode, precision, -problem.loss(mode) - np.linalg.slogdet(precision).logabsdet / 2)
 
 
-def _precision(rows: Array, offset: Array, factor: Array, counted: Array, mode: Array) -> Array:
-    """The Hessian (b, k, k) of the loss."""
-    logits = offset + factor * (mode @ rows.T)  # (b, n)
-    curvature = counted * expit(logits) * expit(-logits) * np.square(factor)  # (b, n)
-    hessian: Array = (rows.T * curvature[:, None, :]) @ rows
-    return hessian + np.eye(rows.shape[-1])
+@dataclass(frozen=True, slots=True, eq=False)
+class _Problem:
+    """Some of the fits; the loss of each is -log-likelihood + |mode|² / 2."""
+
+    rows: Array
+    """(n, k)"""
+    offset: Array
+    """(b, n)"""
+    scale: Array
+    """(b, 1)"""
+    counted: Array
+    """(b, n)"""
+
+    def logits(self, mode: Array) -> Array:
+        """Shape (b, n)."""
+        logits: Array = self.offset + self.scale * (mode @ self.rows.T)
+        return logits
+
+    def loss(self, mode: Array) -> Array:
+        """Shape (b,)."""
+        fitted = (self.counted * np.logaddexp(0.0, -self.logits(mode))).sum(axis=-1)
+        loss: Array = fitted + np.square(mode).sum(axis=-1) / 2
+        return loss
+
+    def gradient(self, mode: Array) -> Array:
+        """Shape (b, k)."""
+        gradient: Array = mode - self.scale * ((self.counted * expit(-self.logits(mode))) @ self.rows)
+        return gradient
+
+    def hessian(self, mode: Array) -> Array:
+        """Shape (b, k, k)."""
+        logits = self.logits(mode)
+        curvature = self.counted * expit(logits) * expit(-logits) * np.square(self.scale)  # (b, n)
+        hessian: Array = (self.rows.T * curvature[:, None, :]) @ self.rows
+        return hessian + np.eye(self.rows.shape[-1])
+
+    def stepped(self, mode: Array) -> tuple[Array, Array]:
+        """The modes (b, k) after a Newton step, halved until the loss falls, and the steps' squared lengths (b,)."""
+        gradient = self.gradient(mode)
+        step = np.linalg.solve(self.hessian(mode), gradient[..., None])[..., 0]  # (b, k)
+        decrement = (gradient * step).sum(axis=-1)  # (b,)
+        before = self.loss(mode)
+        length = np.ones_like(before)
+        while True:
+            tried = mode - length[:, None] * step
+            # Near the mode the decrease drowns in rounding.
+            too_far = self.loss(tried) > before - 1e-4 * length * decrement + 1e-12 * (1.0 + before)
+            if not too_far.any():
+                return tried, decrement
+            length[too_far] /= 2
 
 
 def left_out_logits(rows: Array, offset: Array, scale: float, posterior: LogisticPosterior) -> Array:

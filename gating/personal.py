@@ -2,10 +2,10 @@
 
 P(chosen beats rejected) = sigmoid(score margin / T) with the difference d (k,) of the debiased rewards. The margin is
 (gate weights of the prompt + w) · d where the user's weights are added to the gate's, and w · d where they replace
-them. The prior of w is Gaussian around 0, or around the gate's mean weights; every objective has the same say, in units
-of its own spread: w_j ~ N(mean_j, (tau m / (sqrt(k) s_j))²) with m the root mean square of the margins under the prior's
-mean and s_j that of d_j. So a tau of 1 expects the user's own part of a margin to be as large as the gate's. T and tau
-are those of the largest evidence in a small grid.
+them. The prior of w is Gaussian around 0, or around the gate's mean weights; every objective has the same say, in
+units of its own spread: w_j ~ N(mean_j, (tau m / (sqrt(k) s_j))²) with m the root mean square of the margins under the
+prior's mean and s_j that of d_j. So a tau of 1 expects the user's own part of a margin to be as large as the gate's. T
+and tau are those of the largest evidence in a small grid.
 
 Few pairs can mislead. The weights are held against the gate on each pair in turn, left out of the fit, and are better
 only where these decisions show it beyond noise.
@@ -22,8 +22,8 @@ from scipy.special import betainc
 from gating.logistic_posterior import Array, LogisticPosterior, fit, left_out_logits
 
 Mode = Literal["add", "replace"]
-"""add: the weights are added to the gate's, which differ by prompt, and are 0 where nothing is known of the user; replace:
-they take the place of the gate's, and are the same for all prompts."""
+"""add: the weights are added to the gate's, which differ by prompt, and are 0 where nothing is known of the user;
+replace: they take the place of the gate's, and are the same for all prompts."""
 
 SPREADS = (0.1, 0.3, 1.0, 3.0)
 """Values of tau among which the evidence chooses."""
@@ -116,7 +116,7 @@ def personalise(differences: Array, gate_weights: Array, mode: Mode = "add") -> 
     gate = gate_weights.mean(axis=0)  # (k,)
     gate_margins = (gate_weights * differences).sum(axis=-1)  # (n,)
     spread = _root_mean_square(differences)  # (k,)
-    # An objective that is equal in every pair keeps its prior, which needs a spread: the largest is the narrowest prior.
+    # An objective that is equal in every pair keeps its prior, which needs a spread: the largest gives the narrowest.
     spread = np.where(spread > 0, spread, spread.max() or 1.0)
     rows = differences / spread / np.sqrt(k)  # (n, k)
     known = gate_margins if mode == "add" else differences @ gate  # (n,) margins under the prior's mean
