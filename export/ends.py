@@ -30,19 +30,23 @@ class Source:
     state: os.stat_result
 
     @classmethod
-    def of(cls, path: Path) -> "Source":
+    def of(cls, path: Path, option: str = "--input") -> "Source":
         """The source at a path.
+
+        Args:
+            path: the path.
+            option: the option that names it, for errors.
 
         Raises:
             UserError: there is nothing, or nothing that rows can be read from.
         """
         state = _state(path, 0)
         if state is None:
-            raise UserError(f"there is no file {path}: name one with --input, or - for standard input")
+            raise UserError(f"there is no file {path}: name one with {option}, or - for standard input")
         if stat.S_ISREG(state.st_mode) and not _is_standard(path, state, 0):
             refuse_other_files(path)
         elif not (stat.S_ISREG(state.st_mode) or _flows(state)):
-            raise UserError(f"--input {path} is a {_kind(state)}: name a file, a pipe, or - for standard input")
+            raise UserError(f"{option} {path} is a {_kind(state)}: name a file, a pipe, or - for standard input")
         return cls(path, state)
 
     def rows(self) -> Iterator[FileRow | Malformed]:

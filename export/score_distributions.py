@@ -26,8 +26,8 @@ def score_distributions(
             of the reward model.
 
     Returns:
-        Kind -> distribution; empty where a weight is negative or all are 0, with which nothing can be drawn, and where a
-        profile caps the score.
+        Kind -> distribution; empty where a weight is negative or all are 0, with which nothing can be drawn, and where
+        a profile caps the score.
     """
     found: dict[str, ScoreDistribution] = {}
     weights = scored.coefficients  # (k,)

@@ -11,7 +11,7 @@ those of the commands themselves. A field's name is its key in the file.
 | <suite>.json, <suite>.analysis.json, ratings.json, leaderboard.json | Suite, Analysis, Ratings, Leaderboard |
 | scorers/<suite>/<name>.json | Scorer |
 | `--json` of `explain`, `score`, `export`, `report` | Explanation, ResponseScore, FileScores, ExportResult, Report |
-| `--json` of `suggest` | Suggestions |
+| `--json` of `suggest`, `personalise` | Suggestions, Personalisation |
 """
 
 import json
@@ -144,6 +144,62 @@ class Suggestions:
     """Candidates whose features were in the store."""
     gain: float
     """Sum of the suggestions' gains."""
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonalWeight:
+    """What the pairs say of one objective."""
+
+    name: str
+    gate: float
+    """The gate's weight, as its mean over the pairs' prompts."""
+    weight: float
+    """The user's: the gate's mean and what was learned."""
+    learned: float
+    """The difference of the two."""
+    std: float
+    """Standard deviation of what was learned."""
+    prior_std: float
+    """The same before any pair: where `std` is no less, the pairs say nothing of the objective."""
+    certainty: float
+    """Probability that the user's weight is on that side of the gate's on which it was found."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Personalisation:
+    """`armorm personalise`: a user's weights, and whether they judge better than the gate."""
+
+    profile: str | None
+    """The file that was written; None where the weights do not beat the gate, or no file was asked for."""
+    mode: str
+    """'add' or 'replace'."""
+    better: bool
+    """Whether the weights beat the gate beyond noise; where not, the gate stays as it is."""
+    rows: int
+    pairs: int
+    """Pairs that the weights were learned from."""
+    accuracy: float
+    """Fraction of them that the weights judge right, each pair left out of their fit."""
+    gate_accuracy: float
+    """Fraction of them that the gate judges right."""
+    gained: int
+    """Pairs that the weights alone judge right."""
+    lost: int
+    """Pairs that the gate alone judges right."""
+    probability_better: float
+    """Probability that, where the two disagree, the weights are more often right."""
+    temperature: float
+    """Margin of the score at which the user's choice is made with a probability of 0.73."""
+    tau: float
+    """Size of the user's own part of a margin that the prior expects, as a multiple of the gate's."""
+    objectives: tuple[PersonalWeight, ...]
+    repeated: tuple[int, ...]
+    """Rows with a pair of an earlier row."""
+    contradicting: tuple[tuple[int, ...], ...]
+    """Rows that prefer either response of one pair, which are left out."""
+    skipped: tuple[tuple[int, str], ...]
+    """Number of the row, and the reason, of each row that is no pair or cannot be scored."""
     seconds: float
 
 

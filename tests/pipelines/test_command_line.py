@@ -13,6 +13,7 @@ from pipelines.cli import app, main
 from pipelines.reference import commands, example_of
 from tests.evaluation.scorers.tiny_reward_model import write_reward_model
 from tests.pipelines.conftest import ROOT, Demo, armorm, small_recipe
+from tests.pipelines.gates_pairs import as_lines, gates_pairs, turned
 
 COMMANDS = {name.removeprefix("armorm "): command for name, command in commands()}
 """Every command of the app: a new one is tested without a line here."""
@@ -39,11 +40,13 @@ def test_the_example_that_ends_each_help_runs(demo: Demo, tmp_path: Path, comman
         arguments += ["--scale", "0.2"]
     if command == "score-suite":
         write_reward_model(folder / "other-rm")
-    if command == "score":
+    if command in ("score", "personalise"):
         armorm(*shlex.split(example_of(COMMANDS["export"]))[1:], "--no-check", folder=folder)
         (folder / "rows.jsonl").write_text('{"prompt": "What is 2 + 2?", "responses": ["4", "5"]}\n')
     if command == "suggest":
         (folder / "rows.jsonl").write_text('{"prompt": "What is 2 + 2?", "responses": ["4", "5"]}\n')
+    if command == "personalise":
+        (folder / "mine.jsonl").write_text(as_lines(turned(gates_pairs(folder / "exported" / "demo"))))
     done = armorm(*arguments, folder=folder)
     assert done.returncode == 0, done.stderr
 
@@ -75,6 +78,7 @@ def test_a_recipe_typo_ends_with_code_2_and_one_sentence(
         "score-suite": ["--scorer", "hf:x"],
         "export": ["--out", "x"],
         "suggest": ["--input", "x"],
+        "personalise": ["--pairs", "rows.jsonl"],
     }.get(command, [])
     monkeypatch.setattr(sys, "argv", ["armorm", *command.split(), "--recipe", "typo.toml", *needed])
     with pytest.raises(SystemExit) as ended:

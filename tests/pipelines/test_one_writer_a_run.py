@@ -40,7 +40,7 @@ WRITERS = {
     "leaderboard": (),
     "report": (),
 }
-READERS = {"check", "export", "explain", "suggest", "cache status", "cache verify", "cache export"}
+READERS = {"check", "export", "explain", "suggest", "personalise", "cache status", "cache verify", "cache export"}
 ELSEWHERE = {"demo-corpus", "score", "serve"}
 """Commands that know no run."""
 OWN_LEASE = {"score-suite"}
