@@ -22,7 +22,7 @@ import numpy as np
 
 BACKBONE = "backbones/tiny"
 ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
-SETS = {"rating set": (4, 130, 400), "many responses": (19, 400, 75)}
+SETS = {"rating set": (4, 130, 400), "many responses": (19, 400, 75), "short rows": (4, 13, 40)}
 """Kind of set -> responses to a prompt, mean words of a prompt, mean words of a response."""
 
 
