@@ -107,12 +107,14 @@ def _show_ratings(result: "Explanation") -> None:
 
     table = Table(title="predicted ratings")
     table.add_column("objective", no_wrap=True)
+    table.add_column("scale", justify="right")
     table.add_column("rating", justify="right")
     if result.coverage is not None:
         table.add_column(f"{100 * result.coverage:g} % of ratings", justify="right")
     for term in sorted(result.objectives, key=lambda term: -abs(term.contribution)):
         intervals = () if result.coverage is None else (_interval(term),)
-        table.add_row(term.name, _rating(term.rating), *intervals)
+        scale = "" if term.rating is None else f"{term.rating.low:g} to {term.rating.high:g}"
+        table.add_row(term.name, scale, _rating(term.rating), *intervals)
     console().print(table)
 
 

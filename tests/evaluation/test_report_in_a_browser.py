@@ -54,7 +54,7 @@ def test_colours_follow_the_reader_and_paper_is_white(browser: Browser, page: Pa
 def test_sections_are_reached_by_keyboard_and_by_link(browser: Browser, page: Path) -> None:
     browser.open(page, reduced_motion=True)
     targets = browser.run("return [...document.querySelectorAll('nav a')].map(link => link.hash.slice(1))")
-    assert len(targets) == 8
+    assert len(targets) == 9
     assert browser.run("return arguments[0].every(id => document.getElementById(id).tagName === 'SECTION')", targets)
     assert browser.run("return getComputedStyle(document.documentElement).scrollBehavior") == "auto"
     browser.driver.switch_to.active_element.send_keys("\ue004")  # the tabulator

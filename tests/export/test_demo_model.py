@@ -167,6 +167,14 @@ def test_the_example_of_the_methods_page(exported: Path) -> None:
     assert ((ratings > -1) & (ratings < 5)).all()
 
 
+def flat(values: Any, name: str = "") -> dict[str, float]:
+    """The numbers of nested JSON by path; NaN for null."""
+    if isinstance(values, dict | list):
+        of = values.items() if isinstance(values, dict) else enumerate(values)
+        return {path: number for key, value in of for path, number in flat(value, f"{name}/{key}").items()}
+    return {name: float("nan") if values is None else float(values)}
+
+
 def test_explain_takes_the_folder_or_the_recipe(demo: Demo, exported: Path) -> None:
     asked = ["--prompt", "How do I bake bread?", "--response", "Mix flour and water.", "--json"]
     one, other = (
@@ -178,7 +186,7 @@ def test_explain_takes_the_folder_or_the_recipe(demo: Demo, exported: Path) -> N
     assert here["verbosity"]["name"] == there["verbosity"]["name"] == "helpsteer-verbosity"
     for mine, theirs in zip(here["objectives"], there["objectives"], strict=True):
         assert mine.pop("name") == theirs.pop("name")
-        assert mine == pytest.approx(theirs, rel=1e-3, abs=1e-5)
+        assert flat(mine) == pytest.approx(flat(theirs), rel=2e-3, abs=1e-4, nan_ok=True)
     neither = armorm("explain", *asked, folder=demo.folder)
     assert neither.returncode == 2
     assert "either MODEL_DIR or --recipe" in neither.stderr

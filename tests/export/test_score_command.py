@@ -44,7 +44,7 @@ def write(path: Path, lines: list[Any]) -> Path:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
 def run(model: RewardModel, source: Path, out: Path, **changed: Any) -> dict[str, Any]:

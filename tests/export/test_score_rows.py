@@ -35,7 +35,7 @@ def run(model: RewardModel, source: Path, out: Path) -> Any:
 
 
 def read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
 def lines(rows: list[Any]) -> bytes:

@@ -129,7 +129,7 @@ def test_without_a_profile_all_is_as_it_was(steerable: RewardModel, uncertain: R
     assert plain == responses(asking, BODY | {"profile": "gate"})
     assert not any("steering" in reward for reward in plain)
     (short, *_) = responses(asking, BODY | {"profile": "curious", "decomposition": False})
-    assert set(short) == {"score", "score_std", "unfamiliar", "tokens", "prompt_tokens"}
+    assert set(short) == {"score", "score_std", "unfamiliar", "coverage", "tokens", "prompt_tokens"}
     assert short["score"] == pytest.approx(steerable.score([FAMILIAR], profile="curious")[0].score, rel=1e-4, abs=1e-5)
 
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from cache.keys import key_column
 from export.explanation import explain, explanation
+from extract.special_tokens import special_tokens
 from gating.gate import Gate
 from gating.reward import RewardParts
 from gating.rules import RULES
@@ -111,7 +112,7 @@ def test_the_table_names_every_objective_and_the_score(demo: Demo) -> None:
     assert shown.returncode == 0, shown.stderr
     assert re.search(r"score -?\d+\.\d{6} ± \d+\.\d{4}", shown.stdout)
     assert "± is one standard error" in shown.stdout
-    assert re.search(r"\d\.\d\d ± \d\.\d\d of 4", shown.stdout)
+    assert re.search(r"0 to 4 │ +-?\d\.\d\d ± \d\.\d\d │", shown.stdout)
     assert re.search(r"\d\.\d\d to \d+\.\d\d", shown.stdout)
     assert re.search(r"its leverage, where it is most at home, is at the [01]\.\d\d quantile", shown.stdout)
     for name in demo.results["fit-heads"]["objectives"]:
@@ -152,7 +153,7 @@ def test_what_cannot_be_scored_is_refused_in_one_sentence(
     demo: Demo, prompt: str, response: str, sentence: str, encoder: Any
 ) -> None:
     if "special" in sentence:
-        response = f"before {encoder._forbidden[0]} behind"
+        response = f"before {special_tokens(encoder.tokenizer)[0]} behind"
     done = armorm("explain", "--recipe", "demo.toml", "--prompt", prompt, "--response", response, folder=demo.folder)
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1].startswith("error: this conversation cannot be scored: ")

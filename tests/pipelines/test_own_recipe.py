@@ -68,7 +68,7 @@ def test_names_that_look_like_markup_are_printed_as_they_are(
     fit_heads.show(fit_heads.fit_heads(run, silent), run)
     train_gating.show(train_gating.train_gating(run, silent), run)
     out = capsys.readouterr().out
-    assert out.count("[/] :smile:") == 2
+    assert out.count("[/] :smile:") == 3
     assert "fea[/]tures" in out.replace("\n", "")
 
 
