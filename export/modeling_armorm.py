@@ -112,7 +112,7 @@ class Uncertainty(nn.Module):
     def __init__(self, settings: Mapping[str, Any]) -> None:
         super().__init__()
         factor_of: list[int] = settings["factor_of"]
-        k, factors = len(factor_of), 1 + max(factor_of)
+        k, factors = len(factor_of), settings["factors"]
         self.factor_of = factor_of
         self.columns = slice(settings["first_column"], settings["first_column"] + settings["columns"])
         self.familiar = settings["familiar"]
@@ -131,7 +131,7 @@ class Uncertainty(nn.Module):
         reward_std = roots * covariance.diagonal().sqrt()  # (B, k)
         terms = coefficients.to(roots.device) * roots  # (B, k)
         score_std = ((terms @ covariance) * terms).sum(dim=-1).clamp(min=0).sqrt()  # (B,)
-        unfamiliar = (leverages > self.thresholds.float()).all(dim=-1) if self.familiar else None  # (B,)
+        unfamiliar = leverages[:, -1] > self.thresholds[-1].float() if self.familiar else None  # (B,)
         return reward_std, score_std, unfamiliar
 
 

@@ -23,6 +23,8 @@ class UncertaintyTable(BaseModel):
 
     factor_of: tuple[Annotated[int, Field(ge=0, lt=2**16)], ...] = Field(min_length=1)
     """Index of each objective's factor."""
+    factors: int = Field(ge=1, le=2**16)
+    """Number of factors; the last is that of all rated rows."""
     rows: int = Field(ge=1)
     """Rows of a factor's matrix."""
     columns: int = Field(ge=1)
@@ -37,9 +39,10 @@ class UncertaintyTable(BaseModel):
     @classmethod
     def of(cls, uncertainty: Uncertainty) -> "UncertaintyTable":
         """The table of a fitted uncertainty."""
-        _, rows, columns = uncertainty.whitening.shape
+        factors, rows, columns = uncertainty.whitening.shape
         return cls(
             factor_of=tuple(uncertainty.factor_of.tolist()),
+            factors=factors,
             rows=rows,
             columns=columns,
             first_column=uncertainty.first_column,
@@ -49,7 +52,7 @@ class UncertaintyTable(BaseModel):
 
     def shapes(self) -> dict[str, tuple[int, ...]]:
         """Tensor -> its shape."""
-        k, factors = len(self.factor_of), 1 + max(self.factor_of)
+        k, factors = len(self.factor_of), self.factors
         return {
             WHITENING: (factors, self.rows, self.columns),
             COVARIANCE: (k, k),
@@ -83,8 +86,10 @@ def read_uncertainty(table: UncertaintyTable, tensors: Mapping[str, torch.Tensor
         folder: named in errors.
 
     Raises:
-        UserError: a variance is negative.
+        UserError: a variance is negative, or an objective has a factor that is not there.
     """
+    if max(table.factor_of) >= table.factors:
+        raise UserError(f"config.json in {folder} names a factor of its uncertainty that it does not have: {REMEDY}")
     covariance = tensors[COVARIANCE].double().numpy()
     if (np.diagonal(covariance) < 0.0).any():
         raise UserError(f"{COVARIANCE} in {folder} holds a negative variance: {REMEDY}")

@@ -58,7 +58,7 @@ class HeadSettings(BaseModel):
     """Whether to save the matrices from which standard errors and the flag for unfamiliar responses are computed: one
     for each set of objectives with the same rows and alpha (12.6 MB at 4,096 features, 4.2 MB at 1,024)."""
     familiar_quantile: float = Field(default=0.99, gt=0, lt=1)
-    """Fraction of the validation rows of each rating set that counts as familiar."""
+    """Fraction of the validation rows that counts as familiar."""
     coverage: float = Field(default=0.9, gt=0, lt=1)
     """Fraction of new ratings that the intervals of predicted ratings are to contain."""
     minimum_rows: int = Field(default=20, ge=2)

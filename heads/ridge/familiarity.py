@@ -20,6 +20,8 @@ from heads.ridge.whitening import rows_of, whitening
 FEWEST_ROWS = 20
 """Fewer validation rows than this set no threshold."""
 
+PERCENT = np.linspace(0.0, 1.0, PERCENTILES)
+
 CALIBRATION_ROWS = 1024
 """Validation rows of each rating set, at most: a quantile of 0.99 then has ten rows beyond it."""
 
@@ -69,17 +71,22 @@ def calibrate(
     width = factors.weight.shape[-1]
     columns = features[:, factors.first_column : factors.first_column + width].astype(np.float32)  # (n, c)
     rated = ~np.isnan(targets)  # (n, k)
-    matrices, quantiles, thresholds = [], [], []
+    matrices: list[NDArray[np.float32]] = []
+    quantiles: list[NDArray[np.float64]] = []
+    thresholds: list[float] = []
+
+    def add(known: NDArray[np.float64]) -> None:
+        """Quantiles and threshold of a factor from leverages (m,) of validation rows."""
+        tells = len(known) >= FEWEST_ROWS
+        quantiles.append(np.quantile(known, PERCENT) if tells else np.full(PERCENTILES, NOT_KNOWN))
+        thresholds.append(float(np.quantile(known, factors.quantile, method="higher")) if tells else NOT_KNOWN)
+
     for number, packed in enumerate(factors.factors):
         matrices.append(whitening(unpacked(packed), rows or rows_of(width), seed))  # (m, c)
         own = columns[rated[:, factors.factor_of == number].any(axis=-1)]  # (n of this factor, c)
-        if len(own) < FEWEST_ROWS:
-            quantiles.append(np.full(PERCENTILES, NOT_KNOWN))
-            thresholds.append(NOT_KNOWN)
-            continue
-        known = squared_lengths(own @ matrices[-1].T)  # (n of this factor,)
-        quantiles.append(np.quantile(known, np.linspace(0.0, 1.0, PERCENTILES)))
-        thresholds.append(np.quantile(known, factors.quantile, method="higher"))
+        add(squared_lengths(own @ matrices[-1].T))
+    matrices.append(whitening(unpacked(factors.all_rows), rows or rows_of(width), seed))  # (m, c)
+    add(squared_lengths(columns[rated.any(axis=-1)] @ matrices[-1].T))
     residuals = targets - columns @ factors.weight.T  # (n, k)
     return Uncertainty(
         whitening=np.stack(matrices),

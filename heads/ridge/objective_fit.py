@@ -139,9 +139,14 @@ class ObjectiveFit:
             for at, number in enumerate(self._objectives)
         ]
 
-    def factors(self) -> list[tuple[list[int], NDArray[np.float32]]]:
-        """Lists of objectives with the same alpha, each with the packed Cholesky factor of their training rows."""
+    def factors(self, moments: Real) -> list[tuple[list[int], NDArray[np.float32]]]:
+        """Lists of objectives with the same alpha, each with the packed Cholesky factor of their training rows.
+
+        Args:
+            moments: (m, m), to which the mean of x x' over the training rows is added.
+        """
         xx = self._learned.xx()
+        moments += xx / self._learned.weight_sum
         found = []
         for alpha in np.unique(self._chosen):
             factor = Factor.of(xx, float(alpha) / self._weight, self._learned.scratch.matrix(len(xx), np.float32))

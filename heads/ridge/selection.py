@@ -15,7 +15,7 @@ from heads.ridge.statistics import GramStatistics
 from heads.ridge.subset import HELD_OUT, TRAIN, VALIDATION, Scope, scope_of
 from heads.ridge.symmetric import Real
 from heads.ridge.system import scores_of
-from heads.ridge.training_factors import TrainingFactors
+from heads.ridge.training_factors import TrainingFactors, of_all_rows
 from heads.settings import HeadSettings
 
 log = logging.getLogger(__name__)
@@ -68,6 +68,8 @@ def fit_heads(
     unfit = _refuse_or_skip(statistics, settings, skip_unfit)
     fitted: dict[int, FittedObjective] = {}
     factors: list[tuple[list[int], NDArray[np.float32]]] = []
+    width = _width(statistics, settings) if settings.uncertainty else 0
+    moments = np.zeros((width, width), dtype=np.float32)  # (m, m)
     both = scope_of(settings, TRAIN, VALIDATION)
     wanted = [number for number, name in enumerate(statistics.objectives) if name not in unfit]
     by_weight: dict[float, list[int]] = {}
@@ -79,12 +81,12 @@ def fit_heads(
             fit = ObjectiveFit(statistics, settings, together, weight, memory)
             fitted |= dict(zip(together, fit.fitted(), strict=True))
             if settings.uncertainty:
-                factors += fit.factors()
+                factors += fit.factors(moments)
             memory = fit.memory if fit.memory is not None else memory
             progress("fitting heads", len(fitted), len(wanted), "objectives")
     numbers = sorted(fitted)
     heads = tuple(fitted[number] for number in numbers)
-    kept = _training_factors(factors, numbers, heads, settings, statistics) if settings.uncertainty else None
+    kept = _training_factors(factors, moments, numbers, heads, settings, statistics) if settings.uncertainty else None
     return FittedHeads(heads, unfit, kept, settings.layer)
 
 
@@ -113,8 +115,14 @@ def validation_scores(
     return errors, correlations
 
 
+def _width(statistics: GramStatistics, settings: HeadSettings) -> int:
+    """Number of columns that the heads read."""
+    return statistics.width if settings.layer is None else statistics.width // statistics.layers
+
+
 def _training_factors(
     factors: list[tuple[list[int], NDArray[np.float32]]],
+    moments: Real,
     numbers: list[int],
     heads: tuple[FittedObjective, ...],
     settings: HeadSettings,
@@ -126,6 +134,7 @@ def _training_factors(
         return None
     return TrainingFactors(
         factors=tuple(factor for _, factor in factors),
+        all_rows=of_all_rows(moments),
         factor_of=np.array([factor_of[number] for number in numbers]),
         noise=np.array([head.validation_mse for head in heads]),
         weight=np.stack([head.train_weight for head in heads]),

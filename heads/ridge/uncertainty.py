@@ -38,7 +38,10 @@ class OtherArraysError(Exception):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Uncertainty:
-    """Standard errors and familiarity for k heads with f factors: sets of heads with the same rows and alpha."""
+    """Standard errors and familiarity for k heads with f factors.
+
+    Heads with the same rows and alpha share a factor; the last factor is that of all rated rows, and no head's.
+    """
 
     whitening: NDArray[np.float32]
     """(f, m, c) matrices W: |W x|² is the leverage of the c columns x that the heads read."""
@@ -49,7 +52,7 @@ class Uncertainty:
     quantiles: NDArray[np.float64]
     """(f, 101) percentiles of the validation rows' leverages, from the least to the largest; or `NOT_KNOWN`."""
     thresholds: NDArray[np.float64]
-    """(f,) leverage beyond which a response is unlike the factor's rows; or `NOT_KNOWN`."""
+    """(f,) leverage beyond which a response is unlike the factor's rows; or `NOT_KNOWN`. The last: unlike all rows."""
     quantile: float
     """Fraction of the validation rows below the threshold."""
     first_column: int = 0
@@ -58,7 +61,7 @@ class Uncertainty:
     @property
     def tells_familiar(self) -> bool:
         """Whether any factor has a threshold."""
-        return bool((self.thresholds >= 0.0).any())
+        return bool(self.thresholds[-1] >= 0.0)
 
     # Leverages
 
@@ -124,14 +127,13 @@ class Uncertainty:
     # Familiarity
 
     def unfamiliar(self, leverages: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether each response is unlike the rated rows of every factor: (n, f) leverages, result (n,) bool.
+        """Whether each response is unlike all rated rows, by the last factor: (n, f) leverages, result (n,) bool.
 
-        A response to a coding prompt is far from the safety ratings and close to the code ratings: it is unfamiliar
-        only if it is far from all of them. Where no factor has a threshold, none is.
+        The last factor is that of the rows of all sets together. Where it has no threshold, none is unfamiliar.
         """
         if not self.tells_familiar:
             return np.zeros(len(leverages), dtype=bool)
-        return np.all(leverages > self.thresholds, axis=-1)
+        return leverages[:, -1] > self.thresholds[-1]
 
     def places(self, leverages: NDArray[np.float64]) -> NDArray[np.float64]:
         """Fraction of each factor's validation rows with a smaller leverage: (n, f) leverages, result (n, f).

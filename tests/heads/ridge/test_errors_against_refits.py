@@ -89,7 +89,7 @@ def spread(errors: NDArray[np.float64]) -> NDArray[np.float64]:
 def test_each_objectives_standard_error_is_the_spread_of_its_refits(
     uncertainty: Uncertainty, rows: tuple[NDArray[np.float64], NDArray[np.float64]], errors: NDArray[np.float64]
 ) -> None:
-    assert len(uncertainty.whitening) == 3  # a and b; c with fewer rows; d with another penalty
+    assert len(uncertainty.whitening) == 4  # a and b; c with fewer rows; d with another penalty; all rows
     said = uncertainty.standard_errors(uncertainty.leverages(rows[1]))  # (n, k)
     ratio = said / spread(errors)
     np.testing.assert_allclose(ratio.mean(axis=0), 1.0, atol=0.1)

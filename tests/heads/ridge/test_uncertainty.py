@@ -73,7 +73,7 @@ def test_a_sketched_leverage_is_right_on_average_also_far_from_the_rows() -> Non
     features[:, : D // 2] *= 0.01  # directions of which the training rows say nothing
     rows = 20
     uncertainty = uncertainty_of(features, ratings, rows=rows)
-    assert uncertainty.whitening.shape == (1, rows, D)
+    assert uncertainty.whitening.shape == (2, rows, D)  # its own, and that of all rows
     expected = np.sqrt(2 / rows * (1 - rows / D))
     for seed, scale in ((1, 0.01), (2, 5.0)):
         new = np.random.default_rng(seed).standard_normal((2000, D))
@@ -168,11 +168,25 @@ def test_too_few_validation_rows_set_no_threshold() -> None:
 
 def test_objectives_with_other_rows_or_penalties_have_factors_of_their_own() -> None:
     features, ratings, _ = planted(6)
-    assert len(uncertainty_of(features, ratings).whitening) == 1
+    assert len(uncertainty_of(features, ratings).whitening) == 2  # with that of all rows
     ratings[:50, 1] = np.nan
     uncertainty = uncertainty_of(features, ratings)
-    assert len(uncertainty.whitening) == 2
+    assert len(uncertainty.whitening) == 3
     assert uncertainty.factor_of.tolist() == [0, 1]
+
+
+def test_a_large_penalty_does_not_make_every_response_familiar() -> None:
+    """The leverages under the head's own factor are then the lengths of the features, and tell nothing."""
+    features, ratings, _ = planted(8)
+    features *= np.geomspace(3.0, 0.05, D)  # a falling spectrum, as real features have
+    elsewhere = np.zeros((200, D))
+    elsewhere[:, -5:] = np.random.default_rng(8).standard_normal((200, 5))  # where rated rows vary least
+    elsewhere *= np.linalg.norm(features, axis=-1).mean() / np.linalg.norm(elsewhere, axis=-1, keepdims=True)
+    uncertainty = uncertainty_of(features, ratings, alphas=(1e9,))
+    leverages = uncertainty.leverages(elsewhere.astype(np.float32))
+    assert uncertainty.unfamiliar(leverages).mean() > 0.9
+    assert (leverages[:, 0] > uncertainty.thresholds[0]).mean() < 0.1
+    assert uncertainty.unfamiliar(uncertainty.leverages(features)).mean() < 0.05
 
 
 def test_it_comes_back_from_its_arrays_and_an_earlier_versions_arrays_are_named() -> None:
