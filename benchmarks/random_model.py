@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.torch import save_file
-from transformers import AutoConfig, LlamaConfig
+from transformers import AutoConfig
 
-from benchmarks.extract_ways import LLAMA_3_8B, TINY, RandomBackbone
+from benchmarks.extract_ways import LLAMA_3_8B, SMOLLM2_135M, TINY, RandomBackbone
 from export.folder import Exported, write_folder
 from export.reward_config import RewardConfig
 from export.reward_uncertainty import UncertaintyTable
@@ -30,19 +30,6 @@ MAX_TOKENS = 4096
 FACTORS = 7
 """Patterns of rated objectives of the published recipe's eight rating sets; each has a factor of its own."""
 
-SMOLLM2 = LlamaConfig(
-    vocab_size=49_152,
-    hidden_size=576,
-    intermediate_size=1536,
-    num_hidden_layers=30,
-    num_attention_heads=9,
-    num_key_value_heads=3,
-    max_position_embeddings=8192,
-    rope_parameters={"rope_type": "default", "rope_theta": 100_000.0},
-    tie_word_embeddings=True,
-)
-"""Shape of SmolLM2-135M."""
-
 
 def write(out: Path, shape: str) -> None:
     """Write the backbone to `out`/backbone and the reward model to `out`/model, which links to it."""
@@ -51,7 +38,7 @@ def write(out: Path, shape: str) -> None:
         config, dtype = AutoConfig.from_pretrained(TINY), "float32"
         config.max_position_embeddings = MAX_TOKENS
     elif shape == "smollm2-135m":
-        config, dtype = SMOLLM2, "float32"
+        config, dtype = SMOLLM2_135M, "float32"
     random = RandomBackbone(config, dtype)
     folder = out / "backbone"
     folder.mkdir(parents=True)

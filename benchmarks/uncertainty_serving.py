@@ -1,4 +1,4 @@
-"""What standard errors cost `armorm score` and the server: one model with and without its uncertainty, side by side.
+"""The cost of standard errors in `armorm score` and the server: a model with and without its own, side by side.
 
 The model without it is written beside the one given, with links to the same backbone. Both are loaded at once, in this
 process for `RewardModel.score` and in a server each, and take turns, `--rounds` times, the first of a round by turns. A

@@ -116,7 +116,7 @@ class RuleAnalysis:
     """With the reference; None for the reference itself, and without a row that both judged."""
     length: LengthBias | None
     decisions: Decisions | None
-    """What abstaining would spare; None where the rule scored no pair."""
+    """Mistakes that abstaining would spare; None where the rule scored no pair."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,7 +74,7 @@ class NamedProfiles:
     def chosen(
         self, weights: Mapping[str, float] | None, mode: Mode | None, profile: str | Path | Profile | None
     ) -> Steering | None:
-        """What a caller of the class asks for; None: the gate's own weights.
+        """The profile that a caller of the class asks for; None: the gate's own weights.
 
         Args:
             weights: objective -> weight.

@@ -46,7 +46,7 @@ class ReadPairs:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredPairs:
-    """What the reward model says of the pairs that it can score, n of them."""
+    """The reward model's view of the n pairs that it can score."""
 
     differences: NDArray[np.float64]
     """(n, k) adjusted rewards of the chosen response less those of the rejected."""

@@ -106,7 +106,7 @@ class ScoreDistribution:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SteeringEffect:
-    """What a profile changed in a score; the weights and contributions beside it are the steered ones."""
+    """Changes that a profile made to a score; the weights and contributions beside it are the steered ones."""
 
     profile: str
     gate_score: float
@@ -159,7 +159,7 @@ class Explanation:
     distributions: dict[str, ScoreDistribution] = field(default_factory=dict)
     """Kind of head -> its distribution of the score; empty where a run has no such heads, and for a folder."""
     steering: SteeringEffect | None = None
-    """What a profile changed; None without one."""
+    """Changes that a profile made; None without one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,4 +233,4 @@ class ResponseScore:
     interval: dict[str, tuple[float, float] | None] | None = None
     """Ends of the interval of a new rating, in the unit of the reward; None where too few rows set it."""
     steering: SteeringEffect | None = None
-    """What a profile changed; None without one."""
+    """Changes that a profile made; None without one."""

@@ -149,7 +149,7 @@ class Suggestions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonalWeight:
-    """What the pairs say of one objective."""
+    """One objective's weight as the pairs have it."""
 
     name: str
     gate: float
@@ -161,7 +161,7 @@ class PersonalWeight:
     std: float
     """Standard deviation of what was learned."""
     prior_std: float
-    """The same before any pair: where `std` is no less, the pairs say nothing of the objective."""
+    """Standard deviation before any pair: where `std` is no less, the pairs say nothing of the objective."""
     certainty: float
     """Probability that the user's weight is on that side of the gate's on which it was found."""
 

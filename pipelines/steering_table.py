@@ -1,4 +1,4 @@
-"""What a profile changed in a score, as `explain` prints it."""
+"""A table of the changes that a profile made to a score, as `explain` prints it."""
 
 from typing import TYPE_CHECKING
 

@@ -57,7 +57,7 @@ class PairwiseKind(Generic[Settings]):
 
 @dataclass(frozen=True, slots=True)
 class Division:
-    """What the rows of an objective are for: the first to learn from, the next to choose by, the last only to judge."""
+    """Division of an objective's rows: the first to learn from, the next to choose by, the last only to judge."""
 
     train: int
     """Number of training rows, which come first."""

@@ -7,15 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cache import UserError
+from pipelines.decision_tables import choices_table, decisions_table, rule_name
 from pipelines.terminal import JsonOption, RecipeOption, console, finish, open_run, reporting
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from cache.progress import Progress
-    from evaluation.bootstrap import Estimate
     from evaluation.comparison import Comparison
-    from evaluation.decisions import Confident
     from evaluation.results import Analysis, Ratings
     from pipelines.results import Analyses
     from pipelines.run import Run
@@ -131,11 +130,11 @@ def show(result: "Analyses", run: "Run") -> None:
         out.print(run.recipe.note, style="bold")
     for analysis in result.suites.values():
         out.print(_comparisons(analysis, run))
-        out.print(_decisions(analysis, run))
+        out.print(decisions_table(analysis, run.recipe.name))
         if analysis.best_of_n:
             out.print(_best_of_n(analysis))
         if analysis.choices is not None:
-            out.print(_choices(analysis))
+            out.print(choices_table(analysis))
     if result.ratings is not None:
         out.print(_ratings(result.ratings, run))
     if not result.suites:
@@ -149,7 +148,7 @@ def _comparisons(analysis: "Analysis", run: "Run") -> "Table":
 
     from evaluation.numbers import percent
 
-    title = f"{run.recipe.name}: {analysis.suite}, rules beside {_name(analysis.reference)}, {analysis.rows:,} rows"
+    title = f"{run.recipe.name}: {analysis.suite}, rules beside {rule_name(analysis.reference)}, {analysis.rows:,} rows"
     caption = (
         "pairs: chosen responses scored above rejected ones, a row's mean. p: exact McNemar over prompts, corrected by"
         f" Holm; a difference is shown below {SIGNIFICANT:g}. longer: accuracy where the chosen response is longer, and"
@@ -164,7 +163,7 @@ def _comparisons(analysis: "Analysis", run: "Run") -> "Table":
         by_length = (slices.get(name) for name in ("chosen_longer", "chosen_shorter"))
         errors = (found.calibration.as_is, found.calibration.fitted)
         table.add_row(
-            _name(rule),
+            rule_name(rule),
             percent(found.pairs_right.accuracy if found.pairs_right else None),
             *_lead(found.comparison),
             f"{found.ties:,}",
@@ -184,83 +183,6 @@ def _lead(comparison: "Comparison | None") -> tuple[str, str]:
     return lead, probability(comparison.p_corrected)
 
 
-def _decisions(analysis: "Analysis", run: "Run") -> "Table":
-    """Each rule's areas under risk against coverage, and its confident mistakes."""
-    from rich.table import Table
-
-    from evaluation.decisions import CONFIDENT
-    from evaluation.numbers import percent
-
-    caption = (
-        "area: mean share of mistakes over all coverages when the least confident pairs are left open first (AURC); at"
-        " random it is the share of mistakes. gain: area by the gap less area by the probability that A beats B, which"
-        " takes the errors of the heads in; they add nothing where its interval holds 0. confident: pairs above"
-        f" probability {CONFIDENT:g}, and the mistakes among them; the gap's probability is at the temperature fitted"
-        " on held-out pairs. All in per cent."
-    )
-    table = Table("rule", title=f"{run.recipe.name}: {analysis.suite}, when to abstain", caption=caption)
-    headings = (
-        "at random",
-        "area by gap",
-        "by probability",
-        "gain (95 % interval)",
-        "confident by gap",
-        "by probability",
-    )
-    for heading in headings:
-        table.add_column(heading, justify="right", no_wrap=heading.startswith("gain"))
-    for rule, found in analysis.rules.items():
-        if (own := found.decisions) is not None:
-            by_probability = own.by_probability.area.value if own.by_probability else None
-            confident = (own.confident_by_gap, own.confident_by_probability)
-            figures = (percent(area) for area in (own.error.value, own.by_gap.area.value, by_probability))
-            table.add_row(_name(rule), *figures, _gain(own.gain), *map(_confident, confident))
-    return table
-
-
-def _gain(gain: "Estimate | None") -> str:
-    """A difference of areas with its interval."""
-    from evaluation.numbers import signed
-
-    if gain is None:
-        return ""
-    value, low, high = (signed(None if end is None else 100 * end, 1) for end in (gain.value, gain.low, gain.high))
-    return f"{value} ({low} to {high})"
-
-
-def _confident(found: "Confident | None") -> str:
-    """Share of the pairs, and of mistakes among them."""
-    from evaluation.numbers import percent
-
-    return "" if found is None else f"{percent(found.decided.value)}: {percent(found.mistakes.value)}"
-
-
-def _choices(analysis: "Analysis") -> "Table":
-    """The best of all responses, chosen in three ways."""
-    from rich.table import Table
-
-    from evaluation.numbers import percent
-
-    found = analysis.choices
-    assert found is not None
-    title = f"{analysis.suite}: share correct of the best of all responses, {found.rows:,} rows, in per cent"
-    caption = f"lower bound: score less {found.deviations:g} standard error. Leads over the mean, 95 % interval."
-    table = Table("rule", title=title, caption=caption)
-    for heading in ("by mean", "by lower bound", "lead", "by probability of being best", "lead"):
-        table.add_column(heading, justify="right", no_wrap=heading == "lead")
-    for rule, ways in found.rules.items():
-        cells = [percent(ways["mean"].right.accuracy)]
-        for way in ("lower_bound", "probability"):
-            lead = ways[way].lead
-            assert lead is not None
-            ends = f"{100 * lead.accuracy:+.1f} ({100 * lead.low:+.1f} to {100 * lead.high:+.1f})"
-            cells += [percent(ways[way].right.accuracy), ends]
-        table.add_row(_name(rule), *cells)
-    table.add_section()
-    table.add_row("random pick", percent(found.chance))
-    return table
-
-
 def _best_of_n(analysis: "Analysis") -> "Table":
     from rich.table import Table
 
@@ -272,7 +194,7 @@ def _best_of_n(analysis: "Analysis") -> "Table":
         table.add_column(f"k = {point.k}", justify="right")
     for rule in analysis.rules:
         picked = (point.selected.get(rule) for point in points)
-        table.add_row(_name(rule), *(percent(one.accuracy if one else None) for one in picked))
+        table.add_row(rule_name(rule), *(percent(one.accuracy if one else None) for one in picked))
     table.add_section()
     table.add_row("random pick", *(percent(point.chance) for point in points))
     table.add_row("if any is correct", *(percent(point.possible) for point in points))
@@ -303,9 +225,3 @@ def _ratings(ratings: "Ratings", run: "Run") -> "Table":
                 number(found.auc.value, 2) if found.auc else "",
             )
     return table
-
-
-def _name(rule: str) -> str:
-    from evaluation.rule_names import RULE_NAMES
-
-    return RULE_NAMES.get(rule, (rule, ""))[0]

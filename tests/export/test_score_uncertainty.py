@@ -77,7 +77,7 @@ def test_one_response_by_itself(uncertain: RewardModel, model: RewardModel) -> N
 
 
 def told(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str) -> str:
-    """What `armorm score` prints about the answer that is not familiar."""
+    """The line that `armorm score` prints about the answer that is not familiar."""
     turn = ("--prompt", PROMPT, "--response", ANSWERS[1], "--device", "cpu")
     monkeypatch.setattr(sys, "argv", ["armorm", "score", str(folder), *turn, *options])
     with pytest.raises(SystemExit) as ended:

@@ -19,7 +19,7 @@ __all__ = ["demo"]
 
 
 class Answer:
-    """What a call of the command line gave."""
+    """The answer of a call of the command line."""
 
     def __init__(self, code: int, out: str, err: str) -> None:
         self.code, self.out, self.err = code, " ".join(out.split()), err

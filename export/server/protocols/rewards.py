@@ -118,7 +118,7 @@ class Reward(BaseModel):
     objectives: list[ObjectiveTerm] | None = None
     """Left out if the request turned the decomposition off."""
     steering: SteeringEffect | None = None
-    """What a profile changed; left out without one, and with `objectives`."""
+    """Changes that a profile made; left out without one, and with `objectives`."""
 
 
 class Refusal(BaseModel):

@@ -27,7 +27,7 @@ def choose(pool: Matrix, systems: list[Matrix], weights: list[float], count: int
 
 
 def worth(system: Matrix, pool: Matrix, criterion: Criterion) -> float:
-    """What a batch is to make large, from the whole matrix."""
+    """The quantity that a batch is to make large, from the whole matrix."""
     if criterion == "d-optimal":
         return float(np.linalg.slogdet(system)[1])
     return -float(np.einsum("nd,de,ne->n", pool, np.linalg.inv(system), pool).mean())

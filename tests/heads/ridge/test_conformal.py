@@ -117,7 +117,7 @@ def test_arrays_give_the_intervals_back() -> None:
 
 
 def test_leverages_are_those_of_the_uncertainty() -> None:
-    """The same factor by `Uncertainty` and by hand gives the same interval."""
+    """A factor by `Uncertainty` and by hand gives equal intervals."""
     features, targets = planted("gaussian", 400, seed=5)
     lower = np.linalg.cholesky(features.T @ features + np.eye(D))
     uncertainty = Uncertainty(
