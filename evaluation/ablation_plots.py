@@ -8,7 +8,8 @@ import numpy as np
 
 from cache.names import FileName
 from evaluation.figures import BLUE, GREY, ORANGE, figure, labels, number, styled, write
-from heads.results import Ablations, AlphaPaths, Baseline, ObjectiveHead
+from heads.ablation_results import Ablations, AlphaPaths, Baseline
+from heads.results import ObjectiveHead
 
 COLUMNS = 5
 """Small plots in a row of a figure, one for each objective."""

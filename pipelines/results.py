@@ -26,7 +26,8 @@ from evaluation.results import Analysis, Leaderboard, Ratings, Report, Scorer, S
 from export.results import Explanation, ExportResult, FileScores, ResponseScore
 from extract.results import Extract
 from gating.results import Gating
-from heads.results import Ablations, Heads, OtherHeads
+from heads.ablation_results import Ablations
+from heads.results import Heads, OtherHeads
 
 __all__ = [
     "Ablations",

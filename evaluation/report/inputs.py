@@ -8,7 +8,8 @@ import polars as pl
 from evaluation.results import Analysis, Ratings, Suite
 from extract.results import Extract
 from gating.results import Gating
-from heads.results import Ablations, Heads, OtherHeads
+from heads.ablation_results import Ablations
+from heads.results import Heads, OtherHeads
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from heads.results import FromOthers, Score, WithoutDataset
+from heads.ablation_results import FromOthers, Score, WithoutDataset
 from heads.ridge.estimator import ridge_paths, train_only_heads
 from heads.ridge.selection import validation_scores
 from heads.ridge.statistics import GramStatistics

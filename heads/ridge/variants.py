@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import ParamSpec, TypeVar
 
 from cache.progress import Progress, silent
-from heads.results import FractionScore, FromOthers, Score, WithoutDataset
+from heads.ablation_results import FractionScore, FromOthers, Score, WithoutDataset
 from heads.ridge.ablations import RidgeAblations
 from heads.ridge.subset import FRACTIONS
 

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from cache.progress import Progress
-    from heads.results import Ablations, Baseline, HeadComparison, Heads, WithoutDataset
+    from heads.ablation_results import Ablations, Baseline, HeadComparison, WithoutDataset
+    from heads.results import Heads
     from pipelines.run import Run
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def ablate(run: "Run", progress: "Progress") -> "Ablations":
     Raises:
         UserError: the heads or their statistics are missing or out of date.
     """
-    from heads.results import Ablations, AlphaPaths, Baseline
+    from heads.ablation_results import Ablations, AlphaPaths, Baseline
     from heads.ridge.ablations import RidgeAblations
     from heads.ridge.files import load_statistics
     from heads.ridge.variants import Variants
@@ -72,7 +73,8 @@ def ablate(run: "Run", progress: "Progress") -> "Ablations":
 
 def side_by_side(run: "Run", heads: "Heads") -> "HeadComparison":
     """Kinds of heads side by side, from current results of other commands; what is not current is named in the log."""
-    from heads.results import HeadComparison, RatingMetrics
+    from heads.ablation_results import HeadComparison
+    from heads.results import RatingMetrics
     from pipelines.artefacts import GATING, OTHER_HEADS, Artefact, suite
 
     wanted: list[Artefact[Any]] = [GATING, suite("rewardbench")]

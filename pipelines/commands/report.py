@@ -170,7 +170,7 @@ def _draw(inputs: "ReportInputs", folder: Path) -> list[Path]:
     from cache.names import FileName
     from evaluation import ablation_plots, decision_plots, gate_plots
     from evaluation.figures import styled, write
-    from heads.results import AlphaPaths
+    from heads.ablation_results import AlphaPaths
 
     files: list[Path] = []
     if inputs.heads is not None and inputs.heads.alphas:

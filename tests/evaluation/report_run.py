@@ -32,25 +32,27 @@ from extract.results import DatasetRows, Extract
 from gating.collapse import GateSummary
 from gating.results import Gating, Metrics, RuleMetrics, SeedMetrics, Seeds, Ties
 from gating.results import Interval as GatingInterval
-from heads.objectives import Scale
-from heads.results import (
+from heads.ablation_results import (
     Ablations,
     AlphaPaths,
     Baseline,
-    Covered,
-    DistributionMetrics,
     FractionScore,
     FromOthers,
     HeadComparison,
+    RatingMetrics,
+    Score,
+    WithoutDataset,
+)
+from heads.objectives import Scale
+from heads.results import (
+    Covered,
+    DistributionMetrics,
     Heads,
     IntervalMetrics,
     ObjectiveHead,
     ObjectiveInterval,
     OtherHeads,
-    RatingMetrics,
     RatingsHead,
-    Score,
-    WithoutDataset,
 )
 
 WAYS = ("lower_bound", "probability")

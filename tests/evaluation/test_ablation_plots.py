@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from evaluation.ablation_plots import PLOTS, draw
-from heads.results import (
+from heads.ablation_results import (
     Ablations,
     AlphaPaths,
     Baseline,
