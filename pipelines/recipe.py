@@ -2,14 +2,13 @@
 
 import json
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from cache import StoreSettings, UserError
-from cache.fingerprint import digest_of
 from extract.settings import (
     BackboneSettings,
     DatasetSettings,
@@ -20,14 +19,15 @@ from extract.settings import (
     SplitSettings,
     SuiteSettings,
 )
-from extract.sources import SOURCES
-from extract.tables import EXAMPLES
-from gating.settings import NO_VERBOSITY, RESPONSE_TOKENS, DebiasingSettings, GateSettings
-from heads.kinds.registry import RATINGS
+from gating.settings import DebiasingSettings, GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
-from heads.settings import FOR_RATINGS, HeadSettings, OtherHeadSettings
+from heads.settings import HeadSettings, OtherHeadSettings
+from pipelines.recipe_checks import DERIVED, Problem, UnsoundRecipeError, problems, rateable
+from pipelines.recipe_lines import line_of
+from pipelines.recipe_paths import placed
 
-DERIVED = "derived"
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 
 class ScaledRatings(RatingSettings):
@@ -42,20 +42,9 @@ class ScaledRatings(RatingSettings):
     """Objective -> its scale in this set."""
 
 
-def _rateable(ratings: Iterable[RatingSettings]) -> set[str] | None:
-    """Objectives that some rating sets can rate; None if one of them rates whatever the recipe names."""
-    rated: set[str] = set()
-    for settings in ratings:
-        own = SOURCES[settings.source].objectives if settings.source in SOURCES else ()
-        if not own:
-            return None
-        rated.update(own)
-    return rated
-
-
 def _default_objectives(given: dict[str, Any]) -> tuple[Objective, ...]:
-    rateable = _rateable(given.get("ratings", ()))
-    return tuple(each for each in PUBLISHED_OBJECTIVES if rateable is None or each.name in rateable)
+    rated = rateable(given.get("ratings", ()))
+    return tuple(each for each in PUBLISHED_OBJECTIVES if rated is None or each.name in rated)
 
 
 class Recipe(BaseModel):
@@ -87,10 +76,12 @@ class Recipe(BaseModel):
     debiasing: DebiasingSettings = DebiasingSettings()
     gate: GateSettings = GateSettings()
 
-    @property
-    def digest(self) -> str:
-        """Digest of all settings."""
-        return digest_of(self.model_dump(mode="json"))[:16]
+    _folder: Path = PrivateAttr(default=Path())
+    """Folder of the recipe's file."""
+
+    def placed(self) -> "Recipe":
+        """The recipe with its paths as this process opens them; see `pipelines.recipe_paths`."""
+        return placed(self, self._folder)
 
     @property
     def objective_names(self) -> tuple[str, ...] | None:
@@ -126,156 +117,59 @@ class Recipe(BaseModel):
 
     @model_validator(mode="after")
     def _hangs_together(self) -> "Recipe":
-        objectives = [objective.name for objective in self.objectives]
-        _refuse_twice(objectives, "objectives")
-        for name in objectives:
-            _check_objective_name(name)
-        for kind, datasets in (("ratings", self.ratings), ("pairs", self.pairs), ("suites", self.suites)):
-            for dataset in datasets:
-                _check_source(kind, dataset.source)
-        _refuse_twice([dataset.name for dataset in (*self.ratings, *self.pairs, *self.suites)], "data sets")
-        sets = {dataset.name for dataset in self.ratings}
-        for ratings in self.ratings:
-            for objective in (*ratings.scales, *ratings.columns):
-                _check_known(objective, objectives, f"[[ratings]] {ratings.name}: scales or columns")
-        renamed: tuple[PairSettings | SuiteSettings, ...] = (*self.pairs, *self.suites)
-        for named in renamed:
-            for column in named.columns:
-                _check_known(column, list(SOURCES[named.source].columns), f"columns of {named.name}")
-        for pairs in self.pairs:
-            for objective in (*pairs.by, *pairs.by_each):
-                _check_known(objective, objectives, f"[[pairs]] {pairs.name}: by or by_each")
-            if pairs.ratings is not None and pairs.ratings not in sets:
-                raise ValueError(f"[[pairs]] {pairs.name}: there is no rating set {pairs.ratings!r}")
-        for name in self.heads.dataset_weights:
-            _check_known(name, sorted(sets), "heads.dataset_weights")
-        for name in self.heads.objective_weights:
-            _check_known(name, objectives, "heads.objective_weights")
-        self._check_origin_of_objectives()
-        if self.heads.layer is not None and self.heads.layer >= len(self.backbone.layers):
-            raise ValueError(
-                f"heads.layer is {self.heads.layer}, and backbone.layers names {len(self.backbone.layers)}"
-            )
-        self._check_verbosity()
-        for reference in self.debiasing.reference:
-            _check_known(reference, [*sets, *(pairs.name for pairs in self.pairs)], "debiasing.reference")
-        for layer in self.other_heads.layers:
-            _check_known(str(layer), list(map(str, self.backbone.layers)), "other_heads.layers")
-        for key in ("ties", "margin", "pair_weights"):
-            for name in getattr(self.gate, key):
-                _check_known(name, [pairs.name for pairs in self.pairs], f"gate.{key}")
-        if self.extract.pack_tokens < self.backbone.max_tokens:
-            raise ValueError(
-                f"extract.pack_tokens ({self.extract.pack_tokens}) must be at least"
-                f" backbone.max_tokens ({self.backbone.max_tokens}), or the longest conversation fits no pack"
-            )
-        self._check_rateable()
+        if found := problems(self):
+            raise UnsoundRecipeError(found)
         return self
-
-    def _check_origin_of_objectives(self) -> None:
-        """Refuse keys that say where objectives come from, or how they are fitted, and mean nothing here."""
-        heads = self.heads
-        if self.ratings:
-            for key, value in (("from", heads.taken_from), ("directions", heads.directions)):
-                if value is not None:
-                    raise ValueError(f"heads.{key} is for a recipe without [[ratings]]: take one of the two out")
-            if not self.objectives:
-                raise ValueError("objectives: there is none: name those that the rating sets rate")
-            return
-        if self.objectives:
-            raise ValueError(
-                "objectives: no rating set rates them: add [[ratings]], or take them out; without ratings, objectives"
-                " come from heads.from or heads.directions"
-            )
-        for key in FOR_RATINGS:
-            if key in heads.model_fields_set:
-                raise ValueError(f"heads.{key} is for heads that are fitted on ratings, and there are no [[ratings]]")
-        for kind in self.other_heads.fit:
-            if kind in RATINGS:
-                raise ValueError(f"other_heads.fit: {kind!r} is fitted on ratings, and there are no [[ratings]]")
-        if heads.taken_from is not None and Path(heads.taken_from).resolve() == (self.runs / self.name).resolve():
-            raise ValueError("heads.from is this recipe's own run: name another recipe's")
-
-    def _check_verbosity(self) -> None:
-        verbosity, names = self.debiasing.verbosity, self.objective_names
-        if verbosity in (RESPONSE_TOKENS, NO_VERBOSITY) or names is None or verbosity in names:
-            return
-        if not self.ratings and "verbosity" not in self.debiasing.model_fields_set:
-            raise ValueError(
-                f"debiasing.verbosity is missing: its default, {verbosity!r}, is no objective of a recipe without"
-                f" [[ratings]]; set it to '{RESPONSE_TOKENS}' (the length of the response) or '{NO_VERBOSITY}'"
-            )
-        known = [f"'{RESPONSE_TOKENS}'", f"'{NO_VERBOSITY}'", *names]
-        _check_known(verbosity, known, "debiasing.verbosity")
-
-    def _check_rateable(self) -> None:
-        """Refuse objectives that no rating set of the recipe can rate, before a row is read."""
-        rateable = _rateable(self.ratings)
-        for objective in self.objectives:
-            if rateable is not None and objective.name not in rateable:
-                raise ValueError(
-                    f"objectives names {objective.name!r}, which no rating set rates: add one that does, or take the"
-                    f" objective out; {', '.join(ratings.name for ratings in self.ratings)} rate"
-                    f" {', '.join(sorted(rateable))}"
-                )
 
 
 def read_recipe(path: Path) -> Recipe:
     """Read and check a recipe.
 
     Raises:
-        UserError: the file is missing or not TOML, or a key is unknown, of the wrong type, or impossible.
+        UserError: the file is missing or not TOML, or a key is unknown, of the wrong type, or impossible. All that is
+            wrong is named, each with its line.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
+        values = tomllib.loads(text)
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"there is no recipe {path}: name a TOML file, such as recipes/demo.toml") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"{path} is not TOML: {error}") from None
     try:
         # By way of JSON, where 'strict' still takes a list for a tuple and a text for a path.
-        return Recipe.model_validate_json(json.dumps(values, default=repr), strict=True)
+        recipe = Recipe.model_validate_json(json.dumps(values, default=repr), strict=True)
     except ValidationError as error:
-        raise UserError(f"{path}: {_first_problem(error)}") from None
+        raise UserError(_in_words(path, text, error)) from None
+    recipe._folder = path.parent
+    return recipe
 
 
-def _first_problem(error: ValidationError) -> str:
-    """One sentence for the first thing pydantic refused, with the key as it stands in the TOML file."""
-    problem = error.errors()[0]
-    key = ".".join(f"[{part}]" if isinstance(part, int) else part for part in problem["loc"]).replace(".[", "[")
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+def _in_words(path: Path, text: str, error: ValidationError) -> str:
+    """All that pydantic refused, a sentence each, with the line of the file."""
+    found = [problem for each in error.errors() for problem in _problems_of(each)]
+    with_lines = [(line_of(text, key), sentence) for key, sentence in found]
+    if len(with_lines) == 1:
+        line, sentence = with_lines[0]
+        return f"{path}:{line}: {sentence}" if line else f"{path}: {sentence}"
+    listed = sorted(with_lines, key=lambda each: each[0] or 0)
+    lines = [f"  line {line}: {sentence}" if line else f"  {sentence}" for line, sentence in listed]
+    return "\n".join([f"{len(lines)} things are wrong in {path}:", *lines])
+
+
+def _problems_of(problem: "ErrorDetails") -> Sequence[Problem]:
+    """What one error of pydantic says, with the key as it stands in the TOML file."""
+    if isinstance(cause := problem.get("ctx", {}).get("error"), UnsoundRecipeError):
+        return cause.problems
+    where = problem["loc"]
+    key = ".".join(f"[{part}]" if isinstance(part, int) else part for part in where).replace(".[", "[")
+    if problem["type"] == "default_factory_not_called":  # a consequence of another problem
+        return []
     if problem["type"] == "extra_forbidden":
-        return f"unknown key {key}: check its spelling, or take it out{more}"
+        return [(where, f"unknown key {key}: check its spelling, or take it out")]
     if problem["type"] == "missing":
-        return f"the key {key} is missing: add it{more}"
+        return [(where, f"the key {key} is missing: add it")]
     message = problem["msg"].removeprefix("Value error, ")
     given = problem["input"]
     shown = f", given {given!r}" if isinstance(given, str | int | float | bool) else ""
-    return f"{key}: {message}{shown}{more}" if key else f"{message}{more}"
-
-
-def _refuse_twice(names: list[str], what: str) -> None:
-    for name in names:
-        if names.count(name) > 1:
-            raise ValueError(f"two {what} have the name {name!r}: give one of them another `name`")
-
-
-def _check_source(kind: str, source: str) -> None:
-    if kind == "pairs" and source == DERIVED:
-        return
-    fitting = sorted(name for name, known in SOURCES.items() if known.kind == {"suites": "suite"}.get(kind, kind))
-    if source not in fitting:
-        also = f", or '{DERIVED}'" if kind == "pairs" else ""
-        raise ValueError(f"[[{kind}]] source = {source!r} is not one of {', '.join(fitting)}{also}")
-
-
-def _check_objective_name(name: str) -> None:
-    if not name.strip() or not name.isprintable():
-        raise ValueError(f"objectives: {name!r} cannot be a name: it must be a line of printable text")
-    if name in (*EXAMPLES, RESPONSE_TOKENS, "none"):
-        raise ValueError(f"objectives: {name!r} has a meaning of its own here: give the objective another name")
-
-
-def _check_known(name: str, known: list[str], where: str) -> None:
-    if name not in known:
-        raise ValueError(f"{where} names {name!r}, which is not one of {', '.join(known)}")
+    return [(where, f"{key}: {message}{shown}")]

@@ -64,14 +64,18 @@ class Run:
         recipe: names the folder; its settings go into stamps.
 
     Attributes:
+        recipe: with its paths as this process opens them.
         folder: the run's folder, which may not exist yet.
-        settings: the recipe as plain values, as stamps take them.
+        settings: the recipe as plain values with its paths as written, as stamps take them.
+
+    Raises:
+        UserError: a path of the recipe cannot be expanded, or is there in the working directory alone.
     """
 
     def __init__(self, recipe: Recipe) -> None:
-        self.recipe = recipe
-        self.folder = recipe.runs / recipe.name
         self.settings = recipe.model_dump(mode="json")
+        self.recipe = recipe.placed()
+        self.folder = self.recipe.runs / recipe.name
         self._digests: dict[Path, str] = {}
         self._problems: dict[str, str | None] = {}
         self._results: dict[str, Any] = {}
@@ -110,7 +114,7 @@ class Run:
         if artefact.files:
             stamp |= {str(path.relative_to(self.folder)): self._digest(path) for path in self._matching(artefact.files)}
         if artefact.heads_in is not None and self.recipe.heads.taken_from is not None:
-            stamp[f"the heads in {self.recipe.heads.taken_from}"] = self.taken_heads.digest
+            stamp[f"the heads in {self.settings['heads']['from']}"] = self.taken_heads.digest
         return stamp
 
     def problem(self, artefact: Artefact[Any]) -> str | None:
@@ -224,6 +228,11 @@ class Run:
     def extracted(self) -> results.Extract:
         """The result of `extract`."""
         return self.read(EXTRACT)
+
+    @property
+    def digest(self) -> str:
+        """Digest of all settings."""
+        return digest_of(self.settings)[:16]
 
     @property
     def rated(self) -> bool:

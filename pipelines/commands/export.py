@@ -111,7 +111,7 @@ def export(
         backbone,
         engine=run.extracted.engine,
         fingerprint=run.fingerprint,
-        recipe=recipe.digest,
+        recipe=run.digest,
         profiles=profiles,
     )
     NamedProfiles.of(config, out)  # what does not fit is refused before anything is written
@@ -124,7 +124,7 @@ def export(
     tables = [_table(one) for one in suites.values()]
     card = model_card(recipe.name, recipe.note, name, config, heads, gating, tables, licences)
     provenance = {
-        "recipe": recipe.model_dump(mode="json"),
+        "recipe": run.settings,
         "fingerprint": asdict(run.store.fingerprint),
         "versions": {package: version(package) for package in PACKAGES},
         "datasets": plain(run.extracted.datasets),

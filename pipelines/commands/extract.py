@@ -139,7 +139,7 @@ def extract(
     from extract.unusable import without_skipped
     from pipelines.artefacts import SKIPPED
     from pipelines.commands.check import planned
-    from pipelines.recipe import DERIVED
+    from pipelines.recipe_checks import DERIVED
 
     started = time.monotonic()
     recipe = run.recipe

@@ -155,7 +155,7 @@ def _skipped(run: "Run") -> "tuple[SkippedRow, ...]":
 
 
 def _fingerprints(run: "Run") -> dict[str, str]:
-    parts = {"recipe": run.recipe.digest, "features": run.fingerprint}
+    parts = {"recipe": run.digest, "features": run.fingerprint}
     try:
         fingerprint = run.store.fingerprint
     except UserError as error:  # the page needs no feature

@@ -20,8 +20,9 @@ def armorm(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
 
 
 def small_recipe(text: str) -> str:
-    """The demo's recipe with the backbone's place written out."""
-    return text.replace('"backbones/tiny"', json.dumps(str(ROOT / "backbones" / "tiny")))
+    """The demo's recipe for a folder in which the demo's rows lie too, with the backbone's place written out."""
+    text = text.replace('"../data/demo"', '"data/demo"')
+    return text.replace('"../backbones/tiny"', json.dumps(str(ROOT / "backbones" / "tiny")))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pipelines.recipe import Recipe, read_recipe
 
 PAIRS = """
 name = "mine"
-backbone = { model = "backbones/tiny" }
+backbone = { model = "org/tiny" }
 pairs = [{ source = "hh_rlhf" }]
 """
 NO_VERBOSITY = 'debiasing = { verbosity = "none" }\n'
@@ -68,7 +68,6 @@ def test_the_default_objectives_are_the_published_ones_that_the_rating_sets_rate
         (NO_VERBOSITY + 'heads = { taken_from = "a" }', "unknown key heads.taken_from"),
         (NO_VERBOSITY + "heads = { alphas = [1.0] }", "heads.alphas is for heads that are fitted on ratings"),
         (NO_VERBOSITY + "heads = { minimum_rows = 30 }", "heads.minimum_rows is for heads that are fitted on ratings"),
-        (NO_VERBOSITY + 'heads = { from = "runs/mine" }', "heads.from is this recipe's own run"),
         (NO_VERBOSITY + 'other_heads = { fit = ["ordinal"] }', "'ordinal' is fitted on ratings"),
         (RATED + "heads = { directions = 2 }", r"heads.directions is for a recipe without \[\[ratings\]\]"),
         (RATED + 'heads = { from = "runs/x" }', r"heads.from is for a recipe without \[\[ratings\]\]"),

@@ -8,13 +8,14 @@ from cache import UserError
 from extract.sources import SOURCES
 from heads.objectives import PUBLISHED_OBJECTIVES
 from pipelines.recipe import read_recipe
+from pipelines.run import Run
 
 ROOT = Path(__file__).parents[2]
 
 GOOD = """
 name = "mine"
 [backbone]
-model = "backbones/tiny"
+model = "org/tiny"
 [[ratings]]
 source = "helpsteer"
 [[pairs]]
@@ -86,7 +87,7 @@ def test_own_objectives_and_columns_need_no_code(tmp_path: Path) -> None:
 name = "own"
 debiasing = {{ verbosity = "response_tokens" }}
 [backbone]
-model = "backbones/tiny"
+model = "org/tiny"
 {objectives}
 [[ratings]]
 source = "multi_objective"
@@ -106,9 +107,9 @@ by = {{ "mine-0" = 1.0 }}
 
 
 def test_the_digest_follows_every_setting(tmp_path: Path) -> None:
-    one = read_recipe(write(tmp_path, GOOD))
-    other = read_recipe(write(tmp_path, GOOD + "[gate]\nseed = 1\n"))
-    assert one.digest == read_recipe(write(tmp_path, "# a comment\n" + GOOD)).digest
+    one = Run(read_recipe(write(tmp_path, GOOD)))
+    other = Run(read_recipe(write(tmp_path, GOOD + "[gate]\nseed = 1\n")))
+    assert one.digest == Run(read_recipe(write(tmp_path, "# a comment\n" + GOOD))).digest
     assert one.digest != other.digest
 
 
@@ -178,8 +179,10 @@ def test_a_mistake_is_one_sentence_with_the_key(tmp_path: Path, change: tuple[st
     path = write(tmp_path, GOOD.replace(*change, 1))
     with pytest.raises(UserError, match=sentence) as caught:
         read_recipe(path)
-    assert str(path) in str(caught.value)
-    assert "\n" not in str(caught.value).removesuffix("\n")
+    told = str(caught.value)
+    assert str(path) in told
+    lines = told.splitlines()
+    assert len(lines) == 1 or lines[0] == f"{len(lines) - 1} things are wrong in {path}:"
 
 
 def test_a_recipe_that_is_not_there_is_named(tmp_path: Path) -> None:
