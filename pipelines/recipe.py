@@ -2,11 +2,12 @@
 
 import json
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from cache import StoreSettings, UserError
 from extract.settings import (
@@ -23,11 +24,8 @@ from gating.settings import DebiasingSettings, GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
 from heads.settings import HeadSettings, OtherHeadSettings
 from pipelines.recipe_checks import DERIVED, Problem, UnsoundRecipeError, problems, rateable
-from pipelines.recipe_lines import line_of
+from pipelines.recipe_lines import Key, line_of
 from pipelines.recipe_paths import placed
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 
 class ScaledRatings(RatingSettings):
@@ -69,7 +67,7 @@ class Recipe(BaseModel):
     split: SplitSettings = SplitSettings()
     ratings: tuple[ScaledRatings, ...] = ()
     objectives: tuple[Objective, ...] = Field(default_factory=_default_objectives)
-    pairs: tuple[PairSettings, ...] = Field(min_length=1)
+    pairs: tuple[PairSettings, ...] = ()
     suites: tuple[SuiteSettings, ...] = ()
     heads: HeadSettings = HeadSettings()
     other_heads: OtherHeadSettings = OtherHeadSettings()
@@ -78,6 +76,12 @@ class Recipe(BaseModel):
 
     _folder: Path = PrivateAttr(default=Path())
     """Folder of the recipe's file."""
+    _lines: dict[str, str] = PrivateAttr(default_factory=dict)
+
+    @property
+    def lines(self) -> dict[str, str]:
+        """Data set, or key that a check speaks of -> its line in the recipe's file, as `mine.toml:12`."""
+        return self._lines
 
     def placed(self) -> "Recipe":
         """The recipe with its paths as this process opens them; see `pipelines.recipe_paths`."""
@@ -142,7 +146,18 @@ def read_recipe(path: Path) -> Recipe:
     except ValidationError as error:
         raise UserError(_in_words(path, text, error)) from None
     recipe._folder = path.parent
+    recipe._lines = {
+        subject: f"{path}:{line}" for subject, key in _subjects(recipe) if (line := line_of(text, key)) is not None
+    }
     return recipe
+
+
+def _subjects(recipe: Recipe) -> Iterator[tuple[str, Key]]:
+    """(what a check speaks of, its place in the recipe)."""
+    for kind in ("ratings", "pairs", "suites"):
+        yield from ((given.name, (kind, place)) for place, given in enumerate(getattr(recipe, kind)))
+    for key in ("backbone", "backbone.gguf_file", "extract.engine", "store.root", "runs"):
+        yield key, tuple(key.split("."))
 
 
 def _in_words(path: Path, text: str, error: ValidationError) -> str:
@@ -157,7 +172,7 @@ def _in_words(path: Path, text: str, error: ValidationError) -> str:
     return "\n".join([f"{len(lines)} things are wrong in {path}:", *lines])
 
 
-def _problems_of(problem: "ErrorDetails") -> Sequence[Problem]:
+def _problems_of(problem: ErrorDetails) -> Sequence[Problem]:
     """What one error of pydantic says, with the key as it stands in the TOML file."""
     if isinstance(cause := problem.get("ctx", {}).get("error"), UnsoundRecipeError):
         return cause.problems

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 
 DERIVED = "derived"
 
+NO_PAIRS = (
+    "the recipe has no [[pairs]], and so heads can be fitted and no gate: add a set of preferences for train-gating, or"
+    " derive one from the ratings (source = 'derived')"
+)
+
 Problem = tuple[Key, str]
 """The place of what is wrong, and one sentence."""
 
@@ -149,6 +154,8 @@ def _origin_of_objectives(recipe: "Recipe") -> Iterator[Problem]:
             yield ("objectives",), "objectives: there is none: name those that the rating sets rate"
         yield from _unrated(recipe)
         return
+    if not recipe.pairs:
+        yield (), "the recipe has neither [[ratings]] nor [[pairs]]: add a set to learn from"
     if recipe.objectives:
         yield (
             ("objectives",),

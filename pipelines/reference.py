@@ -35,7 +35,12 @@ from pipelines.recipe import Recipe, ScaledRatings
 RECIPE_HEAD = """# The recipe
 
 One TOML file says everything a run depends on. An unknown key, a wrong type or an impossible value is refused with
-the key's name. This page is made from the code: `python -m pipelines.reference recipe > docs/recipe.md`.
+the key's name and line, all of them at once. A path is relative to the recipe's own folder, wherever the command is
+typed; `~` and variables of the environment (`$DATA/rows.jsonl`) are expanded. Results go to `runs/` and `features/` in
+the working directory, unless `runs` and `store.root` say otherwise. Stamps hold paths as they are written, so that
+results stay current where a project is moved as a whole.
+
+This page is made from the code: `python -m pipelines.reference recipe > docs/recipe.md`.
 """
 
 TABLES: tuple[tuple[str, type[BaseModel]], ...] = (

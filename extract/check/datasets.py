@@ -70,12 +70,32 @@ def look_at_datasets(wanted: Wanted, rows: int = ROWS) -> tuple[dict[str, Datase
     for name, one in found.items():
         findings += [Finding(name, str(error), _stops(error, wanted)) for error in one.read.refused]
         findings += [Finding(name, sentence, stops) for sentence, stops in _sentences(one)]
+    findings += _judged_on_training_rows(there)
     rated = [settings.name for settings in wanted.datasets if SOURCES[settings.source].kind == "ratings"]
     unread = [name for name in rated if name not in found or found[name].read.refused]
     if rated and rated == unread and not any(finding.stops for finding in findings):
         sentence = "none of the recipe's rating sets was found: check --data-root, or data_root in the recipe"
         findings.append(Finding("ratings", sentence, stops=True))
     return found, findings
+
+
+def _judged_on_training_rows(places: Mapping[str, Place]) -> Iterator[Finding]:
+    """Suites that read a file which a rating or pair set reads too."""
+    learned = {
+        (place.where, file.name): name
+        for name, place in places.items()
+        if place.source.kind != "suite"
+        for file in place.files
+    }
+    for name, place in places.items():
+        shared = [file.name for file in place.files if (place.where, file.name) in learned]
+        if place.source.kind == "suite" and shared:
+            also = learned[place.where, shared[0]]
+            sentence = (
+                f"its rows in {shared[0]} are learned from too, as {also}: judge by other rows, or set"
+                " split.drop_overlap"
+            )
+            yield Finding(name, sentence, stops=False)
 
 
 def _missing(name: str, error: UserError, wanted: Wanted) -> Finding:

@@ -27,9 +27,10 @@ from extract.check.estimate import (
     measure,
     published,
 )
-from extract.check.findings import Finding, refuse
+from extract.check.findings import Finding, refuse, with_lines
 from extract.check.licences import forbids_commercial_use
 from extract.check.results import BackboneCheck, Check, DatasetCheck
+from extract.check.surroundings import missing_packages, unwritable
 from extract.engines.choice import choose_device
 from extract.model_files import is_model
 from extract.settings import BackboneSettings, ExtractSettings
@@ -51,6 +52,12 @@ class Planned:
     extract: ExtractSettings
     store: StoreSettings
     datasets: Wanted
+    results: Path
+    """Folder of the run."""
+    lines: Mapping[str, str]
+    """Data set or key -> its line in the recipe, as `mine.toml:12`."""
+    remarks: tuple[Finding, ...] = ()
+    """Findings that the recipe gives by itself."""
 
 
 def check(planned: Planned) -> Check:
@@ -59,7 +66,7 @@ def check(planned: Planned) -> Check:
     backbone, problems = look_at_backbone(planned.backbone)
     datasets, findings = look_at_datasets(planned.datasets)
     lengths = {name: lengths_of(one.records, backbone.encoder) for name, one in datasets.items()} if backbone else {}
-    findings = [*problems, *findings]
+    findings = [*_of_surroundings(planned), *problems, *findings]
     findings += [finding for name, one in lengths.items() if (finding := _unencodable(name, one)) is not None]
     estimate = None
     if backbone is not None:
@@ -67,6 +74,7 @@ def check(planned: Planned) -> Check:
         estimate = _estimate(planned, backbone, datasets, lengths)
         stored = (estimate.feature_bytes or 0) + (estimate.token_bytes or 0)
         findings += _of_disk(planned, estimate.bytes_to_fetch, stored)
+    findings = with_lines(findings, planned.lines)
     return Check(
         backbone=_summary(backbone) if backbone else None,
         datasets={name: _of_dataset(one, lengths.get(name)) for name, one in datasets.items()},
@@ -100,13 +108,19 @@ def backbone_unless_problems(planned: Planned, progress: Progress = silent) -> B
         findings += _of_backbone(found) if found else []
         weights = found.bytes_to_fetch if found else 0
     datasets, more = look_at_datasets(planned.datasets, FEW_ROWS)
-    findings += more
+    findings += [*_of_surroundings(planned), *more]
     findings += _of_disk(planned, weights + sum(one.place.bytes_to_fetch for one in datasets.values()), 0)
+    findings = with_lines(findings, planned.lines)
     for finding in findings:
         if not finding.stops:
             log.warning("%s", finding.line)
     refuse(findings)
     return local or find_backbone(planned.backbone, progress)
+
+
+def _of_surroundings(planned: Planned) -> list[Finding]:
+    missing = missing_packages(planned.backbone, planned.extract)
+    return [*planned.remarks, *missing, *unwritable(planned.store, planned.results)]
 
 
 def _unencodable(name: str, lengths: Lengths) -> Finding | None:

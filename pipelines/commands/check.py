@@ -56,7 +56,9 @@ def check(run: "Run", *, data_root: Path | None = None, limit: int | None = None
 def planned(run: "Run", data_root: Path | None, limit: int | None) -> "Planned":
     """The part of a run's recipe that a check takes; its data sets are those that are read from files."""
     from extract.check.datasets import Wanted
+    from extract.check.findings import Finding
     from extract.check.run import Planned
+    from pipelines.recipe_checks import NO_PAIRS
 
     recipe, earlier = run.recipe, run.earlier_extract()
     datasets = Wanted(
@@ -67,7 +69,8 @@ def planned(run: "Run", data_root: Path | None, limit: int | None) -> "Planned":
         earlier.revisions if earlier else {},
         recipe.missing_datasets == "refuse",
     )
-    return Planned(recipe.backbone, recipe.extract, recipe.store, datasets)
+    remarks = () if recipe.pairs else (Finding("pairs", NO_PAIRS, stops=False),)
+    return Planned(recipe.backbone, recipe.extract, recipe.store, datasets, run.folder, recipe.lines, remarks)
 
 
 def show(result: "Check", run: "Run") -> None:

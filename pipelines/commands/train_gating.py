@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from cache import UserError
 from pipelines.terminal import JsonOption, RecipeOption, console, finish, open_run, reporting
 
 if TYPE_CHECKING:
@@ -58,9 +59,13 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
     from heads.pairs.decided import fit_preference
     from pipelines.artefacts import EXAMPLES, GATING, PAIRS
     from pipelines.fitted import linear_heads
+    from pipelines.recipe_checks import NO_PAIRS
 
     started = time.monotonic()
-    recipe, store = run.recipe, run.store
+    recipe = run.recipe
+    if not recipe.pairs:
+        raise UserError(NO_PAIRS)
+    store = run.store
     objectives, weight = linear_heads(run)  # (k,), (k, layers * d)
     examples, all_pairs = run.table(EXAMPLES), run.table(PAIRS)
     pairs = usable_pairs(all_pairs, recipe.gate, store)

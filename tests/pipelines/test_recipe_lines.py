@@ -89,3 +89,10 @@ def test_one_mistake_is_one_line_that_an_editor_can_open(tmp_path: Path) -> None
     with pytest.raises(UserError) as refused:
         read_recipe(path)
     assert str(refused.value).startswith(f"{path}:5: [[pairs]] source = 'helpsteer' is not one of ")
+
+
+def test_a_recipe_without_anything_to_learn_from_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text('name = "mine"\n[backbone]\nmodel = "org/name"\n[debiasing]\nverbosity = "none"\n')
+    with pytest.raises(UserError, match=r"has neither \[\[ratings\]\] nor \[\[pairs\]\]: add a set"):
+        read_recipe(path)
