@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from typing import Annotated
 
 import typer
 
@@ -14,6 +15,7 @@ from pipelines.commands import (
     cache_verify,
     check,
     demo_corpus,
+    doctor,
     evaluate,
     explain,
     export,
@@ -35,6 +37,15 @@ ROOMS = ("cache", "extract", "heads", "gating", "export", "evaluation", "pipelin
 
 HELP = {"help_option_names": ["-h", "--help"]}
 
+
+def _show_versions(asked: bool) -> None:
+    if asked:
+        from pipelines.installation import versions
+
+        typer.echo(", ".join(f"{name} {version}" for name, version in versions().items()))
+        raise typer.Exit
+
+
 app = typer.Typer(
     help="Interpretable reward models from cached features.",
     no_args_is_help=True,
@@ -43,6 +54,17 @@ app = typer.Typer(
     rich_markup_mode="markdown",  # where what stands in brackets, such as the name of an extra, is text
     context_settings=HELP,
 )
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_show_versions, help="Print versions, and end.")
+    ] = False,
+) -> None:
+    pass
+
+
 cache = typer.Typer(help="Look at, check and export the feature store.", no_args_is_help=True, context_settings=HELP)
 
 for group, name, module in (
@@ -64,6 +86,7 @@ for group, name, module in (
     (app, "suggest", suggest),
     (app, "personalise", personalise),
     (app, "serve", serve),
+    (app, "doctor", doctor),
     (cache, "status", cache_status),
     (cache, "verify", cache_verify),
     (cache, "export", cache_export),

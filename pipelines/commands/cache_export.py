@@ -25,7 +25,7 @@ def command(
     export_format: Annotated[
         str, choice(("npy", "safetensors", "parquet"), "File format of the features.", "--format")
     ] = "parquet",
-    out: Annotated[Path | None, typer.Option(help="Folder to write; by default runs/<recipe>/features.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder to write; by default `runs/<recipe>/features`.")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="This data set alone; may be given again.")] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -41,7 +41,7 @@ def command(
     suite: Annotated[
         str, choice((*SUITES, ALL), "The suite to judge; all: every one that the recipe names.")
     ] = "rewardbench",
-    plots: Annotated[bool, typer.Option("--plots", help="Draw runs/<recipe>/plots/ too; needs matplotlib.")] = False,
+    plots: Annotated[bool, typer.Option("--plots", help="Draw `runs/<recipe>/plots/` too; needs matplotlib.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Judge suites' rows by every aggregation rule, from stored features."""

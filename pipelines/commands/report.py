@@ -33,7 +33,7 @@ def command(
     plots: Annotated[bool, typer.Option(help="Draw figures too, if matplotlib is installed.")] = True,
     as_json: JsonOption = False,
 ) -> None:
-    """Write one page of all that a run found, to be opened in a browser: runs/<recipe>/report.html."""
+    """Write one page of all that a run found, to be opened in a browser: `runs/<recipe>/report.html`."""
     run = open_run(recipe)
     with run.writing():
         result = report(run, plots=plots)

@@ -23,7 +23,7 @@ EXAMPLE = "armorm train-gating --recipe recipes/demo.toml"
 
 def command(
     recipe: RecipeOption,
-    plots: Annotated[bool, typer.Option("--plots", help="Draw runs/<recipe>/plots/ too; needs matplotlib.")] = False,
+    plots: Annotated[bool, typer.Option("--plots", help="Draw `runs/<recipe>/plots/` too; needs matplotlib.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Take verbosity out of the rewards, train the gate on the pairs, and fit the rules it is compared with."""

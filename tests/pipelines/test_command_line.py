@@ -34,7 +34,8 @@ def test_the_example_that_ends_each_help_runs(demo: Demo, tmp_path: Path, comman
     folder = tmp_path / "copy"
     shutil.copytree(demo.folder, folder)
     (folder / "recipes").mkdir()
-    (folder / "recipes" / "demo.toml").write_text((folder / "demo.toml").read_text())
+    text = (folder / "demo.toml").read_text().replace('"data/demo"', '"../data/demo"')
+    (folder / "recipes" / "demo.toml").write_text(text)
     arguments = shlex.split(example)[1:]
     if command == "demo-corpus":
         arguments += ["--scale", "0.2"]

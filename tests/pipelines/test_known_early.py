@@ -66,9 +66,7 @@ def test_problems_of_the_whole_recipe_are_named_at_once_with_their_lines(
 
 def test_a_run_s_folder_that_cannot_be_made_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "runs").write_text("a file")
-    with pytest.raises(
-        UserError, match=r"^runs: the folder runs/mine cannot be made, since runs is a file: "
-    ):
+    with pytest.raises(UserError, match=r"^runs: the folder runs/mine cannot be made, since runs is a file: "):
         extract(run_of(tmp_path, RECIPE + PAIRS, monkeypatch), progress=quiet)
 
 
