@@ -35,10 +35,8 @@ def remarks(monkeypatch: pytest.MonkeyPatch, found: Doctor) -> str:
 
 
 def test_the_version_names_the_checkout_s_commit_and_imports_no_torch() -> None:
-    code = (
-        "import sys; sys.argv = ['armorm', '--version']\nfrom pipelines.cli import main\ntry:\n    main()\n"
+    code = "import sys; sys.argv = ['armorm', '--version']\nfrom pipelines.cli import main\ntry:\n    main()\n"
     code += "finally:\n"
-    )
     code += "    assert not {'torch', 'transformers'} & set(sys.modules), 'imported'"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
@@ -78,10 +76,7 @@ def test_a_good_machine_has_noremarks(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_would_be_slow_is_said_with_what_helps(monkeypatch: pytest.MonkeyPatch) -> None:
     slow = Device("cpu", 1 << 34, {"float32": 100.0, "bfloat16": 10.0})
     told = remarks(monkeypatch, replace(HERE, devices=(slow,), compiler=None, disks={"/small": 10**9}))
-    assert (
-        "there is no CUDA device: a million tokens take a backbone of 135 million weights" in told
-    assert "at least 45 minutes here" in told
-    )
+    assert "there is no CUDA device: a million tokens take a backbone of 135 million weights at least 45 min" in told
     assert "one of 8 billion 44.4 hours" in told
     assert "bfloat16 is slower than float32 on this processor (10 and 100 GFLOP/s): set backbone.dtype" in told
     assert "there is no C++ compiler" in told
