@@ -21,7 +21,7 @@ BENCH ?= store extract heads ablate other_heads gate evaluate
 MODEL_DIR ?= exported/demo
 
 .PHONY: help setup demo demo-corpus smollm real check extract fit-heads train-gating fit-other-heads eval eval-rewardbench \
-	analyse leaderboard ablate report export serve bench test test-all test-vllm test-consumers lint clean
+	analyse leaderboard ablate report export serve bench test test-all test-pages test-vllm test-consumers lint clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "%-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -89,10 +89,13 @@ bench: setup  ## Measure side by side, on a machine with nothing else to do; BEN
 	set -e; for name in $(BENCH); do $(VENV)/bin/python -m benchmarks.$$name; done
 
 test: setup  ## Run the fast tests
-	$(VENV)/bin/python -m pytest -n auto -m "not slow"
+	$(VENV)/bin/python -m pytest -n auto -m "not slow and not clone"
 
 test-all: setup  ## Run all tests, the slow ones too
-	$(VENV)/bin/python -m pytest -n auto
+	$(VENV)/bin/python -m pytest -n auto -m "not clone"
+
+test-pages: setup  ## Type every block of the README and of docs/first-recipe.md in a fresh clone and environment
+	$(VENV)/bin/python -m pytest -m clone tests/test_pages_as_typed.py
 
 test-vllm: $(VLLM_VENV)/.installed  ## Test the vllm engine on vLLM's CPU build; installs 3 GB into .venv-vllm
 	$(VLLM_VENV)/bin/python -m pytest tests/extract/vllm

@@ -23,6 +23,7 @@ from pipelines.commands import (
     fit_heads,
     fit_other_heads,
     leaderboard,
+    new,
     personalise,
     report,
     score,
@@ -69,6 +70,7 @@ cache = typer.Typer(help="Look at, check and export the feature store.", no_args
 
 for group, name, module in (
     (app, "demo-corpus", demo_corpus),
+    (app, "new", new),
     (app, "check", check),
     (app, "extract", extract),
     (app, "fit-heads", fit_heads),

@@ -133,6 +133,7 @@ def extract(
     from extract.ray.workers import Workers, fill_with_workers
     from extract.results import Extract, count_rows
     from extract.run import fill
+    from extract.splits import refuse_undivided
     from extract.templating import ConversationEncoder
     from extract.tokens.kept_encoder import digest_of_encoder
     from extract.tokens.token_files import TokenFiles
@@ -175,6 +176,7 @@ def extract(
     )
     if not len(collected.request.keys()):
         raise UserError(_nothing_to_compute(collected))
+    refuse_undivided({"ratings": collected.tables.examples, "pairs": collected.tables.pairs}, recipe.split)
 
     how: dict[str, Any] = {
         "pack_tokens": recipe.extract.pack_tokens,

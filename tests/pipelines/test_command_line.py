@@ -44,6 +44,9 @@ def test_the_example_that_ends_each_help_runs(demo: Demo, tmp_path: Path, comman
     if command in ("score", "personalise"):
         armorm(*shlex.split(example_of(COMMANDS["export"]))[1:], "--no-check", folder=folder)
         (folder / "rows.jsonl").write_text('{"prompt": "What is 2 + 2?", "responses": ["4", "5"]}\n')
+    if command == "new":
+        rows = [f"Question {number // 2},Answer {number},{number % 5}" for number in range(40)]
+        (folder / "rated.csv").write_text("\n".join(["prompt,response,polite", *rows]))
     if command == "suggest":
         (folder / "rows.jsonl").write_text('{"prompt": "What is 2 + 2?", "responses": ["4", "5"]}\n')
     if command == "personalise":
