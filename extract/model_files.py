@@ -13,6 +13,8 @@ from extract.listing import listed
 from extract.settings import BackboneSettings
 
 CONFIGURATION = "config.json"
+ADAPTER = "adapter_config.json"
+"""Configuration of PEFT's adapters."""
 """A folder with this file is a model's."""
 WEIGHTS = ("*.safetensors",)
 """Files of weights; nothing that is a pickle."""
@@ -95,6 +97,11 @@ def gguf_of(listing: Listing, gguf_file: GgufFile) -> HubFile:
 
 def list_model(model: str, revision: str | None, key: str, gguf_file: GgufFile | None = None) -> Listing:
     """The files of a model on the hub; arguments and errors as `locate_model`."""
+    if (Path(model) / ADAPTER).is_file():
+        raise UserError(
+            f"{key}: {model} is a LoRA adapter without its model: merge the two (peft's merge_and_unload, then"
+            " save_pretrained with the tokenizer), and name the merged folder"
+        )
     if Path(model).exists() or model.count("/") != 1:
         wanted = gguf_file or CONFIGURATION
         raise UserError(f"{key}: {model} is neither a folder with a {wanted} nor org/name on the hub")

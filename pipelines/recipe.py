@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Iterator, Sequence
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
@@ -172,6 +173,14 @@ def _in_words(path: Path, text: str, error: ValidationError) -> str:
     return "\n".join([f"{len(lines)} things are wrong in {path}:", *lines])
 
 
+def _spelling(where: Key) -> str:
+    """What helps against an unknown key: the known one that it is like."""
+    schema = Recipe.model_json_schema()
+    known = {name for part in (schema, *schema["$defs"].values()) for name in part.get("properties", ())}
+    like = get_close_matches(str(where[-1]), sorted(known), n=1)
+    return f"is {like[0]!r} meant? Correct it" if like else "check its spelling"
+
+
 def _problems_of(problem: ErrorDetails) -> Sequence[Problem]:
     """What one error of pydantic says, with the key as it stands in the TOML file."""
     if isinstance(cause := problem.get("ctx", {}).get("error"), UnsoundRecipeError):
@@ -181,7 +190,7 @@ def _problems_of(problem: ErrorDetails) -> Sequence[Problem]:
     if problem["type"] == "default_factory_not_called":  # a consequence of another problem
         return []
     if problem["type"] == "extra_forbidden":
-        return [(where, f"unknown key {key}: check its spelling, or take it out")]
+        return [(where, f"unknown key {key}: {_spelling(where)}, or take it out")]
     if problem["type"] == "missing":
         return [(where, f"the key {key} is missing: add it")]
     message = problem["msg"].removeprefix("Value error, ")

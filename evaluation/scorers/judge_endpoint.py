@@ -147,7 +147,8 @@ class Endpoint:
                     f"{self.address} redirects to {place}, where no question is sent: set {URL} to the address that"
                     " answers"
                 ) from None
-            raise NoAnswerError(_first_line(error)) from None
+            hint = " (--temperature -1 sends none)" if "temperature" in str(error).lower() else ""
+            raise NoAnswerError(_first_line(error) + hint) from None
         except (openai.APIError, ValueError) as error:  # ValueError: an error's body that is not JSON
             raise NoAnswerError(_first_line(error)) from None
         body = done.http_response.content

@@ -77,7 +77,10 @@ class SequenceClassifier:
     @staticmethod
     def _config(folder: Path) -> Any:
         config = whole_configuration(folder, "--scorer")
-        if "auto_map" in json.loads((folder / "config.json").read_text(encoding="utf-8")):
+        stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        if {"armorm", "num_objectives"} & stored.keys():
+            raise UserError(f"{folder} is an exported model or the published checkpoint: write armorm: in place of hf:")
+        if "auto_map" in stored:
             log.warning("%s brings code of its own, which is not run", folder)
         if config.num_labels != 1:
             raise UserError(

@@ -8,7 +8,8 @@ import typer
 
 from cache import UserError
 from evaluation.suites import SUITES
-from pipelines.terminal import JsonOption, RecipeOption, choice, console, finish, open_run
+from pipelines.suite_names import SUITE, suite_named
+from pipelines.terminal import JsonOption, RecipeOption, console, finish, open_run
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -38,14 +39,16 @@ SIDE_BY_SIDE = ("gate", "uniform", "bradley_terry", "length")
 
 def command(
     recipe: RecipeOption,
-    suite: Annotated[
-        str, choice((*SUITES, ALL), "The suite to judge; all: every one that the recipe names.")
-    ] = "rewardbench",
+    suite: Annotated[str, typer.Option(metavar=SUITE, help=f"The suite to judge; {ALL}: every one of the recipe.")] = (
+        "rewardbench"
+    ),
     plots: Annotated[bool, typer.Option("--plots", help="Draw `runs/<recipe>/plots/` too; needs matplotlib.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Judge suites' rows by every aggregation rule, from stored features."""
     run = open_run(recipe)
+    if suite != ALL:
+        suite = suite_named(suite, run.recipe)
     if plots:
         from evaluation.gate_plots import check_plots
 

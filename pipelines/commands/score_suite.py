@@ -8,10 +8,10 @@ import typer
 
 from cache import UserError
 from evaluation.suites import SUITES
+from pipelines.suite_names import SUITE, suite_named
 from pipelines.terminal import (
     JsonOption,
     RecipeOption,
-    choice,
     console,
     finish,
     interrupted_by_termination,
@@ -40,7 +40,7 @@ def command(
             " OPENAI_API_KEY.",
         ),
     ],
-    suite: Annotated[str, choice(SUITES, "The suite to score.")] = "rewardbench",
+    suite: Annotated[str, typer.Option(metavar=SUITE, help="The suite to score.")] = "rewardbench",
     batch_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a reward model's batch, with padding.")] = 16384,
     concurrency: Annotated[int, typer.Option(min=1, help="Questions to a judge under way at a time.")] = 8,
     temperature: Annotated[
@@ -54,7 +54,7 @@ def command(
     with reporting() as progress, interrupted_by_termination():
         result = score_suite(
             run,
-            suite,
+            suite_named(suite, run.recipe),
             scorer,
             batch_tokens=batch_tokens,
             concurrency=concurrency,

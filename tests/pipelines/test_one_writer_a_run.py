@@ -41,7 +41,7 @@ WRITERS = {
     "report": (),
 }
 READERS = {"check", "export", "explain", "suggest", "personalise", "cache status", "cache verify", "cache export"}
-ELSEWHERE = {"demo-corpus", "score", "serve"}
+ELSEWHERE = {"demo-corpus", "doctor", "new", "score", "serve"}
 """Commands that know no run."""
 OWN_LEASE = {"score-suite"}
 
