@@ -80,6 +80,8 @@ class Extract:
     """Licence of the backbone's card on the hub; None for a local folder, or where the card names none."""
     licences: dict[str, str | None] = field(default_factory=dict)
     """Data set -> its licence, by its card; None if no card names one. Empty in files of earlier versions."""
+    backbone: dict[str, str | None] = field(default_factory=dict)
+    """Where the recipe said that the backbone was: model and revision as written; empty in earlier files."""
 
 
 def count_rows(

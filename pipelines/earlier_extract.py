@@ -22,6 +22,8 @@ class EarlierExtract:
     """Why packing failed, if it was tried and did."""
     revisions: Mapping[str, str] = field(default_factory=dict)
     """Data set of the hub -> commit."""
+    backbone: Mapping[str, str | None] = field(default_factory=dict)
+    """Where the recipe said that the backbone was; empty in files of earlier versions."""
 
 
 def read_earlier_extract(path: Path) -> EarlierExtract | None:

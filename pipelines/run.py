@@ -43,6 +43,7 @@ from pipelines.artefacts import (
 )
 from pipelines.earlier_extract import EarlierExtract, read_earlier_extract
 from pipelines.json_file import read_object, write_object
+from pipelines.moved_backbone import stamped
 from pipelines.recipe import Recipe
 from pipelines.results import plain
 from pipelines.run_lease import RunLease
@@ -108,7 +109,7 @@ class Run:
 
     def stamp(self, artefact: Artefact[Any]) -> Stamp:
         """Digests of all that a result depends on: settings as they are, files as this run first saw them."""
-        stamp = {key: digest_of(value)[:16] for key, value in settings_of(artefact, self.settings, rated=self.rated)}
+        stamp = {key: digest_of(value)[:16] for key, value in settings_of(artefact, self._stamped, rated=self.rated)}
         stamp |= {part.file: self._content(part) for part in self._parts_of(artefact)}
         stamp |= {part.file: NONE if self.problem(part) else self._content(part) for part in artefact.optional}
         if artefact.files:
@@ -116,6 +117,14 @@ class Run:
         if artefact.heads_in is not None and self.recipe.heads.taken_from is not None:
             stamp[f"the heads in {self.settings['heads']['from']}"] = self.taken_heads.digest
         return stamp
+
+    @cached_property
+    def _stamped(self) -> dict[str, Any]:
+        try:
+            earlier = self.earlier_extract()
+        except UserError:  # whoever reads it says so
+            return self.settings
+        return stamped(self.settings, self.recipe, earlier)
 
     def problem(self, artefact: Artefact[Any]) -> str | None:
         """One sentence that says why a result cannot be used, with the command that mends it; None if it can."""
@@ -317,6 +326,7 @@ class Run:
         """Write the tables, then the result of `extract` with the stamps of both."""
         written = (EXAMPLES, PAIRS, SUITE_ROWS, SUITE_TEXTS)
         tables.write(self.path(TABLES))
+        self._stamped = self.settings  # the backbone is where the recipe says, from now on
         self._forget(*(table.file for table in written), new_fingerprint=result.fingerprint)
         added = {
             "stamp": self.stamp(EXTRACT),

@@ -140,6 +140,7 @@ def extract(
     from extract.unusable import without_skipped
     from pipelines.artefacts import SKIPPED
     from pipelines.commands.check import planned
+    from pipelines.moved_backbone import names_of
     from pipelines.recipe_checks import DERIVED
 
     started = time.monotonic()
@@ -225,6 +226,7 @@ def extract(
         limit=limit,
         missing=found.missing,
         revisions=found.revisions,
+        backbone=names_of(run.settings),
         backbone_licence=backbone.licence,
         licences=found.licences,
         datasets=counts,

@@ -33,9 +33,7 @@ def test_a_suite_may_be_named_by_a_set_of_the_recipe(caplog: pytest.LogCaptureFi
     assert suite_named("shop", RECIPE) == "own"
     assert "shop is judged as the suite 'own', with bank" in caplog.text
     assert suite_named("rm_bench", RECIPE) == "rmbench"
-    with pytest.raises(
-        UserError, match=r"--suite 'shopp' is not one of .*'own', 'shop', 'bank', 'rm_bench'"
-    ):
+    with pytest.raises(UserError, match=r"--suite 'shopp' is not one of .*'own', 'shop', 'bank', 'rm_bench'"):
         suite_named("shopp", RECIPE)
 
 
