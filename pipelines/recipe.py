@@ -120,6 +120,11 @@ class Recipe(BaseModel):
         }
 
     @property
+    def weighted_by_margin(self) -> tuple[str, ...]:
+        """Names of the pair sets whose pairs count by their margin."""
+        return tuple(pairs.name for pairs in self.pairs if pairs.weight_by == "margin")
+
+    @property
     def datasets_read(self) -> tuple[DatasetSettings, ...]:
         """The data sets that are read from files: all but derived pairs."""
         return (*self.ratings, *(pairs for pairs in self.pairs if pairs.source != DERIVED), *self.suites)
@@ -147,6 +152,11 @@ class Recipe(BaseModel):
                 _check_known(objective, objectives, f"[[pairs]] {pairs.name}: by or by_each")
             if pairs.ratings is not None and pairs.ratings not in sets:
                 raise ValueError(f"[[pairs]] {pairs.name}: there is no rating set {pairs.ratings!r}")
+            if pairs.weight_by is not None and pairs.source != DERIVED and not SOURCES[pairs.source].margins:
+                raise ValueError(
+                    f"[[pairs]] {pairs.name}: weight_by = {pairs.weight_by!r}, and the source {pairs.source!r} gives no"
+                    " margins: take weight_by out"
+                )
         for name in self.heads.dataset_weights:
             _check_known(name, sorted(sets), "heads.dataset_weights")
         for name in self.heads.objective_weights:
