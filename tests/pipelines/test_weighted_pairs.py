@@ -61,7 +61,7 @@ def test_every_head_and_rule_of_pairs_learns_from_the_weights_without_another_ex
         (GATING.file, "rules.convex.weight"),
         (OTHER_HEADS.file, "slic.weight"),
     ):
-        assert not np.allclose(by_margin[file][name], plain[file][name], rtol=1e-3)
+        assert not np.allclose(by_margin[file][name], plain[file][name], rtol=3e-4)
 
 
 def test_weights_of_a_set_multiply_with_the_recipes_weight_of_the_set(folder: Path) -> None:
