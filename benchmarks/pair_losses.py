@@ -42,7 +42,6 @@ VARIANTS: dict[str, tuple[bool, float]] = {
 """Name -> whether pairs count by their margin where their set has margins, coefficient of centred rewards."""
 
 SPLITS = ("train", "validation", "judge")
-REPEATS = 5
 
 Scores = tuple[NDArray[np.float64], NDArray[np.float64]]
 """(j,) differences and sums of the scores of the judging pairs' responses."""
@@ -67,11 +66,15 @@ def head_scores(store: FeatureStore, C: tuple[float, ...], coefficient: float, d
 
 
 def study(
-    scores: Callable[[pl.DataFrame], Scores], table: pl.DataFrame, strength: NDArray[np.float64], inputs: GateInputs
+    scores: Callable[[pl.DataFrame], Scores],
+    table: pl.DataFrame,
+    strength: NDArray[np.float64],
+    inputs: GateInputs,
+    splits: int,
 ) -> dict[str, float]:
     """Means over the splits, on the judging pairs; strength (n,): weights by margin of the pairs of `table` (n)."""
     figures = []
-    for seed in range(REPEATS):
+    for seed in range(splits):
         fraction = fractions(torch.from_numpy(inputs.prompt), len(inputs.prompts), seed).numpy()  # (n,)
         split = np.select([fraction < 0.8, fraction < 0.9], SPLITS[:2], SPLITS[2])
         difference, total = scores(table.with_columns(split=pl.Series(split)))
@@ -89,6 +92,8 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--recipe", type=Path, default=Path("recipes/demo.toml"))
+    parser.add_argument("--splits", type=int, default=5)
+    parser.add_argument("--patience", type=int, default=None, help="In place of gate.patience.")
     parser.add_argument("--json", type=Path, default=None)
     arguments = parser.parse_args()
     recipe = read_recipe(arguments.recipe)
@@ -106,13 +111,14 @@ def main() -> None:
     results: dict[str, dict[str, Any]] = {}
     for name, (by_margin, coefficient) in VARIANTS.items():
         table = weighted if by_margin else plain
-        settings = recipe.gate.model_copy(update={"center_rewards_coefficient": coefficient})
+        patience = arguments.patience or recipe.gate.patience
+        settings = recipe.gate.model_copy(update={"center_rewards_coefficient": coefficient, "patience": patience})
         ways = {
             "gate": partial(gate_scores, inputs, settings),
             "plain head": partial(head_scores, run.store, recipe.heads.bradley_terry_C, coefficient),
         }
         for fitted, scores in ways.items():
-            found = study(scores, table, weighted["weight"].to_numpy(), inputs)
+            found = study(scores, table, weighted["weight"].to_numpy(), inputs, arguments.splits)
             results.setdefault(fitted, {})[name] = found
             print(
                 f"| {fitted} | {name} | {found['accuracy']:.1%} | {found['accuracy_spread']:.1%}"
