@@ -47,14 +47,19 @@ VARIANTS: dict[str, dict[str, Any]] = {
 }
 
 
+def fractions(prompt: torch.Tensor, prompts: int, seed: int) -> torch.Tensor:
+    """The place of each pair's prompt (n,) in a random order of all prompts, from 0 to 1. Shape (n,)."""
+    order = torch.randperm(prompts, generator=torch.Generator().manual_seed(seed))
+    return order[prompt].double() / prompts
+
+
 def split(inputs: GateInputs, seed: int) -> tuple[GatePairs, GatePairs, GatePairs]:
     """All pairs of a run: training, stopping and judging, by prompt."""
     everything = [inputs.gate_pairs(side) for side in ("train", "validation")]
     pairs = GatePairs(
         inputs.prompts, *(torch.cat([getattr(side, name) for side in everything]) for name in ("prompt", "difference"))
     ).at(~torch.cat([side.tied for side in everything if side.tied is not None]))
-    order = torch.randperm(len(inputs.prompts), generator=torch.Generator().manual_seed(seed))
-    fraction = order[pairs.prompt].double() / len(inputs.prompts)  # (n,)
+    fraction = fractions(pairs.prompt, len(inputs.prompts), seed)  # (n,)
     return pairs.at(fraction < 0.8), pairs.at((fraction >= 0.8) & (fraction < 0.9)), pairs.at(fraction >= 0.9)
 
 

@@ -83,7 +83,7 @@ def measure(head: str, pairs: int, width: int, objectives: int) -> dict[str, Any
         )
         _, line["validation_accuracy"] = select_c(learn, judge, HeadSettings().bradley_terry_C)
     elif head in PAIRWISE:
-        weights = PAIRWISE[head].fit(features, train, validation, settings.of(head), silent).arrays
+        weights = PAIRWISE[head].fit(features, train, validation, settings.of(head), silent, None).arrays
         line["seconds"] = time.perf_counter() - started
         scores = PAIRWISE[head].scores(features, weights)
         line["validation_accuracy"] = float((scores[validation[:, 0]] > scores[validation[:, 1]]).mean())

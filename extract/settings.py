@@ -171,6 +171,10 @@ class PairSettings(DatasetSettings):
     difference of two means of ratings as written in derived pairs, of two scores in most others."""
     per_prompt: int | None = Field(default=None, ge=1)
     """Maximum number of pairs of one prompt: the first ones of those whose margin is large enough."""
+    weight_by: Literal["margin"] | None = None
+    """'margin': multiply each pair's loss with its margin (scaled Bradley-Terry), divided by the mean margin of the
+    set's decided pairs, so that the set as a whole counts as before. A pair without a margin counts 1. By default
+    all pairs count 1. No feature depends on it: another value needs no `armorm extract`."""
 
     @model_validator(mode="after")
     def _derived_or_read(self) -> "PairSettings":

@@ -1,5 +1,6 @@
 """Pairs as the gate and the other rules are fitted on them: prompt features and adjusted rewards."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from cache.progress import Progress
 from gating.settings import GateSettings
 from gating.training.pairs import GatePairs, refuse_undecided
 from gating.transform import Transform
+from heads.pairs.margin_weights import margin_weight, refuse_without_margins
 from heads.stored import predict_stored
 
 
@@ -64,19 +66,30 @@ class GateInputs:
             torch.from_numpy(self.tied[rows]),
             torch.from_numpy(margin.astype(np.float32)),
             torch.from_numpy(weight.astype(np.float32)),
+            torch.from_numpy(self.chosen_rewards[rows] + self.rejected_rewards[rows]),
         )
 
 
-def usable_pairs(pairs: pl.DataFrame, settings: GateSettings, store: FeatureStore) -> pl.DataFrame:
+def usable_pairs(
+    pairs: pl.DataFrame, settings: GateSettings, weighted: Collection[str], store: FeatureStore
+) -> pl.DataFrame:
     """The rows of the table `pairs` whose set has a weight above 0, with three more columns.
 
     `tied`: neither response is preferred; `score_margin`: score difference that the pair asks for; `weight`: weight
     in the loss.
 
+    Args:
+        pairs: table of pairs.
+        settings: which pairs are ties, and the weights and margins of sets.
+        weighted: names of the sets whose pairs count by their margin.
+        store: holds the features of the prompts.
+
     Raises:
-        UserError: there are no pairs in a split, or ties alone, or a prompt lies in both splits or has no feature.
+        UserError: there are no pairs in a split, or ties alone, or a prompt lies in both splits or has no feature; or
+            a set that is to count by margins has none.
     """
-    table = _with_roles(pairs, settings)
+    refuse_without_margins(pairs, weighted)
+    table = _with_roles(pairs, settings, weighted)
     _refuse_shared_prompts(table)
     _refuse_missing_prompts(table, store)
     for name, split in (("training", "train"), ("validation", "validation")):
@@ -125,22 +138,22 @@ def gather_prompts(store: FeatureStore, keys: Keys) -> Tensor:
     return prompts
 
 
-def _with_roles(pairs: pl.DataFrame, settings: GateSettings) -> pl.DataFrame:
+def _with_roles(pairs: pl.DataFrame, settings: GateSettings, weighted: Collection[str]) -> pl.DataFrame:
     if pairs.is_empty():
         raise UserError("there are no pairs to train the gate on: add a pair set to the recipe, and extract again")
 
     def by_set(values: dict[str, float], default: float) -> pl.Expr:
         return pl.col("dataset").replace_strict(values, default=default, return_dtype=pl.Float64)
 
-    margin = pl.col("margin").fill_null(float("inf"))
-    weighted = pairs.with_columns(
-        tied=margin <= by_set(settings.ties, 0.0),
+    tied = pl.col("margin").fill_null(float("inf")) <= by_set(settings.ties, 0.0)
+    with_roles = pairs.with_columns(
+        tied=tied,
         score_margin=pl.col("margin").fill_null(0.0) * by_set(settings.margin, 0.0),
-        weight=by_set(settings.pair_weights, 1.0),
+        weight=by_set(settings.pair_weights, 1.0) * margin_weight(weighted, tied),
     ).filter(pl.col("weight") > 0)
-    if weighted.is_empty():
+    if with_roles.is_empty():
         raise UserError("gate.pair_weights leaves out every pair set that has pairs: give one a weight above 0")
-    return weighted
+    return with_roles
 
 
 def _refuse_shared_prompts(pairs: pl.DataFrame) -> None:

@@ -56,7 +56,11 @@ class GateSettings(BaseModel):
     label_smoothing: float = Field(default=0.0, ge=0, lt=0.5)
     """Fraction of decided pairs assumed to be labelled the wrong way round."""
     pair_weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default_factory=dict)
-    """Pair set -> weight of its pairs in the loss; 1 for sets not named; a set with weight 0 is not used."""
+    """Pair set -> weight of its pairs in the loss; 1 for sets not named; a set with weight 0 is not used. The weights
+    that a set's own `weight_by` gives its pairs are multiplied with it."""
+    center_rewards_coefficient: float = Field(default=0.0, ge=0)
+    """Factor of the mean of (r_chosen + r_rejected)² in the loss, which draws scores towards 0 (the key of the same
+    name in TRL, where 0.01 is usual)."""
     steps: int = Field(default=2000, ge=1)
     """Largest number of steps; the learning rate falls to zero over them."""
     batch_pairs: int = Field(default=1024, ge=1)

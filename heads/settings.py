@@ -67,6 +67,9 @@ class HeadSettings(BaseModel):
         default=tuple(10.0**power for power in range(-4, 3)), min_length=1
     )
     """Inverse penalties (scikit-learn's C) of the plain Bradley-Terry head to choose from."""
+    bradley_terry_center_rewards_coefficient: float = Field(default=0.0, ge=0)
+    """Factor of the mean of (r_chosen + r_rejected)² in the plain Bradley-Terry head's loss, which draws its scores
+    towards 0 (`center_rewards_coefficient` in TRL, where 0.01 is usual)."""
 
     @model_validator(mode="after")
     def _layer_is_known(self) -> "HeadSettings":

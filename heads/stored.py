@@ -1,5 +1,6 @@
 """Stored features by key: rewards of linear heads, differences of pairs, and whole matrices."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -67,23 +68,43 @@ def feature_differences(
 ) -> NDArray[np.float32]:
     """Chosen minus rejected features of pairs. Shape (n, layers * d).
 
-    The features are read once in the store's order, and each is added to its pairs: the memory is that of the
-    differences and one batch, never that of all responses.
-
     Args:
         store: holds the features.
         keys: (m, 16) distinct responses.
         chosen: (n,) index into `keys` of each pair's chosen response.
         rejected: (n,) index into `keys` of each pair's rejected response.
     """
-    differences = np.zeros((len(chosen), store.layers * store.hidden_size), dtype=np.float32)
-    used = np.unique(np.concatenate([chosen, rejected]))
+    return _combined(store, keys, ((chosen, np.add), (rejected, np.subtract)))
+
+
+def feature_sums(
+    store: FeatureStore, keys: Keys, chosen: NDArray[np.int64], rejected: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    """Chosen plus rejected features of pairs; arguments and result as those of `feature_differences`."""
+    return _combined(store, keys, ((chosen, np.add), (rejected, np.add)))
+
+
+def _combined(
+    store: FeatureStore, keys: Keys, sides: Sequence[tuple[NDArray[np.int64], np.ufunc]]
+) -> NDArray[np.float32]:
+    """Features of each pair's responses, combined. Shape (n, layers * d).
+
+    The features are read once in the store's order, and each is added to its pairs: the memory is that of the
+    result and one batch, never that of all responses.
+
+    Args:
+        store: holds the features.
+        keys: (m, 16) distinct responses.
+        sides: (n,) index into `keys` of each pair's response, and how its features enter.
+    """
+    combined = np.zeros((len(sides[0][0]), store.layers * store.hidden_size), dtype=np.float32)
+    used = np.unique(np.concatenate([side for side, _ in sides]))
     place = np.full(len(keys), -1)
     for positions, features in store.stream(keys[used]):
         flat = features.reshape(len(features), -1)
         place[used[positions]] = np.arange(len(positions))
-        for side, add in ((chosen, np.add), (rejected, np.subtract)):
+        for side, enter in sides:
             pairs = np.flatnonzero(place[side] >= 0)
-            differences[pairs] = add(differences[pairs], flat[place[side[pairs]]])
+            combined[pairs] = enter(combined[pairs], flat[place[side[pairs]]])
         place[used[positions]] = -1
-    return differences
+    return combined

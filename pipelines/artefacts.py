@@ -34,8 +34,8 @@ class Artefact(Generic[Result]):
     result: type[Result]
     """Type of the JSON file's content, or of a table or arrays."""
     settings: tuple[str, ...] = ()
-    """Keys of the recipe that it depends on; a key after '-' is left out of the table before it, and 'key if condition'
-    counts where the key `condition` is true."""
+    """Keys of the recipe that it depends on; a key after '-' is left out of the table, or list of tables, before it,
+    and 'key if condition' counts where the key `condition` is true."""
     made_of: tuple["Artefact[Any]", ...] = ()
     optional: tuple["Artefact[Any]", ...] = ()
     """Results that it takes in where they are current."""
@@ -59,7 +59,11 @@ EXAMPLES = Artefact(
     f"{TABLES}/examples.parquet", "extract", pl.DataFrame, (*_ROWS, "objectives", "ratings"), (EXTRACT,)
 )
 PAIRS = Artefact(
-    f"{TABLES}/pairs.parquet", "extract", pl.DataFrame, (*_ROWS, "objectives", "ratings", "pairs"), (EXTRACT,)
+    f"{TABLES}/pairs.parquet",
+    "extract",
+    pl.DataFrame,
+    (*_ROWS, "objectives", "ratings", "pairs", "-pairs.weight_by"),
+    (EXTRACT,),
 )
 SUITE_ROWS = Artefact(
     f"{TABLES}/suites.parquet", "extract", pl.DataFrame, ("backbone", "store.dtype", "suites"), (EXTRACT,)
@@ -69,6 +73,7 @@ SUITE_TEXTS = Artefact(f"{TABLES}/suite_texts.parquet", "extract", pl.DataFrame,
 TABLE_OF = {"examples": EXAMPLES, "pairs": PAIRS, "suites": SUITE_ROWS}
 
 _RATED = ("objectives", "ratings")
+_PLAIN_HEAD = ("heads.bradley_terry_C", "heads.bradley_terry_center_rewards_coefficient")
 STATISTICS = Artefact(
     "statistics.json", "fit-heads", object, (*_RATED, "heads.joint_layers"), (EXTRACT, EXAMPLES), of_ratings=True
 )
@@ -76,10 +81,10 @@ HEADS = Artefact(
     "heads.json",
     "fit-heads",
     results.Heads,
-    (*_RATED, "missing_datasets", "heads", "-heads.bradley_terry_C"),
+    (*_RATED, "missing_datasets", "heads", *(f"-{key}" for key in _PLAIN_HEAD)),
     (EXTRACT, EXAMPLES),
     data="heads.safetensors",
-    settings_without_ratings=("heads.bradley_terry_C", "gate.ties", "gate.pair_weights"),
+    settings_without_ratings=(*_PLAIN_HEAD, "gate.ties", "gate.pair_weights", "pairs.weight_by"),
     made_of_without_ratings=(PAIRS,),
     heads_in="heads.from",
 )
@@ -89,7 +94,7 @@ OTHER_HEADS = Artefact(
     "other_heads.json",
     "fit-other-heads",
     results.OtherHeads,
-    (*_RATED, "other_heads"),
+    (*_RATED, "other_heads", "pairs.weight_by"),
     (EXTRACT, EXAMPLES, PAIRS, HEADS),
     optional=(INTERVALS,),
     data="other_heads.safetensors",
@@ -98,7 +103,7 @@ GATING = Artefact(
     "gating.json",
     "train-gating",
     results.Gating,
-    ("debiasing", "gate", "heads.bradley_terry_C"),
+    ("debiasing", "gate", *_PLAIN_HEAD, "pairs.weight_by"),
     (EXTRACT, EXAMPLES, PAIRS, HEADS),
     data="gating.safetensors",
 )

@@ -15,8 +15,9 @@ from cache.progress import Progress
 from evaluation.metrics import accuracy_of
 from gating.inputs import usable_pairs
 from heads.objectives import Scale
-from heads.pairs.decided import DecidedPairs, fit_preference, layer_choice
+from heads.pairs.decided import DecidedPairs, layer_choice
 from heads.pairs.directions import find_directions
+from heads.pairs.preference import fit_preference
 from heads.results import Heads, ObjectiveHead, PairMetrics
 from heads.ridge.uncertainty import Uncertainty
 from heads.settings import PREFERENCE, direction_names
@@ -59,7 +60,7 @@ def heads_without_ratings(run: "Run", progress: Progress) -> tuple[Heads, MadeHe
     """
     started = time.monotonic()
     store = run.store
-    pairs = usable_pairs(run.table(PAIRS), run.recipe.gate, store)
+    pairs = usable_pairs(run.table(PAIRS), run.recipe.gate, run.recipe.weighted_by_margin, store)
     validation = DecidedPairs.of(pairs, "validation")
     made = _make(run, pairs, progress)
     gaps = validation.gaps(store, made.weight)  # (v, k)
@@ -105,7 +106,8 @@ def _make(run: "Run", pairs: pl.DataFrame, progress: Progress) -> MadeHeads:
         sentence = "the differences of the training pairs' features, as their principal directions"
         weight = choice.widen(found.weight).astype(np.float32)
         return MadeHeads("directions", sentence, names, weight, details, len(train))
-    plain = fit_preference(run.store, pairs, settings.bradley_terry_C, settings.layer)
+    centring = settings.bradley_terry_center_rewards_coefficient
+    plain = fit_preference(run.store, pairs, settings.bradley_terry_C, settings.layer, centring)
     weight = choice.widen(plain.coef_[None]).astype(np.float32)
     sentence = "the preferences of the training pairs, as one Bradley-Terry head"
     return MadeHeads("pairs", sentence, (PREFERENCE,), weight, ({"C": plain.C},), len(train))

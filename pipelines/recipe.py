@@ -116,6 +116,11 @@ class Recipe(BaseModel):
         }
 
     @property
+    def weighted_by_margin(self) -> tuple[str, ...]:
+        """Names of the pair sets whose pairs count by their margin."""
+        return tuple(pairs.name for pairs in self.pairs if pairs.weight_by == "margin")
+
+    @property
     def datasets_read(self) -> tuple[DatasetSettings, ...]:
         """The data sets that are read from files: all but derived pairs."""
         return (*self.ratings, *(pairs for pairs in self.pairs if pairs.source != DERIVED), *self.suites)

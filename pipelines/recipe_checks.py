@@ -115,6 +115,12 @@ def _references(recipe: "Recipe") -> Iterator[Problem]:
         )
         if pairs.ratings is not None and pairs.ratings not in rating_sets:
             yield ("pairs", place, "ratings"), f"[[pairs]] {pairs.name}: there is no rating set {pairs.ratings!r}"
+        if pairs.weight_by is not None and pairs.source != DERIVED and not SOURCES[pairs.source].margins:
+            yield (
+                ("pairs", place, "weight_by"),
+                f"[[pairs]] {pairs.name}: weight_by = {pairs.weight_by!r}, and the source {pairs.source!r} gives no"
+                " margins: take weight_by out",
+            )
     for keys, named, known in (
         (("heads", "dataset_weights"), recipe.heads.dataset_weights, rating_sets),
         (("heads", "objective_weights"), recipe.heads.objective_weights, objectives),

@@ -1,7 +1,7 @@
 """A stamp: digests of the settings and files that a result is made of, and where each kind of result keeps it."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,8 @@ def settings_of(artefact: Artefact[Any], recipe: Mapping[str, Any], *, rated: bo
         key, _, condition = key.partition(" if ")
         if condition and not _value(recipe, condition):
             continue
-        value = _value(recipe, key)
         names = {name.removeprefix(f"{key}.") for name in dropped if name.startswith(f"{key}.")}
-        yield key, {name: part for name, part in value.items() if name not in names} if names else value
+        yield key, _without(names, _value(recipe, key))
 
 
 def recorded_stamp(artefact: Artefact[Any], path: Path, extract: Path) -> tuple[Stamp | None, str | None]:
@@ -59,10 +58,20 @@ def recorded_stamp(artefact: Artefact[Any], path: Path, extract: Path) -> tuple[
 
 
 def _value(recipe: Mapping[str, Any], key: str) -> Any:
+    """The value of a key; below a list of tables the list of each table's."""
     value: Any = recipe
     for part in key.split("."):
-        value = value[part]
+        value = [table[part] for table in value] if isinstance(value, list) else value[part]
     return value
+
+
+def _without(names: Collection[str], value: Any) -> Any:
+    """A table, or each of a list of tables, without some keys."""
+    if not names:
+        return value
+    if isinstance(value, list):
+        return [_without(names, table) for table in value]
+    return {name: part for name, part in value.items() if name not in names}
 
 
 def _checked(value: object) -> Stamp | None:

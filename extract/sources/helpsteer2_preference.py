@@ -29,4 +29,5 @@ SOURCE = Source(
     files=("preference/preference.jsonl*",),
     columns=("prompt", "response_1", "response_2", STRENGTH),
     parse=parse,
+    margins=True,
 )

@@ -29,4 +29,5 @@ SOURCE = Source(
     files=("preference/train.jsonl*", "preference/validation.jsonl*"),
     columns=("context", "response1", "response2", PREFERENCE),
     parse=parse,
+    margins=True,
 )

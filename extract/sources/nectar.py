@@ -26,4 +26,5 @@ SOURCE = Source(
     files=("data/*.parquet",),
     columns=("prompt", "answers"),
     parse=parse,
+    margins=True,
 )

@@ -72,4 +72,5 @@ SOURCE = Source(
         )
     ),
     parse=parse,
+    margins=True,
 )

@@ -37,4 +37,5 @@ SOURCE = Source(
     parse=parse,
     rows=199_760,  # by its card
     licence="cc-by-4.0",
+    margins=True,
 )

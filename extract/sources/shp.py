@@ -35,4 +35,5 @@ SOURCE = Source(
     columns=("history", "labels", "human_ref_A", "human_ref_B", "score_ratio"),
     parse=parse,
     rows=348_718,  # by its card
+    margins=True,
 )

@@ -202,3 +202,5 @@ class Source:
     """Licence by the official card; None if it names none. The card on the hub counts where it can be asked."""
     sparse: bool = False
     """Whether most raw rows give no record, so that some dozen may give none."""
+    margins: bool = False
+    """Whether its pairs may have a margin."""

@@ -28,4 +28,5 @@ SOURCE = Source(
     parse=parse,
     rows=61_966,  # by its card
     licence="mit",
+    margins=True,
 )

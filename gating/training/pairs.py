@@ -25,13 +25,17 @@ class GatePairs:
     """(n,) float32, score difference that each pair asks for; None: 0."""
     weight: Tensor | None = None
     """(n,) float32, weight of each pair in the loss; None: 1."""
+    total: Tensor | None = None
+    """(n, k) float32, adjusted rewards of the chosen response plus those of the rejected; only centred rewards need
+    it."""
 
     def __len__(self) -> int:
         return len(self.prompt)
 
     def at(self, rows: Tensor) -> "GatePairs":
         """Some of the pairs, over the same prompts: rows (m,) int64 or (n,) bool."""
-        columns = (None if column is None else column[rows] for column in (self.tied, self.margin, self.weight))
+        optional = (self.tied, self.margin, self.weight, self.total)
+        columns = (None if column is None else column[rows] for column in optional)
         return GatePairs(self.prompts, self.prompt[rows], self.difference[rows], *columns)
 
     def decided(self) -> "GatePairs":

@@ -4,6 +4,9 @@ With z = R_chosen - R_rejected: P(chosen preferred) = sigmoid(z). With ties (Rao
 arXiv 2410.05328, and SoliReward's win-tie loss), a threshold eta > 0 stands between winning and a tie:
 P(win) = sigmoid(z - eta), P(loss) = sigmoid(-z - eta), and the rest is the tie,
 P(tie) = (exp(2 eta) - 1) sigmoid(z - eta) sigmoid(-z - eta).
+
+None of this depends on the level of R. TRL's `center_rewards_coefficient` c adds c (R_chosen + R_rejected)^2
+(Eisenstein et al., arXiv 2312.09244, eq. 2).
 """
 
 import torch

@@ -157,25 +157,31 @@ class _Training:
 
     def _losses(self, pairs: GatePairs, *, dropout: bool = False) -> Tensor:
         """Each seed's mean loss. Shape (s,)."""
-        return _weighted_mean(self._pair_losses(pairs, self._margins(pairs, dropout=dropout)), pairs.weight)
+        return _weighted_mean(self._pair_losses(pairs, *self._scores(pairs, dropout=dropout)), pairs.weight)
 
-    def _pair_losses(self, pairs: GatePairs, margins: Tensor) -> Tensor:
-        """Loss of every pair: margins (s, n) -> (s, n)."""
+    def _pair_losses(self, pairs: GatePairs, margins: Tensor, levels: Tensor | None) -> Tensor:
+        """Loss of every pair: margins and levels (s, n) -> (s, n)."""
         wanted = torch.zeros(()) if pairs.margin is None else pairs.margin  # (n,)
         with_ties = self._settings.loss == "bradley_terry_ties"
         threshold = softplus(self._raw_threshold) if with_ties else torch.zeros(())
         tied = pairs.tied if with_ties else None
-        return bradley_terry_ties(margins, wanted, tied, threshold, self._settings.label_smoothing)
+        losses = bradley_terry_ties(margins, wanted, tied, threshold, self._settings.label_smoothing)
+        return losses if levels is None else losses + self._settings.center_rewards_coefficient * levels.square()
 
-    def _margins(self, pairs: GatePairs, *, dropout: bool = False) -> Tensor:
-        """Score of the chosen response less that of the rejected. Shape (s, n)."""
+    def _scores(self, pairs: GatePairs, *, dropout: bool = False) -> tuple[Tensor, Tensor | None]:
+        """Differences of the scores of both responses, and their sums where rewards are centred. Shape (s, n) each."""
         prompts, place = torch.unique(pairs.prompt, return_inverse=True)
         dropout_mask = self._dropout_mask(len(prompts)) if dropout and self._settings.dropout else None
         # A batch at a time: a standardised copy of all prompts would take as much memory as the prompts do.
         features = self._scaling.apply(pairs.prompts[prompts], self._dtype)  # (distinct prompts, d)
         weights = self._stack.weights(features, dropout_mask)  # (s, distinct prompts, k)
         # index_select and not indexing: the gradient of the latter adds in any order on several threads.
-        return (weights.index_select(1, place) * pairs.difference).sum(dim=-1)  # (s, n)
+        of_pairs = weights.index_select(1, place)  # (s, n, k)
+        margins = (of_pairs * pairs.difference).sum(dim=-1)  # (s, n)
+        if not self._settings.center_rewards_coefficient:
+            return margins, None
+        assert pairs.total is not None, "centred rewards need the pairs' totals"
+        return margins, (of_pairs * pairs.total).sum(dim=-1)
 
     def _dropout_mask(self, rows: int) -> Tensor:
         """Factors 0 or 1 / (1 - dropout), which keep the expected value. Shape (hidden_layers, rows, hidden_size)."""
@@ -188,10 +194,11 @@ class _Training:
     def _evaluate(self, step: int, train_losses: Tensor) -> list[Metrics]:
         """Each seed's metrics on the validation pairs."""
         pairs = self._validation
-        margins = torch.cat(
-            [self._margins(pairs.at(rows)) for rows in torch.split(torch.arange(len(pairs)), BLOCK_ROWS)], dim=-1
-        )  # (s, n)
-        losses = _weighted_mean(self._pair_losses(pairs, margins), pairs.weight)  # (s,)
+        scores = [self._scores(pairs.at(rows)) for rows in torch.split(torch.arange(len(pairs)), BLOCK_ROWS)]
+        margins = torch.cat([of_block for of_block, _ in scores], dim=-1)  # (s, n)
+        levels = [of_block for _, of_block in scores if of_block is not None]
+        pair_losses = self._pair_losses(pairs, margins, torch.cat(levels, dim=-1) if levels else None)  # (s, n)
+        losses = _weighted_mean(pair_losses, pairs.weight)  # (s,)
         decided = margins if pairs.tied is None else margins[:, ~pairs.tied]
         accuracies = (decided > 0).double().mean(dim=-1)  # (s,)
         return [Metrics(step, *map(float, values)) for values in zip(train_losses, losses, accuracies, strict=True)]

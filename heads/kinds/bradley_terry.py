@@ -2,7 +2,13 @@
 
 It corresponds to FsfairX-LLaMA3-RM with a frozen backbone, and is the baseline of every aggregation. It maximises
 sum log sigmoid(w · (f_chosen - f_rejected)) with an L2 penalty, which is logistic regression without intercept on
-the differences of features.
+the differences of features. Pairs may have weights (scaled Bradley-Terry, arXiv 2410.01257).
+
+Differences leave the level of scores open. TRL's `center_rewards_coefficient` c (Eisenstein et al., arXiv 2312.09244,
+eq. 2) adds c · mean (r_chosen + r_rejected)². With r = w · f and s = f_chosen + f_rejected that is c w' M w, M the mean
+of s s': a ridge penalty with a matrix. Language models' features have a large mean, so M has one large direction, and
+the penalty turns w away from it; what it costs the differences is what they have in that direction. There is no
+intercept, which alone would bring the mean score to 0 at no cost: where pairs need that direction, a level stays.
 """
 
 import logging
@@ -25,38 +31,62 @@ log = logging.getLogger(__name__)
 class BradleyTerryHead(BaseEstimator):  # type: ignore[misc]
     """Linear Bradley-Terry model of preferences.
 
-    Minimises ½ |w|² + C · sum -log sigmoid(w · (f_chosen - f_rejected)). Takes no memory
-    but that of the differences.
+    Minimises ½ |w|² + C · sum a · (-log sigmoid(w · (f_chosen - f_rejected)) + w' L w), where a is a pair's weight.
+    Takes no memory but that of the differences and L.
 
     Args:
         C: inverse penalty, for differences in units of their root mean square.
         max_iter: largest number of L-BFGS steps.
+        level: L, (d, d), symmetric and without a negative eigenvalue: the coefficient of centred rewards times the
+            weighted mean of s s'; None: 0.
 
     Attributes:
         coef_: (d,) float64.
         n_iter_: number of steps taken.
     """
 
-    def __init__(self, C: float = 1.0, max_iter: int = 200) -> None:
+    def __init__(self, C: float = 1.0, max_iter: int = 200, level: NDArray[np.float64] | None = None) -> None:
         self.C = C
         self.max_iter = max_iter
+        self.level = level
 
-    def fit(self, X: ArrayLike, y: None = None) -> "BradleyTerryHead":  # noqa: ARG002 - scikit-learn's signature
-        """Fit from differences X (n, d) of features, chosen minus rejected."""
+    def fit(
+        self,
+        X: ArrayLike,
+        y: None = None,  # noqa: ARG002 - scikit-learn's signature
+        sample_weight: ArrayLike | None = None,
+    ) -> "BradleyTerryHead":
+        """Fit from differences X (n, d) of features, chosen minus rejected, with weights (n,) or all 1.
+
+        Raises:
+            ValueError: a difference is not finite, or a weight is negative or not finite, or all are 0.
+        """
         differences: NDArray[np.floating[Any]] = check_array(X, dtype=[np.float64, np.float32])
         n, d = differences.shape
-        scale = root_mean_square(differences)
+        counts = None if sample_weight is None else pair_weights(sample_weight, n)  # (n,)
+        scale = root_mean_square(differences, counts)
         cost = self.C / n  # over the number of pairs, so that tolerances mean the same at every size
         penalty = 1.0 / n
+        total = float(n if counts is None else counts.sum())
+        level = None if self.level is None else cost * total / scale**2 * self.level  # (d, d), of the scaled weights
         # The logistic loss has its largest second derivative, a quarter, at margin 0.
-        whitening = Whitening(differences, np.zeros(d), curvature=0.25 * cost / scale**2, alpha=penalty)
+        curvature = 0.25 * cost * total / n / scale**2
+        quadratic = None if level is None else 2.0 * level
+        whitening = Whitening(differences, np.zeros(d), curvature=curvature, alpha=penalty, quadratic=quadratic)
 
         def loss(u: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             weights = whitening.weights(u)  # (d,)
             margins = (differences @ (weights / scale).astype(differences.dtype)).astype(np.float64)  # (n,)
-            value = cost * float(np.logaddexp(0.0, -margins).sum()) + 0.5 * penalty * float(weights @ weights)
-            pull = (expit(-margins).astype(differences.dtype) @ differences).astype(np.float64)  # (d,)
-            return value, whitening.gradient(penalty * weights - cost / scale * pull)
+            losses, slopes = np.logaddexp(0.0, -margins), expit(-margins)  # (n,) each
+            if counts is not None:
+                losses, slopes = counts * losses, counts * slopes
+            value = cost * float(losses.sum()) + 0.5 * penalty * float(weights @ weights)
+            pull = (slopes.astype(differences.dtype) @ differences).astype(np.float64)  # (d,)
+            gradient = penalty * weights - cost / scale * pull
+            if level is not None:
+                drawn = level @ weights  # (d,)
+                value, gradient = value + float(weights @ drawn), gradient + 2.0 * drawn
+            return value, whitening.gradient(gradient)
 
         options = {"maxiter": self.max_iter, "ftol": 1e-9, "gtol": 1e-7}
         found = minimize(loss, np.zeros(d), jac=True, method="L-BFGS-B", options=options)
@@ -70,6 +100,20 @@ class BradleyTerryHead(BaseEstimator):  # type: ignore[misc]
         """Scores of features (n, d), or of their differences. Shape (n,)."""
         check_is_fitted(self)
         return linear_scores(X, self.coef_)
+
+
+def pair_weights(sample_weight: ArrayLike, pairs: int) -> NDArray[np.float64]:
+    """Weights of pairs (n,) in float64.
+
+    Raises:
+        ValueError: there are not as many as pairs, one is negative or not finite, or all are 0.
+    """
+    weights: NDArray[np.float64] = np.asarray(sample_weight, dtype=np.float64)
+    if weights.shape != (pairs,):
+        raise ValueError(f"sample_weight has the shape {weights.shape}, and there are {pairs} pairs")
+    if not np.isfinite(weights).all() or weights.min() < 0 or weights.max() == 0:
+        raise ValueError("sample_weight must be finite, not negative, and above 0 for a pair")
+    return weights
 
 
 def linear_scores(X: ArrayLike, coef: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -86,8 +130,8 @@ class LinearPairwiseHead(Protocol):
     coef_: NDArray[np.float64]
     n_iter_: int
 
-    def fit(self, X: ArrayLike) -> Any:
-        """Fit from differences X (n, d) of features, chosen minus rejected."""
+    def fit(self, X: ArrayLike, y: None = None, sample_weight: ArrayLike | None = None) -> Any:
+        """Fit from differences X (n, d) of features, chosen minus rejected, with weights (n,) or all 1."""
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scores of features (n, d), or of their differences. Shape (n,)."""
@@ -98,12 +142,22 @@ def select_c(
     validation: NDArray[np.float32],
     C: Sequence[float],
     kind: Callable[[float], LinearPairwiseHead] = BradleyTerryHead,
+    weight: NDArray[np.float64] | None = None,
 ) -> tuple[LinearPairwiseHead, float]:
     """The head with the best accuracy on validation differences, and that accuracy.
 
     Equal accuracies go to the smallest C. A tie between chosen and rejected counts as wrong.
+
+    Args:
+        train: (n, d) differences to fit on.
+        validation: (v, d) differences to select by; each counts 1.
+        C: inverse penalties.
+        kind: makes a head of a C.
+        weight: (n,) weights of the training pairs; None: all 1.
     """
     heads = [kind(value) for value in sorted(C)]
-    accuracies = [float(np.mean(head.fit(train).decision_function(validation) > 0)) for head in heads]
+    accuracies = [
+        float(np.mean(head.fit(train, sample_weight=weight).decision_function(validation) > 0)) for head in heads
+    ]
     best = int(np.argmax(accuracies))
     return heads[best], accuracies[best]

@@ -2,7 +2,7 @@
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -17,6 +17,7 @@ from heads.kinds.kind import Arrays, Division, RatingsFit, SkippedError
 from heads.kinds.layers import LayerChoice
 from heads.kinds.registry import PAIRWISE, RATINGS
 from heads.objectives import Objective
+from heads.pairs.margin_weights import margin_weight, refuse_without_margins
 from heads.results import DistributionMetrics, RatingMetrics, RatingsHead
 from heads.ridge.subset import TRAIN, VALIDATION
 from heads.settings import OtherHeadSettings
@@ -83,13 +84,18 @@ class _Rows:
 
 
 def fit_pairwise(
-    settings: OtherHeadSettings, pairs: pl.DataFrame, store: FeatureStore, progress: Progress = silent
+    settings: OtherHeadSettings,
+    pairs: pl.DataFrame,
+    weighted: Collection[str],
+    store: FeatureStore,
+    progress: Progress = silent,
 ) -> dict[str, FittedPairwise]:
     """Fit the pairwise heads that the settings name.
 
     Args:
         settings: name the kinds and the layers they read.
-        pairs: table of pairs: chosen_key, rejected_key, split.
+        pairs: table of pairs: dataset, chosen_key, rejected_key, margin, split.
+        weighted: names of the sets whose training pairs count by their margin; one of margin 0 then counts nothing.
         store: holds the features of the pairs' responses.
         progress: called with the work done.
 
@@ -97,11 +103,16 @@ def fit_pairwise(
         Kind -> head, in the settings' order.
 
     Raises:
-        UserError: a split has no pairs, or a head's training does not converge with its settings.
+        UserError: a split has no pairs, a set that is to count by margins has none, or a head's training does not
+            converge with its settings.
     """
     names = [name for name in settings.fit if name in PAIRWISE]
     if not names:
         return {}
+    refuse_without_margins(pairs, weighted)
+    if weighted:
+        counted = pairs.with_columns(weight=margin_weight(weighted, tied=pl.lit(False)))
+        pairs = counted.filter((pl.col("weight") > 0) | (pl.col("split") != TRAIN))
     choice = _choice(settings, store)
     keys, (chosen, rejected) = unique_keys(pairs["chosen_key"], pairs["rejected_key"])
     rows = np.stack([chosen, rejected], axis=-1)  # (n, 2)
@@ -109,12 +120,13 @@ def fit_pairwise(
     for split, part in (("training", train), ("validation", validation)):
         if not len(part):
             raise UserError(f"there are no {split} pairs: add a pair set, or change split.validation")
+    weight = pairs.filter(pl.col("split") == TRAIN)["weight"].to_numpy() if weighted else None  # (n,)
     features = gather_compact(store, keys, choice, progress)  # (m, c)
     fitted: dict[str, FittedPairwise] = {}
     for name in names:
         started = time.monotonic()
         kind = PAIRWISE[name]
-        fit = kind.fit(features, train, validation, settings.of(name), progress)
+        fit = kind.fit(features, train, validation, settings.of(name), progress, weight)
         scores = kind.scores(features, fit.arrays)  # (m,)
         gaps = scores[validation[:, 0]] - scores[validation[:, 1]]  # (v,)
         arrays = fit.arrays | {kind.reads: choice.widen(fit.arrays[kind.reads])}

@@ -23,6 +23,9 @@ Features = NDArray[np.floating[Any]]
 Pairs = NDArray[np.int64]
 """(n, 2) rows of features: the chosen response, the rejected one."""
 
+PairWeights = NDArray[np.float64]
+"""(n,) weight of each pair in the loss, above 0."""
+
 Ratings = NDArray[np.float64]
 """(n,) targets between 0 and 1, NaN where not rated."""
 
@@ -47,8 +50,9 @@ class PairwiseKind(Generic[Settings]):
     """Name in the literature."""
     settings: type[Settings]
     """`[other_heads.<name>]`"""
-    fit: Callable[[Features, Pairs, Pairs, Settings, Progress], PairwiseFit]
-    """(features, training pairs, validation pairs, settings, progress) -> fit"""
+    fit: Callable[[Features, Pairs, Pairs, Settings, Progress, PairWeights | None], PairwiseFit]
+    """(features, training pairs, validation pairs, settings, progress, weights of the training pairs or None for all
+    1) -> fit"""
     scores: Callable[[Features, Arrays], NDArray[np.float64]]
     """(features, arrays) -> scores (m,)"""
     reads: str

@@ -17,7 +17,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from cache import UserError
 from cache.progress import Progress, silent
-from heads.kinds.kind import Arrays, Features, Pairs, PairwiseFit, PairwiseKind
+from heads.kinds.bradley_terry import pair_weights
+from heads.kinds.kind import Arrays, Features, Pairs, PairWeights, PairwiseFit, PairwiseKind
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -94,7 +95,12 @@ class MlpHead(BaseEstimator):  # type: ignore[misc]
         self.seed = seed
 
     def fit(
-        self, X: ArrayLike, pairs: ArrayLike, validation_pairs: ArrayLike, progress: Progress = silent
+        self,
+        X: ArrayLike,
+        pairs: ArrayLike,
+        validation_pairs: ArrayLike,
+        progress: Progress = silent,
+        sample_weight: ArrayLike | None = None,
     ) -> "MlpHead":
         """Fit from features and pairs of their rows; keeps the weights with the lowest validation loss.
 
@@ -103,9 +109,11 @@ class MlpHead(BaseEstimator):  # type: ignore[misc]
             pairs: (n, 2) integers, the rows of the chosen and the rejected response.
             validation_pairs: (v, 2) of the same kind.
             progress: called with the number of steps.
+            sample_weight: (n,) weights of the pairs in the loss; by default all 1.
 
         Raises:
-            ValueError: X is not finite, there are no pairs, or a pair names no row of X.
+            ValueError: X is not finite, there are no pairs, or a pair names no row of X; a weight is negative or not
+                finite, or all are 0.
             FloatingPointError: the validation loss is not finite after some steps.
         """
         import torch  # here: a recipe that names this kind is read, and its scores are computed, without torch
@@ -115,6 +123,10 @@ class MlpHead(BaseEstimator):  # type: ignore[misc]
         features: NDArray[np.floating[Any]] = check_array(X, dtype=[np.float32, np.float16])
         train = _pairs_of(pairs, len(features), "pairs")  # (n, 2)
         validation = _pairs_of(validation_pairs, len(features), "validation_pairs")  # (v, 2)
+        counts = None
+        if sample_weight is not None:
+            weights = pair_weights(sample_weight, len(train))
+            counts = (weights / weights.mean()).astype(np.float32)  # (n,)
         mean, spread = map(torch.from_numpy, _moments(features, np.unique(train)))  # (d,) each
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
@@ -141,7 +153,10 @@ class MlpHead(BaseEstimator):  # type: ignore[misc]
         order = np.random.default_rng(self.seed)
         self.validation_loss_, self.n_iter_, best = math.inf, 0, [value.detach().clone() for value in parameters]
         for step in range(1, self.steps + 1):
-            loss = -logsigmoid(margins(train[order.integers(len(train), size=self.batch_pairs)])).mean()
+            some = order.integers(len(train), size=self.batch_pairs)
+            losses = -logsigmoid(margins(train[some]))  # (b,)
+            # Over the weights of all pairs rather than of the batch: its expected value is then the weighted mean.
+            loss = (losses if counts is None else torch.from_numpy(counts[some]) * losses).mean()
             optimiser.zero_grad(set_to_none=True)
             loss.backward()  # type: ignore[no-untyped-call]
             optimiser.step()
@@ -210,9 +225,16 @@ def _moments(features: NDArray[np.floating[Any]], rows: NDArray[np.int64]) -> li
     return [mean.astype(np.float32), spread.astype(np.float32)]
 
 
-def _fit(features: Features, train: Pairs, validation: Pairs, settings: MlpSettings, progress: Progress) -> PairwiseFit:
+def _fit(
+    features: Features,
+    train: Pairs,
+    validation: Pairs,
+    settings: MlpSettings,
+    progress: Progress,
+    weight: PairWeights | None = None,
+) -> PairwiseFit:
     try:
-        head = MlpHead(**settings.model_dump()).fit(features, train, validation, progress)
+        head = MlpHead(**settings.model_dump()).fit(features, train, validation, progress, weight)
     except FloatingPointError as error:
         raise UserError(f"{error}: lower other_heads.mlp.learning_rate") from None
     arrays: Arrays = {

@@ -20,8 +20,8 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from cache.progress import Progress
-from heads.kinds.bradley_terry import linear_scores, select_c
-from heads.kinds.kind import Arrays, Features, Pairs, PairwiseFit, PairwiseKind
+from heads.kinds.bradley_terry import linear_scores, pair_weights, select_c
+from heads.kinds.kind import Arrays, Features, Pairs, PairWeights, PairwiseFit, PairwiseKind
 from heads.kinds.whitening import Whitening, root_mean_square
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,8 @@ class SlicSettings(BaseModel):
 class SlicHead(BaseEstimator):  # type: ignore[misc]
     """Linear score with a hinge on the margin of each pair.
 
-    Minimises ½ |w|² + C · sum max(0, 1 - w · (f_chosen - f_rejected)), the hinge's kink rounded over 0.01.
+    Minimises ½ |w|² + C · sum a · max(0, 1 - w · (f_chosen - f_rejected)), where a is a pair's weight, the hinge's kink
+    rounded over 0.01.
 
     Args:
         C: inverse penalty, for differences in units of their root mean square, as in `BradleyTerryHead`.
@@ -60,21 +61,35 @@ class SlicHead(BaseEstimator):  # type: ignore[misc]
         self.C = C
         self.max_iter = max_iter
 
-    def fit(self, X: ArrayLike, y: None = None) -> "SlicHead":  # noqa: ARG002 - scikit-learn's signature
-        """Fit from differences X (n, d) of features, chosen minus rejected."""
+    def fit(
+        self,
+        X: ArrayLike,
+        y: None = None,  # noqa: ARG002 - scikit-learn's signature
+        sample_weight: ArrayLike | None = None,
+    ) -> "SlicHead":
+        """Fit from differences X (n, d) of features, chosen minus rejected, with weights (n,) or all 1.
+
+        Raises:
+            ValueError: a difference is not finite, or a weight is negative or not finite, or all are 0.
+        """
         differences: NDArray[np.floating[Any]] = check_array(X, dtype=[np.float64, np.float32])
         n, d = differences.shape
-        scale = root_mean_square(differences)
+        counts = None if sample_weight is None else pair_weights(sample_weight, n)  # (n,)
+        scale = root_mean_square(differences, counts)
         cost = self.C / n  # over the number of pairs, so that tolerances mean the same at every size
         penalty = 1.0 / n
         # The rounded hinge has second derivative 1 / width on the pairs near the margin: about 1 over all pairs.
-        whitening = Whitening(differences, np.zeros(d), curvature=cost / scale**2, alpha=penalty)
+        curvature = cost / scale**2 * (1.0 if counts is None else float(counts.mean()))
+        whitening = Whitening(differences, np.zeros(d), curvature=curvature, alpha=penalty)
 
         def loss(u: NDArray[np.float64], width: float) -> tuple[float, NDArray[np.float64]]:
             weights = whitening.weights(u)  # (d,)
             short = 1.0 - (differences @ (weights / scale).astype(differences.dtype)).astype(np.float64)  # (n,)
             bend = np.clip(short / width, 0.0, 1.0)  # (n,) 0 beyond the margin, 1 on the slope
-            value = cost * float((bend * (short - 0.5 * width * bend)).sum()) + 0.5 * penalty * float(weights @ weights)
+            losses = bend * (short - 0.5 * width * bend)  # (n,)
+            if counts is not None:
+                losses, bend = counts * losses, counts * bend
+            value = cost * float(losses.sum()) + 0.5 * penalty * float(weights @ weights)
             pull = (bend.astype(differences.dtype) @ differences).astype(np.float64)  # (d,)
             return value, whitening.gradient(penalty * weights - cost / scale * pull)
 
@@ -98,10 +113,16 @@ class SlicHead(BaseEstimator):  # type: ignore[misc]
 
 
 def _fit(
-    features: Features, train: Pairs, validation: Pairs, settings: SlicSettings, progress: Progress
+    features: Features,
+    train: Pairs,
+    validation: Pairs,
+    settings: SlicSettings,
+    progress: Progress,
+    weight: PairWeights | None = None,
 ) -> PairwiseFit:
     progress("fitting the SLiC head", 0, 1, "heads")
-    head, _ = select_c(_differences(features, train), _differences(features, validation), settings.C, SlicHead)
+    learn, judge = _differences(features, train), _differences(features, validation)
+    head, _ = select_c(learn, judge, settings.C, SlicHead, weight)
     progress("fitting the SLiC head", 1, 1, "heads")
     return PairwiseFit({"weight": head.coef_.astype(np.float32)}, {"C": head.C, "steps": head.n_iter_})
 

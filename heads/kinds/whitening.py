@@ -18,9 +18,15 @@ BLOCK_ROWS = 4096
 """Number of rows converted to float32 at once."""
 
 
-def root_mean_square(values: NDArray[np.floating[Any]]) -> float:
-    """Root mean square of all values (n, d), summed in float64 without a copy; 1 if all are 0."""
-    return float(np.sqrt(np.einsum("nd,nd->", values, values, dtype=np.float64) / values.size)) or 1.0
+def root_mean_square(values: NDArray[np.floating[Any]], weight: NDArray[np.float64] | None = None) -> float:
+    """Root mean square of all values (n, d), of rows with weights (n,) or all 1; 1 if all are 0.
+
+    Summed in float64 without a copy.
+    """
+    if weight is None:
+        return float(np.sqrt(np.einsum("nd,nd->", values, values, dtype=np.float64) / values.size)) or 1.0
+    squares = np.einsum("nd,nd->n", values, values, dtype=np.float64)  # (n,)
+    return float(np.sqrt(weight @ squares / (weight.sum() * values.shape[-1]))) or 1.0
 
 
 class Whitening:
@@ -31,10 +37,16 @@ class Whitening:
         mean: (d,) subtracted from every row; zeros for a model without intercept.
         curvature: second derivative of a row's loss by its score.
         alpha: penalty; above zero.
+        quadratic: (d, d) second derivative of a further quadratic term of the loss by the weights; None: there is none.
     """
 
     def __init__(
-        self, features: NDArray[np.floating[Any]], mean: NDArray[np.float64], curvature: float, alpha: float
+        self,
+        features: NDArray[np.floating[Any]],
+        mean: NDArray[np.float64],
+        curvature: float,
+        alpha: float,
+        quadratic: NDArray[np.float64] | None = None,
     ) -> None:
         n, d = features.shape
         some = features[:: max(1, n // (ROWS_PER_FEATURE * d))]  # (m, d)
@@ -43,6 +55,8 @@ class Whitening:
             block = some[start : start + BLOCK_ROWS].astype(np.float32) - mean.astype(np.float32)  # (b, d)
             hessian += block.T @ block
         hessian *= curvature * n / len(some)
+        if quadratic is not None:
+            hessian += quadratic
         # Rounding of float32 products is about 1e-7 of the largest direction; a smaller alpha would have no effect.
         hessian[np.diag_indices(d)] += alpha + 1e-6 * np.trace(hessian) / d
         self._factor = cho_factor(hessian, lower=True, overwrite_a=True)[0]  # (d, d), its lower half

@@ -6,7 +6,6 @@ taken both ways round, so the directions are those along which two answers to a 
 chosen; centring would take out what all chosen answers share. The labels give each direction its sign.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,15 +13,11 @@ from numpy.typing import NDArray
 from scipy.linalg import eigh
 
 from cache import FeatureStore, UserError
-from cache.keys import KeyIndex
 from cache.progress import Progress, silent
 from heads.kinds.layers import LayerChoice
 from heads.pairs.decided import DecidedPairs
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.subset import TRAIN, Subset
-
-BLOCK_BYTES = 64 << 20
-"""Size of the differences that are in memory at once."""
 
 ROUNDING = {"float64": 1e-12, "float32": 1e-6}
 """Dtype of products -> fraction of the largest variance below which a direction is their rounding."""
@@ -60,10 +55,9 @@ def find_directions(
     width = len(choice.columns)
     statistics = GramStatistics(("chosen",), width, storage="float32")
     done = 0
-    for rows in _neighbours(store, pairs):
-        block = DecidedPairs(pairs.keys, pairs.chosen[rows], pairs.rejected[rows])
-        statistics.add("pairs", TRAIN, choice.take(block.differences(store)), np.ones((len(rows), 1)))
-        done += len(rows)
+    for block in pairs.blocks(store):
+        statistics.add("pairs", TRAIN, choice.take(block.differences(store)), np.ones((len(block), 1)))
+        done += len(block)
         progress("summing differences", done, len(pairs), "pairs")
     statistics.flush()
     return principal_directions(statistics.subset(), count, ROUNDING[statistics.layout.product])
@@ -95,17 +89,6 @@ def principal_directions(moments: Subset, count: int, rounding: float) -> Direct
     largest = units[np.arange(count), np.abs(units).argmax(axis=-1)]  # (N,)
     sign = np.where(sign == 0, np.sign(largest), sign)
     return Directions(units * (sign / np.sqrt(variance))[:, None], variance, variance / total)
-
-
-def _neighbours(store: FeatureStore, pairs: DecidedPairs) -> Iterator[NDArray[np.int64]]:
-    """Row numbers of the pairs in blocks, in the order of the store, so that a block reads few shards."""
-    if not len(pairs):
-        return
-    place = KeyIndex(store.in_shard_order(pairs.keys)).find(pairs.keys)  # (m,)
-    order = np.lexsort((place[pairs.rejected], place[pairs.chosen]))
-    rows = max(1, BLOCK_BYTES // (4 * store.layers * store.hidden_size))
-    for start in range(0, len(order), rows):
-        yield order[start : start + rows]
 
 
 def _too_many(count: int, most: int, pairs: int) -> UserError:

@@ -138,6 +138,7 @@ def extract(
     from extract.tokens.kept_encoder import digest_of_encoder
     from extract.tokens.token_files import TokenFiles
     from extract.unusable import without_skipped
+    from heads.pairs.margin_weights import refuse_without_margins
     from pipelines.artefacts import SKIPPED
     from pipelines.commands.check import planned
     from pipelines.moved_backbone import names_of
@@ -178,6 +179,7 @@ def extract(
     if not len(collected.request.keys()):
         raise UserError(_nothing_to_compute(collected))
     refuse_undivided({"ratings": collected.tables.examples, "pairs": collected.tables.pairs}, recipe.split)
+    refuse_without_margins(collected.tables.pairs, recipe.weighted_by_margin)  # before the pass rather than after it
 
     how: dict[str, Any] = {
         "pack_tokens": recipe.extract.pack_tokens,

@@ -49,7 +49,7 @@ def fit_other_heads(run: "Run", progress: "Progress") -> "OtherHeads":
     heads = run.read(HEADS).objectives
     examples, pairs, store = run.table(EXAMPLES), run.table(PAIRS), run.store
     targets = targets_of(examples, recipe.objectives, recipe.scales)  # (n, k)
-    pairwise = fit_pairwise(settings, pairs, store, progress)
+    pairwise = fit_pairwise(settings, pairs, recipe.weighted_by_margin, store, progress)
     ratings: dict[str, FittedRatings] = {}
     if any(name in RATINGS for name in settings.fit):
         metrics = {name: RatingMetrics(head.validation_mse, head.pearson) for name, head in heads.items()}

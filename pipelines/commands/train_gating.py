@@ -56,7 +56,7 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
     from gating.reward import RewardParts
     from gating.rule_fitting import both_sides, fit_router, fit_rules, gate_by_dataset, gate_summary, rule_weights
     from gating.training.train import train_gate
-    from heads.pairs.decided import fit_preference
+    from heads.pairs.preference import fit_preference
     from pipelines.artefacts import EXAMPLES, GATING, PAIRS
     from pipelines.fitted import linear_heads
     from pipelines.recipe_checks import NO_PAIRS
@@ -68,13 +68,15 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
     store = run.store
     objectives, weight = linear_heads(run)  # (k,), (k, layers * d)
     examples, all_pairs = run.table(EXAMPLES), run.table(PAIRS)
-    pairs = usable_pairs(all_pairs, recipe.gate, store)
+    pairs = usable_pairs(all_pairs, recipe.gate, recipe.weighted_by_margin, store)
 
     sets = list(recipe.debiasing.reference) or [settings.name for settings in recipe.pairs]
     responses = reference_responses(all_pairs, examples, sets)
     debiasing, (before, after) = debias(responses, recipe.debiasing, sets, store, weight, objectives, progress)
 
-    plain = fit_preference(store, pairs, recipe.heads.bradley_terry_C)  # before the prompts: both at once are large
+    # Before the prompts: both at once are large.
+    centring = recipe.heads.bradley_terry_center_rewards_coefficient
+    plain = fit_preference(store, pairs, recipe.heads.bradley_terry_C, center_rewards_coefficient=centring)
     inputs = gate_inputs(pairs, store, weight, debiasing.transform, objectives, progress)
     gate_started = time.monotonic()
     trained = train_gate(inputs.gate_pairs("train"), inputs.gate_pairs("validation"), recipe.gate, progress)

@@ -3,9 +3,14 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+import hypothesis
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.optimize import minimize
+from scipy.special import expit
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
@@ -339,6 +344,112 @@ def test_pairs_of_weight_0_teach_nothing(data: tuple[Planted, Planted, Planted])
     assert accuracy(train_gate(spoilt, data[1].pairs, SETTINGS).gate, held_out.pairs) > oracle_accuracy(held_out) - 0.01
     unweighted = GatePairs(spoilt.prompts, spoilt.prompt, spoilt.difference)
     assert accuracy(train_gate(unweighted, data[1].pairs, SETTINGS).gate, held_out.pairs) < 0.8
+
+
+def with_totals(pairs: GatePairs, level: float = 3.0, weight: Tensor | None = None) -> GatePairs:
+    """The pairs with rewards whose sums over both responses lie about a level."""
+    random = torch.Generator().manual_seed(11)
+    total = level + 0.5 * torch.randn(pairs.difference.shape, generator=random)
+    return GatePairs(pairs.prompts, pairs.prompt, pairs.difference, weight=weight, total=total)
+
+
+def uneven(pairs: GatePairs) -> Tensor:
+    return torch.rand(len(pairs), generator=torch.Generator().manual_seed(12)) + 0.1
+
+
+CENTRED = SHORT.model_copy(update={"center_rewards_coefficient": 0.01})
+
+
+def test_the_loss_of_weighted_and_centred_pairs_is_that_of_the_formula(data: tuple[Planted, Planted, Planted]) -> None:
+    train, validation = (with_totals(side.pairs, weight=uneven(side.pairs)) for side in data[:2])
+    trained = train_gate(train, validation, CENTRED)
+    assert validation.weight is not None
+    assert validation.total is not None
+    with torch.inference_mode():
+        weights = trained.gate(validation.prompts)[validation.prompt].double().numpy()  # (n, k)
+    margin, level = ((weights * each.double().numpy()).sum(-1) for each in (validation.difference, validation.total))
+    losses = np.log1p(np.exp(-margin)) + 0.01 * level**2
+    assert trained.best.loss == pytest.approx(np.average(losses, weights=validation.weight.numpy()), rel=1e-5)
+
+
+def test_the_gate_of_one_prompt_minimises_the_weighted_and_centred_loss() -> None:
+    """Against SciPy, over the logit and the scale that a gate of two objectives and one prompt has."""
+    rng = np.random.default_rng(0)
+    difference = 0.6 * rng.standard_normal((400, 2)) + np.array([0.5, 0.2])
+    total = rng.standard_normal((400, 2)) + np.array([2.0, 0.5])
+    weight = rng.uniform(0.1, 3.0, 400)
+    coefficient = 0.05
+
+    def loss(at: np.ndarray) -> float:
+        share = expit(at[0])
+        gate = np.exp(at[1]) * np.array([share, 1 - share])
+        losses = np.logaddexp(0.0, -difference @ gate) + coefficient * np.square(total @ gate)
+        return float(np.average(losses, weights=weight))
+
+    best = minimize(loss, np.zeros(2), method="BFGS")
+    plain = minimize(lambda at: float(np.average(np.logaddexp(0.0, -difference @ at), weights=weight)), np.zeros(2))
+    share = expit(best.x[0])
+    expected = np.exp(best.x[1]) * np.array([share, 1 - share])
+    assert not np.allclose(expected, plain.x, rtol=0.2)
+    columns = (torch.from_numpy(each).float() for each in (difference, weight, total))
+    columns = dict(zip(("difference", "weight", "total"), columns, strict=True))
+    pairs = GatePairs(torch.zeros(1, 3), torch.zeros(400, dtype=torch.int64), **columns)
+    settings = GateSettings(
+        hidden_layers=0,
+        temperature=1.0,
+        steps=300,
+        batch_pairs=4000,
+        learning_rate=0.2,
+        scale_learning_rate=0.1,
+        center_rewards_coefficient=coefficient,
+    )
+    trained = train_gate(pairs, pairs, settings)
+    assert best.fun * (1 - 1e-6) <= trained.best.loss <= best.fun * (1 + 1e-4)
+    with torch.inference_mode():  # batches are drawn, and the loss is flat at its minimum
+        np.testing.assert_allclose(trained.gate(torch.zeros(1, 3))[0].numpy(), expected, rtol=0.06)
+
+
+def test_a_coefficient_of_0_is_the_plain_loss_to_the_bit(data: tuple[Planted, Planted, Planted]) -> None:
+    train, validation = data[0].pairs, data[1].pairs
+    assert same(train_gate(with_totals(train), with_totals(validation), SHORT), train_gate(train, validation, SHORT))
+
+
+def test_centring_brings_the_level_of_scores_down(data: tuple[Planted, Planted, Planted]) -> None:
+    train, validation, held_out = (with_totals(side.pairs) for side in data)
+
+    def level(settings: GateSettings) -> float:
+        gate = train_gate(train, validation, settings).gate
+        assert held_out.total is not None
+        with torch.inference_mode():
+            return float((gate(held_out.prompts)[held_out.prompt] * held_out.total).sum(dim=-1).square().mean())
+
+    assert level(CENTRED.model_copy(update={"steps": 100})) < 0.8 * level(SHORT.model_copy(update={"steps": 100}))
+
+
+@given(st.floats(0.1, 50))
+@hypothesis.settings(max_examples=4, deadline=None)
+def test_equal_weights_are_none(weight: float) -> None:
+    train, validation = planted(9, 60).pairs, planted(10, 40).pairs
+
+    def weighted(pairs: GatePairs) -> GatePairs:
+        return with_totals(pairs, weight=torch.full((len(pairs),), weight))
+
+    one = train_gate(weighted(train), weighted(validation), CENTRED)
+    other = train_gate(with_totals(train), with_totals(validation), CENTRED)
+    for name, value in one.gate.state_dict().items():
+        torch.testing.assert_close(value, other.gate.state_dict()[name], rtol=1e-3, atol=1e-4)
+    assert one.best.loss == pytest.approx(other.best.loss, rel=1e-4)
+
+
+def test_a_whole_weight_is_so_many_pairs_of_the_kind_on_the_validation_pairs(
+    data: tuple[Planted, Planted, Planted],
+) -> None:
+    train, validation = with_totals(data[0].pairs), with_totals(data[1].pairs)
+    counts = torch.arange(len(validation)) % 3
+    weighted = with_totals(data[1].pairs, weight=counts.float())
+    repeated = validation.at(torch.arange(len(validation)).repeat_interleave(counts))
+    one, other = (train_gate(train, each, CENTRED).metrics for each in (weighted, repeated))
+    assert [each.loss for each in one] == pytest.approx([each.loss for each in other], rel=1e-5)
 
 
 def test_ties_are_left_out_by_bradley_terry(data: tuple[Planted, Planted, Planted]) -> None:

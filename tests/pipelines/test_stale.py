@@ -98,7 +98,7 @@ CHANGES: dict[str, tuple[Any, frozenset[str]]] = {
     "split.drop_overlap": (True, OF_RATINGS),
     "objectives": ([{"name": "other", "low": 0, "high": 1}], OF_RATINGS),
     "ratings": ([{"source": "helpsteer", "limit": 5}], OF_RATINGS),
-    "pairs": ([{"source": "hh_rlhf"}], OF_PAIRS),
+    "pairs": ([{"source": "hh_rlhf", "weight_by": None}], OF_PAIRS),
     "suites": ([{"source": "reward_bench", "limit": 5}], OF_SUITES),
     "heads.from": ("elsewhere", OF_HEADS),
     "heads.directions": (3, OF_HEADS),
@@ -114,6 +114,7 @@ CHANGES: dict[str, tuple[Any, frozenset[str]]] = {
     "heads.coverage": (0.8, OF_HEADS),
     "heads.minimum_rows": (30, OF_HEADS),
     "heads.bradley_terry_C": ([1.0], OF_THE_GATE),
+    "heads.bradley_terry_center_rewards_coefficient": (0.01, OF_THE_GATE),
     "other_heads.fit": ([], OF_OTHER_HEADS),
     "other_heads.layers": ([-1], OF_OTHER_HEADS),
     "other_heads.slic.C": ([1.0], OF_OTHER_HEADS),
@@ -148,6 +149,7 @@ CHANGES: dict[str, tuple[Any, frozenset[str]]] = {
     "gate.margin": ({"hh_rlhf": 1.0}, OF_THE_GATE),
     "gate.label_smoothing": (0.1, OF_THE_GATE),
     "gate.pair_weights": ({"hh_rlhf": 2.0}, OF_THE_GATE),
+    "gate.center_rewards_coefficient": (0.01, OF_THE_GATE),
     "gate.steps": (3, OF_THE_GATE),
     "gate.batch_pairs": (3, OF_THE_GATE),
     "gate.learning_rate": (0.5, OF_THE_GATE),
@@ -236,6 +238,15 @@ def test_a_changed_setting_makes_exactly_these_results_stale(
     assert {file for file, problem in found.items() if problem is not None} == stale
     for problem in filter(None, found.values()):
         assert "run `armorm " in problem
+
+
+def test_weights_by_margin_need_no_other_pairs(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(whole)
+    run = Run(read_recipe(Path("demo.toml")))
+    run.settings["pairs"][0]["weight_by"] = "margin"
+    found = {artefact.file: run.problem(artefact) for artefact in ARTEFACTS}
+    assert {file for file, problem in found.items() if problem is not None} == OF_THE_GATE | OF_OTHER_HEADS
+    assert "gating.json is out of date (pairs.weight_by changed): run `armorm train-gating`" in str(found[GATING.file])
 
 
 def test_rows_depend_on_the_suites_where_overlap_is_left_out(whole: Path) -> None:

@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
@@ -100,7 +103,7 @@ def test_a_tie_counts_as_wrong() -> None:
 
 def test_it_follows_scikit_learns_conventions() -> None:
     head = BradleyTerryHead(C=0.5, max_iter=7)
-    assert clone(head).get_params() == {"C": 0.5, "max_iter": 7}
+    assert clone(head).get_params() == {"C": 0.5, "max_iter": 7, "level": None}
     with pytest.raises(NotFittedError):
         head.decision_function(np.zeros((1, 2)))
     assert head.fit(planted(7, n=50, d=2)[0]) is head
@@ -114,3 +117,77 @@ def test_differences_in_whole_numbers_are_fitted_like_their_floats() -> None:
 
 def test_a_single_pair_is_enough() -> None:
     assert BradleyTerryHead().fit(np.array([[2.0, 0.0]])).coef_[0] > 0
+
+
+def uneven(n: int) -> NDArray[np.int64]:
+    """Whole weights, some of them 0."""
+    return np.random.default_rng(9).integers(0, 4, n)
+
+
+def level_of(seed: int, d: int, size: float) -> NDArray[np.float64]:
+    """A symmetric matrix with no negative eigenvalue, one of them large."""
+    rng = np.random.default_rng(seed)
+    sums = rng.standard_normal((50, d)) + 5.0
+    return size * sums.T @ sums / 50
+
+
+@pytest.mark.parametrize("C", [0.01, 1.0])
+def test_a_whole_weight_is_so_many_pairs_of_the_kind(C: float) -> None:
+    differences, _ = planted(1, n=600, d=6)
+    weight = uneven(600)
+    repeated = BradleyTerryHead(C).fit(np.repeat(differences, weight, axis=0)).coef_
+    weighted = BradleyTerryHead(C).fit(differences, sample_weight=weight).coef_
+    np.testing.assert_allclose(weighted, repeated, atol=1e-3 * np.abs(repeated).max())
+    assert cosine(BradleyTerryHead(C).fit(differences).coef_, repeated) < 0.9999
+
+
+def test_weights_are_scikit_learns() -> None:
+    differences, _ = planted(1, n=600, d=6)
+    weight = np.random.default_rng(3).uniform(0.1, 3.0, 600)
+    rms = np.sqrt(weight @ np.square(differences, dtype=np.float64).sum(axis=-1) / (6 * weight.sum()))
+    model = LogisticRegression(C=0.5, fit_intercept=False, tol=1e-10, max_iter=2000)
+    model.fit(np.concatenate([differences, -differences]) / rms, np.repeat([1, 0], 600), np.tile(weight, 2))
+    head = BradleyTerryHead(1.0).fit(differences, sample_weight=weight)
+    np.testing.assert_allclose(head.coef_ * rms, model.coef_[0], rtol=5e-3, atol=1e-3)
+
+
+@given(st.floats(0.01, 100))
+@settings(max_examples=10)
+def test_equal_weights_are_a_factor_of_c(weight: float) -> None:
+    differences, _ = planted(2, n=300, d=5)
+    one = BradleyTerryHead(0.1).fit(differences, sample_weight=np.full(300, weight)).coef_
+    other = BradleyTerryHead(0.1 * weight).fit(differences).coef_
+    np.testing.assert_allclose(one, other, atol=1e-3 * np.abs(other).max())
+
+
+@pytest.mark.parametrize("C", [0.01, 1.0, 100.0])
+@pytest.mark.parametrize("size", [1e-3, 1.0])
+def test_with_a_level_the_gradient_by_autograd_is_zero_at_the_head(C: float, size: float) -> None:
+    differences, _ = planted(3, n=400, d=8)
+    weight, level = np.random.default_rng(3).uniform(0.1, 3.0, 400), level_of(4, 8, size)
+    head = BradleyTerryHead(C, level=level).fit(differences, sample_weight=weight)
+    rms = np.sqrt(weight @ np.square(differences, dtype=np.float64).sum(axis=-1) / (8 * weight.sum()))
+
+    def gradient(at: NDArray[np.float64]) -> NDArray[np.float64]:
+        w = torch.tensor(at, requires_grad=True)
+        margins = torch.from_numpy(differences).double() @ w
+        each = torch.nn.functional.softplus(-margins) + w @ torch.from_numpy(level) @ w
+        loss = 0.5 * rms**2 * w @ w + C * (torch.from_numpy(weight) * each).sum()
+        (found,) = torch.autograd.grad(loss, w)
+        return found.numpy()
+
+    assert np.linalg.norm(gradient(head.coef_)) < 2e-3 * np.linalg.norm(gradient(np.zeros(8)))
+    plain = BradleyTerryHead(C).fit(differences, sample_weight=weight)
+    assert head.coef_ @ level @ head.coef_ < plain.coef_ @ level @ plain.coef_
+
+
+def test_a_level_of_zeros_changes_nothing_but_rounding() -> None:
+    differences, _ = planted(4, n=300, d=5)
+    one, other = (BradleyTerryHead(level=level).fit(differences).coef_ for level in (None, np.zeros((5, 5))))
+    np.testing.assert_allclose(other, one, rtol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [[1.0, -1.0], [np.nan, 1.0], [np.inf, 1.0], [0.0, 0.0], [1.0], [[1.0, 1.0]]])
+def test_weights_that_are_none_are_refused(bad: list[float]) -> None:
+    with pytest.raises(ValueError, match="sample_weight"):
+        BradleyTerryHead().fit(np.eye(2), sample_weight=bad)

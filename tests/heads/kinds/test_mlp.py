@@ -119,3 +119,24 @@ def test_bad_features_and_a_hopeless_learning_rate_are_refused(data: tuple) -> N
         clone(SMALL).set_params(learning_rate=1e30, steps=50).fit(features, train, held_out)
     with pytest.raises(NotFittedError):
         MlpHead().decision_function(features)
+
+
+def test_pairs_of_weight_0_teach_nothing_and_the_unit_of_weights_does_not_matter(data: tuple) -> None:
+    features, train, held_out, quality = data
+    spoilt = np.concatenate([train, train[:, ::-1]])
+    weight = np.repeat([7.0, 0.0], len(train))
+    head = clone(SMALL).set_params(steps=250).fit(features, spoilt, held_out, sample_weight=weight)
+    assert accuracy(head.decision_function(features), held_out) > accuracy(quality, held_out) - 0.1
+    again = clone(SMALL).set_params(steps=20).fit(features, spoilt, held_out, sample_weight=weight)
+    other = clone(SMALL).set_params(steps=20).fit(features, spoilt, held_out, sample_weight=weight / 7)
+    np.testing.assert_allclose(again.output_weight_, other.output_weight_, rtol=1e-5)
+
+
+def test_equal_weights_are_none(data: tuple) -> None:
+    features, train, held_out, _ = data
+    head = clone(SMALL).set_params(steps=20)
+    one, other = (
+        clone(head).fit(features, train, held_out, sample_weight=weight).output_weight_
+        for weight in (None, np.full(len(train), 3.0))
+    )
+    np.testing.assert_array_equal(one, other)

@@ -22,7 +22,7 @@ SETTINGS = OtherHeadSettings.model_validate({"mlp": {"hidden_size": 4, "steps": 
 @pytest.mark.parametrize("name", PAIRWISE)
 def test_a_pairwise_kind_scores_with_the_arrays_it_fitted(name: str) -> None:
     kind = PAIRWISE[name]
-    fit = kind.fit(FEATURES, PAIRS[:60], PAIRS[60:], SETTINGS.of(name), silent)
+    fit = kind.fit(FEATURES, PAIRS[:60], PAIRS[60:], SETTINGS.of(name), silent, None)
     scores = kind.scores(FEATURES, fit.arrays)
     assert scores.shape == (300,)
     assert fit.arrays[kind.reads].shape[-1] == 6
@@ -30,6 +30,18 @@ def test_a_pairwise_kind_scores_with_the_arrays_it_fitted(name: str) -> None:
     kept = fit.arrays | {kind.reads: np.concatenate([fit.arrays[kind.reads], 0 * fit.arrays[kind.reads]], axis=-1)}
     wide = np.concatenate([FEATURES, FEATURES[::-1]], axis=-1)  # a second layer that the head does not read
     np.testing.assert_allclose(kind.scores(wide, kept), scores, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", PAIRWISE)
+def test_a_pairwise_kind_learns_from_the_weights_of_its_pairs(name: str) -> None:
+    weight = np.random.default_rng(2).uniform(0.1, 5.0, 60)
+    plain, equal, uneven = (
+        PAIRWISE[name].fit(FEATURES, PAIRS[:60], PAIRS[60:], SETTINGS.of(name), silent, each).arrays
+        for each in (None, np.ones(60), weight)
+    )
+    for array, value in plain.items():
+        np.testing.assert_allclose(equal[array], value, rtol=1e-3, atol=1e-5)
+    assert any(not np.allclose(uneven[array], value, rtol=1e-2) for array, value in plain.items())
 
 
 @pytest.mark.parametrize("name", RATINGS)

@@ -9,7 +9,7 @@ from sklearn.svm import LinearSVC
 
 from heads.kinds.bradley_terry import select_c
 from heads.kinds.slic import SlicHead
-from tests.heads.kinds.test_bradley_terry import cosine, planted
+from tests.heads.kinds.test_bradley_terry import cosine, planted, uneven
 
 
 def hinge_objective(weights: NDArray[np.float64], differences: NDArray[np.float64], C: float) -> float:
@@ -66,6 +66,15 @@ def test_c_is_selected_as_the_plain_heads_is() -> None:
 def test_one_pair_and_pairs_that_do_not_differ_are_fitted() -> None:
     assert SlicHead().fit(np.array([[2.0, 0.0]], dtype=np.float32)).decision_function([[1.0, 0.0]])[0] > 0
     assert np.abs(SlicHead().fit(np.zeros((4, 3), dtype=np.float32)).coef_).max() == 0
+
+
+def test_a_whole_weight_is_so_many_pairs_of_the_kind() -> None:
+    differences, _ = planted(3, n=400, d=4)
+    weight = uneven(400)
+    weighted = SlicHead(0.1).fit(differences, sample_weight=weight).coef_
+    repeated = SlicHead(0.1).fit(np.repeat(differences, weight, axis=0)).coef_
+    np.testing.assert_allclose(weighted, repeated, atol=0.01 * np.abs(repeated).max())
+    assert np.abs(SlicHead(0.1).fit(differences).coef_ - repeated).max() > 0.03 * np.abs(repeated).max()
 
 
 @pytest.mark.parametrize("bad", [np.array([[np.nan, 1.0]]), np.zeros((0, 3)), np.zeros(4)])

@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from sklearn.decomposition import TruncatedSVD
 
 from cache import FeatureStore, UserError
-from heads.pairs import directions
-from heads.pairs.decided import DecidedPairs, fit_preference, layer_choice
+from heads.pairs import decided
+from heads.pairs.decided import DecidedPairs, layer_choice
 from heads.pairs.directions import Directions, find_directions
+from heads.pairs.preference import fit_preference
 from tests.cache.rows import HIDDEN, fingerprint, some_keys
 
 Matrix = NDArray[np.float32]
@@ -34,7 +35,7 @@ def stored(root: Path, features: Matrix) -> FeatureStore:
 
 
 def paired(chosen: NDArray[np.int64], rejected: NDArray[np.int64], responses: int) -> DecidedPairs:
-    return DecidedPairs(some_keys(0, responses), chosen, rejected)
+    return DecidedPairs(some_keys(0, responses), chosen, rejected, np.ones(len(chosen)))
 
 
 def some_pairs(seed: int, responses: int = 80, layers: int = 1, hidden: int = HIDDEN) -> tuple[Matrix, DecidedPairs]:
@@ -115,7 +116,7 @@ def test_which_side_was_chosen_decides_the_sign_alone_and_the_order_of_pairs_not
 def test_blocks_and_shards_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     features, pairs = some_pairs(2)
     whole = found(features, pairs)
-    monkeypatch.setattr(directions, "BLOCK_BYTES", 7 * 4 * HIDDEN)
+    monkeypatch.setattr(decided, "BLOCK_BYTES", 7 * 4 * HIDDEN)
     again, once_more = found(features, pairs), found(features, pairs)
     np.testing.assert_allclose(again.weight, whole.weight, rtol=1e-8, atol=1e-10)
     assert again.weight.tobytes() == once_more.weight.tobytes()
@@ -152,6 +153,7 @@ def test_ties_and_the_other_split_are_not_among_the_decided_pairs() -> None:
         {
             "split": ["train", "train", "validation"],
             "tied": [False, True, False],
+            "weight": [1.0, 1.0, 1.0],
             "chosen_key": keys[:3],
             "rejected_key": keys[1:],
         }
@@ -168,6 +170,7 @@ def test_the_bradley_terry_head_reads_the_layer_it_is_asked_to(tmp_path: Path) -
         {
             "split": ["train"] * 100 + ["validation"] * 50,
             "tied": [False] * 150,
+            "weight": [1.0] * 150,
             "chosen_key": [pairs.keys[row].tobytes() for row in pairs.chosen],
             "rejected_key": [pairs.keys[row].tobytes() for row in pairs.rejected],
         }
