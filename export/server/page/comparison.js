@@ -34,11 +34,16 @@ export function begin(names) {
   rows = names.map(chartRow);
 }
 
-/** Put the rows in order, and let the axis begin anew with these answers. Sliders keep their rows until then. */
+/** Put the rows in order, and let the axis begin anew. A slider keeps its row while it is moved. */
 export function arrange(pair) {
   const line = ordered(compared(pair));
-  widest = null;
+  beginAxis();
   at("chart").tBodies[0].replaceChildren(...line.map(({ place }) => rows[place].line));
+}
+
+/** Let the axis be as wide as the next terms need it. */
+export function beginAxis() {
+  widest = null;
 }
 
 /** Show the terms of two answers. */

@@ -26,7 +26,8 @@ export function show(given) {
   unscored = given.filter(({ response }) => response.error).map((each) => ({ ...each, error: each.response.error }));
   const names = scored[0].response.objectives.map((term) => term.name);
   comparison.begin(names);
-  weighting.begin(names, () => {
+  weighting.begin(names, (sliding) => {
+    if (!sliding) comparison.arrange(pairOf(under(weighting.weighting)));
     due ||= requestAnimationFrame(update);
     clearTimeout(speaking);
     speaking = setTimeout(speak, QUIET_MS);
@@ -38,7 +39,8 @@ export function show(given) {
     at(`side-${side}`).replaceChildren(...scored.map(({ letter }) => element("option", "", letter)));
   }
   at("totals").hidden = many;
-  for (const id of ["ranking", "pair", "front-section"]) at(id).hidden = !many;
+  for (const id of ["ranking", "ranking-note", "pair", "front-section"]) at(id).hidden = !many;
+  for (const each of document.querySelectorAll(".with-errors")) each.hidden = scored[0].response.score_std === null;
   at("result").hidden = false;
   if (many) front.begin(answers);
   comparison.arrange(pairOf(answers));
@@ -91,9 +93,10 @@ function update() {
   SIDES.forEach((side, number) => { at(`side-${side}`).value = letters[number]; });
   mark(letters);
   const gate = scored[0].response.objectives.map((term) => Math.abs(term.coefficient));
+  if (own) comparison.beginAxis();
   comparison.update(pair, digits, Math.max(...gate));
   if (!at("front-section").hidden) front.update(answers);
-  terms.update(pair, digits);
+  if (at("all-terms").open) terms.update(pair, digits); // much work, where there are many
 }
 
 function lowered(sentence) {
@@ -169,6 +172,7 @@ function speak() {
 
 at("order").addEventListener("change", () => comparison.arrange(pairOf(under(weighting.weighting))));
 at("order").addEventListener("change", update);
+at("all-terms").addEventListener("toggle", update);
 SIDES.forEach((side, number) => {
   at(`side-${side}`).addEventListener("change", () => {
     const chosen = at(`side-${side}`).value;

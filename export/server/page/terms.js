@@ -9,7 +9,6 @@ const SIDES = ["a", "b"];
 export function update(pair, digits) {
   const known = pair[0].objectives.some((term) => term.std !== null);
   for (const head of document.querySelectorAll("#terms .answer")) head.colSpan = known ? 4 : 3;
-  for (const each of document.querySelectorAll(".with-errors")) each.hidden = !known;
   const { coverage } = pair[0];
   at("intervals").hidden = coverage === null;
   if (coverage !== null) at("coverage").textContent = asked(coverage);

@@ -35,7 +35,10 @@ export function offer(answer) {
   choose(answer.default);
 }
 
-/** Begin with the objectives of an answer; what is moved stays moved. `told` is called at every change. */
+/**
+ * Begin with the objectives of an answer; what is moved stays moved. `told` is called at every change, with whether a
+ * slider is what changed.
+ */
 export function begin(names, told) {
   objectives = names;
   changed = told;
@@ -65,7 +68,7 @@ export function move(name, weight) {
   else weighting.weights.set(name, weight);
   weighting.profile = isGateOwn() ? GATE : MOVED;
   showControls();
-  changed();
+  changed(true);
 }
 
 /** The weight of an objective, moved or not. */
@@ -112,24 +115,24 @@ async function copy() {
 
 at("profile").addEventListener("change", () => {
   choose(at("profile").value);
-  changed();
+  changed(false);
 });
 at("mode").addEventListener("change", () => {
   Object.assign(weighting, { mode: at("mode").value, weights: new Map(), renormalise: null });
   weighting.profile = isGateOwn() ? GATE : MOVED;
   showControls();
-  changed();
+  changed(false);
 });
 at("renormalise").addEventListener("change", () => {
   const asked = at("renormalise").checked;
   weighting.renormalise = asked === renormalises({ mode: weighting.mode, renormalise: null }) ? null : asked;
   if (!isGateOwn()) weighting.profile = MOVED;
   showControls();
-  changed();
+  changed(false);
 });
 at("reset").addEventListener("click", () => {
   choose(GATE);
-  changed();
+  changed(false);
   at("profile").focus(); // the button is off now
 });
 at("copy").addEventListener("click", copy);
