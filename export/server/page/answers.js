@@ -29,8 +29,12 @@ function fields() {
 export function typed() {
   const all = [at("prompt"), ...fields()];
   const empty = all.find((field) => !field.value.trim());
-  if (!empty) return { prompt: all[0].value, answers: all.slice(1).map((field, place) => ({ letter: LETTERS[place], text: field.value })) };
-  say(all.length === 3 ? "Fill in the prompt and both answers." : "Fill in the prompt and every answer, or remove the empty ones.", true);
+  if (!empty) {
+    const [prompt, ...texts] = all.map((field) => field.value);
+    return { prompt, answers: texts.map((text, place) => ({ letter: LETTERS[place], text })) };
+  }
+  const which = all.length === 3 ? "both answers" : "every answer, or remove the empty ones";
+  say(`Fill in the prompt and ${which}.`, true);
   empty.focus();
   return null;
 }

@@ -5,7 +5,10 @@ import { at } from "./words.js";
 /** Ask for JSON: POST with a body, GET without one. Throws an Error whose message is a sentence for the user. */
 export async function ask(path, body) {
   const token = at("token").value.trim();
-  const headers = { ...(body && { "Content-Type": "application/json" }), ...(token && { Authorization: `Bearer ${token}` }) };
+  const headers = {
+    ...(body && { "Content-Type": "application/json" }),
+    ...(token && { Authorization: `Bearer ${token}` }),
+  };
   let response;
   try {
     response = await fetch(path, body ? { method: "POST", headers, body: JSON.stringify(body) } : { headers });

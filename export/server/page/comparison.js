@@ -20,7 +20,8 @@ let widest = null;
 export function compared([a, b]) {
   return a.objectives.map((term, place) => {
     const other = b.objectives[place];
-    return { name: term.name, place, weight: term.coefficient, terms: [term, other], difference: term.contribution - other.contribution };
+    const difference = term.contribution - other.contribution;
+    return { name: term.name, place, weight: term.coefficient, terms: [term, other], difference };
   });
 }
 
@@ -76,7 +77,7 @@ function whisker({ contribution, contribution_std: std }) {
 function chartRow(name) {
   const slider = sliderOf(name);
   const drawn = bars();
-  const cells = [["tune"], ["bars"], ["number a-number"], ["number b-number"], ["number"]].map(([className]) => element("td", className));
+  const cells = ["tune", "bars", "number a-number", "number b-number", "number"].map((kind) => element("td", kind));
   const [tune, chart, ...numbers] = cells;
   tune.append(slider.control);
   chart.append(drawn.pair);
@@ -120,7 +121,8 @@ function bars() {
           ...(high - low > 100 * LEAST_WHISKER ? [line] : []),
         ];
       });
-      if (seen.length !== pair.childElementCount || seen.some((each) => each.parentNode !== pair)) pair.replaceChildren(...seen);
+      const others = seen.length !== pair.childElementCount || seen.some((each) => each.parentNode !== pair);
+      if (others) pair.replaceChildren(...seen);
     },
   };
 }

@@ -30,7 +30,8 @@ export function begin(given) {
   const widest = names.map((_, place) => place).sort((one, other) => ranges[other] - ranges[one]);
   AXES.forEach((axis, number) => {
     const kept = names.indexOf(at(axis).selectedOptions[0]?.textContent); // the user's choice stands
-    at(axis).replaceChildren(...names.map((name, place) => Object.assign(element("option", "", name), { value: place })));
+    const options = names.map((name, place) => Object.assign(element("option", "", name), { value: place }));
+    at(axis).replaceChildren(...options);
     at(axis).value = kept < 0 ? widest[Math.min(number, names.length - 1)] : kept;
   });
   answers = given;
@@ -61,8 +62,10 @@ function show() {
   const front = answers.filter((_, number) => worse[number].length === 0).map((answer) => answer.letter);
 
   const [across, up] = senses.map((sense) => (sense > 0 ? "more" : "less"));
-  at("front-told").textContent = `${front.length > 1 ? `Answers ${listed(front)} are` : `Answer ${front[0]} is`} not beaten: `
-    + `no other answer is as good at both objectives and better at one. Better is ${across} of ${names[0]} and ${up} of ${names[1]}`
+  const those = front.length > 1 ? `Answers ${listed(front)} are` : `Answer ${front[0]} is`;
+  at("front-told").textContent = `${those} not beaten: `
+    + "no other answer is as good at both objectives and better at one. "
+    + `Better is ${across} of ${names[0]} and ${up} of ${names[1]}`
     + `${senses.includes(-1) ? ", as the signs of their weights say" : ""}.`;
   AXES.forEach((axis, number) => at(`front-${axis}`).replaceChildren(breakable(names[number])));
   at("front").tBodies[0].replaceChildren(...answers.map(({ letter }, number) => {

@@ -21,11 +21,13 @@ async function score(event) {
       known = await ask("v1/profiles");
       offer(known);
     }
-    const responses = given.answers.map((answer) => answer.text);
-    const answer = await ask("v1/rewards", { conversations: [{ prompt: given.prompt, responses }], profile: OWN_WEIGHTS });
+    const conversation = { prompt: given.prompt, responses: given.answers.map((answer) => answer.text) };
+    const answer = await ask("v1/rewards", { conversations: [conversation], profile: OWN_WEIGHTS });
     const scored = answer.conversations[0].responses.map((response, place) => ({ ...given.answers[place], response }));
     const failed = scored.filter(({ response }) => response.error);
-    if (scored.length - failed.length < 2) throw new Error(`Answer ${failed[0].letter} has no score: ${failed[0].response.error}.`);
+    if (scored.length - failed.length < 2) {
+      throw new Error(`Answer ${failed[0].letter} has no score: ${failed[0].response.error}.`);
+    }
     result.show(scored);
     at("model").textContent = `Model: ${answer.model}`;
     const passed = performance.now() - started;

@@ -34,7 +34,7 @@ function rankRow(answer, place, digits) {
   const dots = element("td", "dots");
   dots.append(dot(answer, place));
   const number = element("td", "number");
-  number.append(element("b", "", written(score, digits)), ...(std === null ? [] : [" ", element("span", "std", spread(std, digits, bound))]));
+  number.append(element("b", "", written(score, digits)), " ", element("span", "std", spread(std, digits, bound)));
   for (const cell of [dots, number]) cell.setAttribute("role", "cell");
   line.append(dots, number);
 
@@ -56,7 +56,8 @@ function rowOf(rank, letter, text) {
   head.scope = "row";
   head.setAttribute("role", "rowheader");
   const characters = Array.from(text.slice(0, 4 * EXCERPT));
-  const excerpt = characters.slice(0, EXCERPT).join("") + (text.length > 4 * EXCERPT || characters.length > EXCERPT ? "…" : "");
+  const cut = text.length > 4 * EXCERPT || characters.length > EXCERPT;
+  const excerpt = characters.slice(0, EXCERPT).join("") + (cut ? "…" : "");
   head.append(element("span", "letter", letter), " ", element("bdi", "excerpt", excerpt));
   const first = element("td", "rank", rank);
   first.setAttribute("role", "cell");

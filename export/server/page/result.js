@@ -107,7 +107,8 @@ function verdict(answers, digits) {
   const [best, next, ...rest] = ranking.ranked(answers);
   const lead = best.score - next.score;
   const equal = [best, next, ...rest].filter((answer) => answer.rank === 1).map((answer) => answer.letter);
-  if (lead === 0) return answers.length > 2 ? `Answers ${listed(equal.sort())} score the same, and highest` : "Both answers score the same";
+  if (lead === 0 && answers.length === 2) return "Both answers score the same";
+  if (lead === 0) return `Answers ${listed(equal.sort())} score the same, and highest`;
   return `Answer ${best.letter} scores ${answers.length > 2 ? "highest" : "higher"}, by ${lead.toFixed(digits)}`;
 }
 

@@ -21,9 +21,13 @@ export function draw(points, senses, names, width) {
     axisOf(points, 0, MARGIN.left, width - MARGIN.right),
     axisOf(points, 1, height - MARGIN.bottom, MARGIN.top),
   ];
-  const chart = drawn("svg", { viewBox: `0 0 ${width} ${height}`, width, height, role: "img", "aria-labelledby": "front-title", "aria-describedby": "front-told" });
+  const told = { role: "img", "aria-labelledby": "front-title", "aria-describedby": "front-told" };
+  const chart = drawn("svg", { viewBox: `0 0 ${width} ${height}`, width, height, ...told });
   chart.append(...grid(scales, width, height), ...titles(names, width, height));
-  const placed = points.map((point) => ({ ...point, x: scales[0].place(point.at[0]), y: scales[1].place(point.at[1]) }));
+  const placed = points.map((point) => {
+    const [x, y] = scales.map((scale, axis) => scale.place(point.at[axis]));
+    return { ...point, x, y };
+  });
   chart.append(staircase(placed.filter((point) => point.front), senses, width, height));
   for (const point of placed) chart.append(...errors(point, scales));
   for (const point of placed) chart.append(marker(point));
@@ -77,9 +81,10 @@ function titles(names, width, height) {
     return characters.length > room ? `${characters.slice(0, room - 1).join("")}…` : name;
   });
   const middle = (height - MARGIN.bottom + MARGIN.top) / 2;
+  const style = { class: "axis-name", "text-anchor": "middle" };
   return [
-    drawn("text", { class: "axis-name", x: (MARGIN.left + width - MARGIN.right) / 2, y: height - 8, "text-anchor": "middle" }, across),
-    drawn("text", { class: "axis-name", x: 0, y: 0, "text-anchor": "middle", transform: `translate(13 ${middle}) rotate(-90)` }, up),
+    drawn("text", { ...style, x: (MARGIN.left + width - MARGIN.right) / 2, y: height - 8 }, across),
+    drawn("text", { ...style, transform: `translate(13 ${middle}) rotate(-90)` }, up),
   ];
 }
 
@@ -104,7 +109,7 @@ function errors({ at, std, x, y, front }, [across, up]) {
 
 function marker({ x, y, front }) {
   if (!front) return drawn("circle", { class: "point", cx: x, cy: y, r: 5.5 });
-  return drawn("path", { class: "point front", d: `M ${x} ${y - 8} L ${x + 8} ${y} L ${x} ${y + 8} L ${x - 8} ${y} Z` });
+  return drawn("path", { class: "point front", d: `M ${x} ${y - 8} l 8 8 l -8 8 l -8 -8 Z` });
 }
 
 /** A letter beside each point, where no other point or letter is. */
@@ -112,10 +117,12 @@ function letters(placed, width, height) {
   const taken = placed.map(({ x, y }) => [x, y]);
   return placed.map(({ letter, x, y, front }) => {
     const spots = AROUND.map(([right, down]) => [x + right, y + down - 4]);
-    const free = ([across, up]) => across > MARGIN.left + 4 && across < width - 8 && up > 8 && up < height - MARGIN.bottom - 4
+    const free = ([across, up]) => across > MARGIN.left + 4 && across < width - 8
+      && up > 8 && up < height - MARGIN.bottom - 4
       && taken.every(([otherX, otherY]) => Math.hypot(across - otherX, up - otherY) >= LABEL * 0.8);
     const spot = spots.find(free) ?? spots[0];
     taken.push(spot);
-    return drawn("text", { class: front ? "point-letter front" : "point-letter", x: spot[0], y: spot[1] + 5, "text-anchor": "middle" }, letter);
+    const style = { class: front ? "point-letter front" : "point-letter", "text-anchor": "middle" };
+    return drawn("text", { ...style, x: spot[0], y: spot[1] + 5 }, letter);
   });
 }

@@ -72,7 +72,8 @@ export function sliderOf(name) {
       const part = `${(100 * fraction).toFixed(1)} %`.replace("-", "\u2212");
       factor.textContent = moved ? TOLD[weighting.mode](told) : "";
       share.textContent = part;
-      range.setAttribute("aria-valuetext", `${moved ? SPOKEN[weighting.mode](told) : "the gate's weight"}, ${part} of all`);
+      const spoken = moved ? SPOKEN[weighting.mode](told) : "the gate's weight";
+      range.setAttribute("aria-valuetext", `${spoken}, ${part} of all`);
       reset.hidden = !moved;
     },
   };

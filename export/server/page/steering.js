@@ -1,6 +1,6 @@
 /**
- * A response's score under a user's weights: the arithmetic of gating/steering.py, on an answer of /v1/rewards that was
- * scored with the gate's own weights.
+ * A response's score under a user's weights: the arithmetic of gating/steering.py, on an answer of /v1/rewards that has
+ * the gate's own weights.
  *
  * A weighting is { mode, weights, renormalise, thresholds, cap }: `mode` is "multiply", "add", "replace" or
  * "direction", `weights` maps objectives to weights, `renormalise` null means as the mode does by itself, `thresholds`
@@ -16,7 +16,7 @@ export function renormalises({ mode, renormalise }) {
 }
 
 /** The coefficients c of the objectives, from the gate's weights g; without a weight, they are g. */
-export function coefficients({ mode, weights, renormalise }, names, gate) {
+function coefficients({ mode, weights, renormalise }, names, gate) {
   if (weights.size === 0) return gate;
   let own = names.map((name) => weights.get(name) ?? NEUTRAL[mode]);
   if (mode === "direction") {
@@ -41,8 +41,8 @@ export function sizeOf(weights) {
 /**
  * A response under a weighting: as the server's answer, with its terms steered, and with `veto` and `vetoed`.
  *
- * `bound` says that `score_std` is not the standard error, but the least bound of it that follows from the answer. It is
- * null where not even that is known: a weight is added to an objective to which the gate gives exactly none.
+ * `bound` says that `score_std` is not the standard error, but the least bound of it that follows from the answer.
+ * It is null where not even that is known: a weight is added to an objective to which the gate gives exactly none.
  */
 export function steered(response, weighting) {
   const terms = response.objectives;

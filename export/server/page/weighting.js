@@ -2,7 +2,7 @@
 
 import { profileOf, refusal, toml } from "./profile.js";
 import { NEUTRAL, renormalises } from "./steering.js";
-import { at, element, say } from "./words.js";
+import { at, element } from "./words.js";
 
 const GATE = "gate";
 const MOVED = "moved"; // the choice of the list that stands for no profile

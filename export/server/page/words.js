@@ -76,5 +76,6 @@ export function unlike(letters, all = false) {
     ? [`Answer ${letters[0]}`, "is", "it is", "Its"]
     : [all && letters.length === 2 ? "Both answers" : `Answers ${listed(letters)}`, "are", "they are", "Their"];
   return `${subject} ${is} unlike the rated responses: ${it} farther from those that each objective was fitted to than `
-    + `nearly all that were kept apart for comparison. ${its} rewards are extrapolated, and may be wrong by more than ± says.`;
+    + "nearly all that were kept apart for comparison. "
+    + `${its} rewards are extrapolated, and may be wrong by more than ± says.`;
 }
