@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cache import UserError
 from export.server.bodies import refuse_unread
+from export.server.page import FILES
 from export.server.refusals import refusal
 
 VARIABLE = "ARMORM_TOKEN"
@@ -19,7 +20,7 @@ VARIABLE = "ARMORM_TOKEN"
 SHORTEST_TOKEN = 16
 """Smallest number of characters. Guessing is not slowed down, so that the token itself must be out of its reach."""
 
-OPEN = frozenset({"/", "/page.css", "/page.js", "/health"})
+OPEN = frozenset({*FILES, "/health"})
 """Paths that need no token: the page, which asks the user for it, and the health check of load balancers."""
 
 

@@ -9,6 +9,7 @@ import pytest
 from cache import UserError
 from export.reward_model import RewardModel
 from export.server.authorization import is_loopback, read_token
+from export.server.page import FILES
 from tests.export.server_thread import client, listening
 
 TOKEN = "0123456789abcdef" * 2
@@ -36,7 +37,7 @@ def test_with_a_token_only_its_bearer_is_answered(model: RewardModel) -> None:
         for kind in ("Bearer", "bearer"):
             assert asking.post("/score", json=BODY, headers={"Authorization": f"{kind} {TOKEN}"}).status_code == 200
         # The page asks for the token itself; a load balancer has none.
-        assert {asking.get(path).status_code for path in ("/", "/page.css", "/page.js", "/health")} == {200}
+        assert {asking.get(path).status_code for path in (*FILES, "/health")} == {200}
         assert asking.get("/openapi.json").status_code == 401
 
 

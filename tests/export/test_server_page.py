@@ -1,17 +1,24 @@
 """The page at `/`, in a real browser: two answers come apart objective by objective."""
 
+from pathlib import Path
+
 import pytest
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from export.reward_model import RewardModel
+from export.server import page as page_router
+from export.server.page import FILES
 from tests.browser import Browser
 from tests.export.server_process import Served
 from tests.export.server_thread import listening
 
 PROMPT = "How do I bake bread?"
 ANSWERS = ("Mix flour, water, salt and yeast, let it rise, and bake it for 40 minutes.", "No.")
+KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
+SVG = "http://www.w3.org/2000/svg"
+"""The name of its elements, which nobody asks for."""
 HOSTILE = "<img src=x onerror=alert(1)></textarea><script>document.title='changed'</script>\u202e\0"
 
 
@@ -122,8 +129,7 @@ def test_it_fits_and_can_be_read_by_everybody(browser: Browser, served: Served, 
         assert browser.violations() == []
     browser.listen()
     assert browser.console == []
-    files = {f"{served.url}/{name}" for name in ("", "page.css", "page.js", "v1/rewards")}
-    assert set(browser.requests) == files
+    assert set(browser.requests) == {f"{served.url}{path}" for path in (*FILES, "/v1/profiles", "/v1/rewards")}
 
 
 def test_it_can_be_used_with_the_keyboard_alone(page: Browser) -> None:
@@ -194,11 +200,16 @@ def test_a_server_that_is_gone_is_said_to_be(browser: Browser, model: RewardMode
 
 def test_its_files_come_with_a_policy_that_lets_nothing_else_run(served: Served) -> None:
     with served.client() as client:
-        for path, kind in (("/", "text/html"), ("/page.css", "text/css"), ("/page.js", "text/javascript")):
+        for path, name in FILES.items():
             answer = client.get(path)
-            assert answer.headers["Content-Type"].startswith(kind)
+            assert answer.headers["Content-Type"].startswith(KINDS[Path(name).suffix])
             policy = answer.headers["Content-Security-Policy"]
             assert "default-src 'none'" in policy
             assert "unsafe" not in policy
             assert answer.headers["X-Content-Type-Options"] == "nosniff"
-            assert "http" not in answer.text.replace("http-equiv", "")
+            assert "http" not in answer.text.replace(SVG, "")
+
+
+def test_every_file_of_the_page_is_served() -> None:
+    folder = Path(page_router.__file__).parent
+    assert {path.name for path in folder.iterdir() if path.suffix in KINDS} == set(FILES.values())

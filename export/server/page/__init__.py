@@ -1,4 +1,4 @@
-"""The page at `/`: a prompt, two answers, and their scores term by term. Its three files are served unchanged."""
+"""The page at `/`: a prompt, two answers or more, and their scores term by term. Its files are served unchanged."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -19,7 +19,28 @@ HEADERS = {
     "Cache-Control": "no-cache",
 }
 
-FILES = {"/": "index.html", "/page.css": "page.css", "/page.js": "page.js"}
+STYLES = ("page.css", "result.css")
+
+SCRIPTS = (
+    "page.js",
+    "answers.js",
+    "asking.js",
+    "comparison.js",
+    "front.js",
+    "profile.js",
+    "ranking.js",
+    "result.js",
+    "scatter.js",
+    "sliders.js",
+    "steering.js",
+    "terms.js",
+    "weighting.js",
+    "words.js",
+)
+"""ECMAScript modules; the first one imports the others."""
+
+FILES = {"/": "index.html"} | {f"/{name}": name for name in (*STYLES, *SCRIPTS)}
+"""Path -> file. All of them are open: the page asks the user for the token, if the server has one."""
 
 
 def router() -> APIRouter:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 ROUTERS: "LazyRegistry[Callable[[Scoring], APIRouter]]" = LazyRegistry(
     {
         "rewards": "export.server.protocols.rewards:router",
+        "profiles": "export.server.protocols.profiles:router",
         "openrlhf": "export.server.protocols.openrlhf:router",
         "vllm": "export.server.protocols.vllm:router",
         "text_embeddings_inference": "export.server.protocols.text_embeddings_inference:router",

@@ -79,6 +79,8 @@ class ObjectiveTerm(BaseModel):
     name: str
     reward: float
     """Prediction of the head, on the scale of its target."""
+    adjusted: float
+    """The reward with verbosity taken out: contribution = coefficient x adjusted, to rounding, for any coefficient."""
     coefficient: float
     """The gate's weight for this prompt, or a profile's in its place."""
     gain: float
@@ -204,6 +206,7 @@ def _reward(result: Scored | Unusable, objectives: tuple[str, ...], *, terms: bo
 def _terms(scored: Scored, objectives: tuple[str, ...]) -> list[ObjectiveTerm]:
     columns: dict[str, list[Any]] = {
         "reward": scored.rewards.tolist(),
+        "adjusted": scored.adjusted.tolist(),
         "coefficient": scored.coefficients.tolist(),
         "gain": scored.gains.tolist(),
         "verbosity_penalty": scored.penalties.tolist(),
