@@ -46,9 +46,12 @@ def command(
 
         scorer, predicted = reward_model(run), distribution_heads(run).distributions
     else:
+        assert model is not None
+        from export.model_folder import config_values
+
+        config_values(model)  # before the imports of `reward_model`, which take longer
         from export.reward_model import RewardModel
 
-        assert model is not None
         scorer = RewardModel.load(model)
     from export.explanation import explain
 
