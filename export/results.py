@@ -174,6 +174,14 @@ class FileScores:
     """Rows that the output held already."""
     responses: int
     """Responses scored by this run."""
+    pairs: int
+    """Scored rows with a chosen and a rejected response."""
+    chosen_wins: int
+    """Pairs of which the chosen response has the higher score."""
+    ties: int
+    """Pairs of two equal scores."""
+    accuracy: float | None
+    """Fraction of the pairs of which the chosen response wins; None without pairs."""
     bad_rows: tuple[int, ...]
     """Numbers, from 1, of the first rows without a score."""
     output: str
