@@ -42,6 +42,9 @@ def command(
     predicted = None
     if recipe is not None:
         run = open_run(recipe)
+        from pipelines.artefacts import GATING
+
+        run.require(GATING)  # before the imports of `fitted`, which take longer
         from pipelines.fitted import distribution_heads, reward_model
 
         scorer, predicted = reward_model(run), distribution_heads(run).distributions

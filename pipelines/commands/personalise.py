@@ -66,6 +66,10 @@ def command(
         check_folder(out, "--out")
     if model is not None:
         config_values(model)
+    if run is not None:
+        from pipelines.artefacts import GATING
+
+        run.require(GATING)
     _profile({"any": 1.0}, ("any",), name, "add")  # an impossible name is refused before minutes of work
     with reporting() as progress, interrupted_by_termination():
         result = personalise(_model(model, run), source, mode, name, out, progress)  # type: ignore[arg-type]

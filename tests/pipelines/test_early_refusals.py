@@ -48,6 +48,8 @@ REFUSED = {
     "explain nowhere --prompt a --response b": "there is no nowhere/config.json",
     "explain model --prompt a --response b --profile rows.jsonl/x": "rows.jsonl/x cannot be read",
     "explain --prompt a --response b": "explain needs a model",
+    "explain --recipe demo.toml --prompt a --response b": "there is no runs/demo/extract.json: run `armorm",
+    "personalise --recipe demo.toml --pairs rows.jsonl": "there is no runs/demo/extract.json: run `armorm",
     "personalise nowhere --pairs rows.jsonl": "there is no nowhere/config.json",
     "personalise model --pairs nowhere": "there is no file nowhere: name one with --pairs",
     "personalise model --pairs rows.jsonl --out rows.jsonl/x": "--out rows.jsonl/x cannot be made",
@@ -90,6 +92,7 @@ def test_a_refusal_imports_neither_torch_nor_transformers(tmp_path: Path, monkey
     for folder, text in (("model", json.dumps(numbers)), ("other", '{"model_type": "llama"}'), ("damaged", "{")):
         (tmp_path / folder).mkdir()
         (tmp_path / folder / "config.json").write_text(text)
+    (tmp_path / "demo.toml").write_text((ROOT / "recipes" / "demo.toml").read_text())
     (tmp_path / "rows.jsonl").write_text('{"prompt": "a", "chosen": "b", "rejected": "c"}\n')
     (tmp_path / "mine.jsonl").write_text("precious\n")
     done = subprocess.run(
