@@ -38,12 +38,12 @@ class PairRow:
 
 
 def is_pair(values: Mapping[str, Any]) -> bool:
-    """Whether a row is a pair, or meant as one: a null is a column that is not there.
+    """Whether a row is a pair, or meant as one: what is neither text nor turns (a null, a label) is no column of it.
 
     A row with both sides is one unless it has a prompt and a response beside them; a row with one side or a ranked list
     alone is one where it has nothing else to score.
     """
-    there = {name for name, value in values.items() if value is not None}
+    there = {name for name, value in values.items() if isinstance(value, str | list | tuple | Mapping)}
     if "prompt" in there and there & {"response", "responses"}:
         return False
     return there.issuperset(SIDES) or bool(there & {*SIDES, "answers"} and not there & {*CONVERSATIONS, "response"})

@@ -88,6 +88,19 @@ def test_accuracy_counts_pairs_alone(model: RewardModel, tmp_path: Path) -> None
     assert "column 'prompt' is missing" in reasons[2]
 
 
+def test_labels_beside_a_conversation_make_no_pair(model: RewardModel, tmp_path: Path) -> None:
+    rows = [
+        {"messages": FAMILIAR, "chosen": True, "rejected": False},
+        {"prompt": PROMPT, "response": GOOD, "chosen": GOOD, "rejected": BAD},
+        {"prompt": PROMPT, "responses": [GOOD, BAD], "chosen": 0, "rejected": 1},
+    ]
+    out = tmp_path / "out.jsonl"
+    told = score_file(model, written(tmp_path, rows), out, prefix="", full=False, progress=silent)
+    assert (told.scored, told.pairs, told.accuracy) == (3, 0, None)
+    first, second, several = lines(out)
+    assert [second["score"], several["scores"][0]] == pytest.approx([first["score"]] * 2, rel=1e-4)
+
+
 def test_equal_scores_are_a_tie_and_no_win(model: RewardModel, tmp_path: Path) -> None:
     blind = copy.copy(model)
     blind.parts = replace(model.parts, weight=np.zeros_like(model.parts.weight))

@@ -93,8 +93,8 @@ class EmbeddingsRequest(BaseModel):
     """Text with its special tokens, or token ids; or many."""
     model: str | None = None
     """Any name."""
-    encoding_format: Literal["float", "base64"] = "float"
-    """base64: little-endian float32, which OpenAI's own client asks for and decodes."""
+    encoding_format: Literal["float", "base64"] | None = None
+    """base64: little-endian float32, which OpenAI's own client asks for and decodes; left out: float."""
     dimensions: Literal[1] | None = None
     """A score has one."""
     lora_path: None = None
@@ -180,5 +180,5 @@ def _ids(rid: str | Sequence[str] | None, count: int, *, one: bool) -> list[str]
     return list(rid)
 
 
-def _embedding(score: float, encoding_format: str) -> list[float] | str:
-    return [score] if encoding_format == "float" else base64.b64encode(struct.pack("<f", score)).decode()
+def _embedding(score: float, encoding_format: str | None) -> list[float] | str:
+    return base64.b64encode(struct.pack("<f", score)).decode() if encoding_format == "base64" else [score]
