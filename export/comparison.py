@@ -60,7 +60,8 @@ def compare_each(
     Args:
         model: the reward model.
         pairs: conversations that differ in their last turn alone.
-        steering: a profile bound to the model, under whose weights both are scored; None: the gate's own.
+        steering: a profile bound to the model, under whose weights both are scored; None: the gate's own. A veto is in
+            the margin and not in its error.
         names: of the two responses, for reasons.
     """
     encoded = model.encode_all([one for pair in pairs for one in pair])
