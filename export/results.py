@@ -3,11 +3,12 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from gating.reward import Scored, ScoreUncertainty
+if TYPE_CHECKING:
+    from gating.reward import Scored, ScoreUncertainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class RewardUncertainty:
     """Fraction of the head's validation rows with a smaller leverage; None where too few tell."""
 
     @classmethod
-    def of(cls, known: ScoreUncertainty, number: int) -> "RewardUncertainty":
+    def of(cls, known: "ScoreUncertainty", number: int) -> "RewardUncertainty":
         """That of one of a score's objectives."""
         place = float(known.leverage_place[number])
         std, leverage = float(known.reward_std[number]), float(known.leverage[number])
@@ -120,7 +121,7 @@ class SteeringEffect:
     """Objectives whose rewards are below the profile's thresholds."""
 
     @classmethod
-    def of(cls, scored: Scored, objectives: Sequence[str]) -> "SteeringEffect | None":
+    def of(cls, scored: "Scored", objectives: Sequence[str]) -> "SteeringEffect | None":
         """The part of a profile in a score; None where it has none."""
         steered = scored.steered
         if steered is None:
@@ -174,6 +175,14 @@ class FileScores:
     """Rows that the output held already."""
     responses: int
     """Responses scored by this run."""
+    pairs: int
+    """Scored rows with a chosen and a rejected response."""
+    chosen_wins: int
+    """Pairs of which the chosen response has the higher score."""
+    ties: int
+    """Pairs of two equal scores."""
+    accuracy: float | None
+    """Fraction of the pairs of which the chosen response wins; None without pairs."""
     bad_rows: tuple[int, ...]
     """Numbers, from 1, of the first rows without a score."""
     output: str

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cache import UserError
-from cache.errors import refusing
-from export.reward_headers import REGRESSION, REMEDY, head_headers
+from export.model_folder import PUBLISHED_NUMBERS, REMEDY, config_values
+from export.reward_headers import REGRESSION, head_headers
 from export.reward_intervals import IntervalsTable
 from export.reward_uncertainty import UncertaintyTable
 from export.turns import TurnMarkers
@@ -29,15 +29,6 @@ from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
 
 SECTION = "armorm"
 """Key of the table in config.json."""
-
-PUBLISHED_NUMBERS = {
-    "num_objectives": "objectives",
-    "gating_temperature": "temperature",
-    "gating_hidden_dim": "hidden_size",
-    "gating_n_hidden": "hidden_layers",
-}
-"""The published checkpoint's keys -> those of this project."""
-
 
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -174,17 +165,7 @@ def read_config(folder: Path) -> tuple[RewardConfig, GateSettings]:
     Raises:
         UserError: the file is missing, not that of a reward model of this kind, or damaged.
     """
-    path = folder / "config.json"
-    if not path.is_file():
-        raise UserError(f"there is no {path}: name a folder that `armorm export` wrote")
-    with refusing(f"{path} is damaged", REMEDY):
-        values = json.loads(path.read_text(encoding="utf-8"))
-    missing = [key for key in PUBLISHED_NUMBERS if not isinstance(values, dict) or key not in values]
-    if missing:
-        raise UserError(
-            f"{path} is not that of an ArmoRM reward model, for it has no {missing[0]}: name a folder that"
-            " `armorm export` wrote, or the published checkpoint's"
-        )
+    values, path = config_values(folder), folder / "config.json"
     count, stored = values["num_objectives"], head_headers(folder)[REGRESSION].shape[0]
     if type(count) is not int or count != stored:
         raise UserError(

@@ -3,10 +3,9 @@
 from pathlib import Path
 
 from cache import UserError
+from export.model_folder import REMEDY
 from extract.stored_weights import StoredTensor, read_headers
 from gating.reward import GATE_PREFIX
-
-REMEDY = "export or fetch the folder again"
 
 DTYPES = ("F32", "F64", "F16", "BF16")
 """Dtypes, as safetensors names them, in which heads can be stored. All are read as float32."""

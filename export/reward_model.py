@@ -12,14 +12,13 @@ from numpy.typing import NDArray
 
 from cache import UserError
 from cache.errors import refusing
-from cache.keys import token_key
-from export.comparison import Comparison
+from export.comparison import Comparison, compare_each
 from export.conversations import Conversation
 from export.input_encoder import InputEncoder
+from export.model_folder import REMEDY
 from export.named_profiles import NamedProfiles
 from export.not_scorable import NotFiniteError, NotScorableError
 from export.reward_config import RewardConfig, backbone_settings, read_config
-from export.reward_headers import REMEDY
 from export.reward_tensors import read_reward_parts
 from extract.backbone import Backbone, read_backbone
 from extract.encoded import Encoded
@@ -29,7 +28,7 @@ from extract.engines.sequential import SequentialEngine
 from extract.packing import Request
 from extract.settings import BackboneSettings, EngineName, ExtractSettings
 from extract.tokenizer import vocabulary_digest
-from gating.decision import abstains, probability_better
+from gating.decision import abstains
 from gating.profile import Mode, Profile
 from gating.reward import RewardParts, Scored
 from gating.steering import Steering, steer
@@ -188,28 +187,19 @@ class RewardModel(InputEncoder):
                 f"{self.folder} holds no standard errors, without which responses cannot be compared: fit the heads"
                 " with heads.uncertainty = true, and export the run without --without-uncertainty"
             )
-        conversations = [[*prompt, {"role": "assistant", "content": response}] for response in (first, second)]
-        features: dict[bytes, NDArray[np.float32]] = {}
-        try:
-            encoded = [self.encode(conversation) for conversation in conversations]
-        except NotScorableError as reason:
-            raise UserError(f"the responses cannot be compared: {reason}; change them or the prompt") from None
-        scored = []
-        for result in self.score_encoded(encoded, features):
-            if isinstance(result, NotScorableError):
-                raise UserError(f"the responses cannot be compared: {result}; change them or the prompt")
-            scored.append(result)
-        one, other = (features[token_key(np.concatenate([two.prompt, two.responses[0]]))][None] for two in encoded)
-        std = self.parts.score_std(self.parts.uncertainty.margin_leverages(one, other), scored[0].weights[None])  # (1,)
-        margin = scored[0].score - scored[1].score
-        probability = probability_better(np.array([margin]), std)  # (1,)
+        one, other = ([*prompt, {"role": "assistant", "content": response}] for response in (first, second))
+        (found,) = compare_each(self, [(one, other)])
+        if isinstance(found, NotScorableError):
+            raise UserError(f"the responses cannot be compared: {found}; change them or the prompt")
+        assert found.margin_std is not None
+        assert found.probability is not None
         return Comparison(
-            first=scored[0],
-            second=scored[1],
-            margin=margin,
-            margin_std=float(std[0]),
-            probability=float(probability[0]),
-            abstains=bool(abstains(probability, abstain_below)[0]),
+            first=found.first,
+            second=found.second,
+            margin=found.margin,
+            margin_std=found.margin_std,
+            probability=found.probability,
+            abstains=bool(abstains(np.array([found.probability]), abstain_below)[0]),
         )
 
     def score_each(

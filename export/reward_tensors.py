@@ -8,12 +8,12 @@ from safetensors import safe_open
 
 from cache import UserError
 from cache.errors import refusing
+from export.model_folder import REMEDY
 from export.reward_config import RewardConfig
 from export.reward_headers import (
     INTERVALS_PREFIX,
     LENGTH_PENALTY,
     REGRESSION,
-    REMEDY,
     TRANSFORM,
     UNCERTAINTY_PREFIX,
     head_headers,

@@ -87,6 +87,8 @@ class Scored:
     """(k,) coefficients times verbosity penalties."""
     contributions: NDArray[np.float64]
     """(k,) gains less penalties."""
+    objectives: tuple[str, ...]
+    """Names of the k objectives."""
     prompt_tokens: int
     response_tokens: int
     uncertainty: ScoreUncertainty | None = None
@@ -100,6 +102,11 @@ class Scored:
     def coefficients(self) -> NDArray[np.float64]:
         """(k,) the weights in use: those of the profile, or else the gate's."""
         return self.weights.astype(np.float64) if self.steered is None else self.steered.coefficients
+
+    @property
+    def by_objective(self) -> dict[str, float]:
+        """Objective -> its contribution, as numbers of Python: they sum to the score, but for a profile's veto."""
+        return dict(zip(self.objectives, self.contributions.tolist(), strict=True))
 
     @property
     def not_finite(self) -> str | None:
@@ -221,6 +228,7 @@ class RewardParts:
             gains=gains,
             penalties=penalties,
             contributions=contributions,
+            objectives=self.objectives,
             prompt_tokens=prompt_tokens,
             response_tokens=response_tokens,
             uncertainty=None if leverages is None else self._uncertainty(leverages[None], weights[None]),

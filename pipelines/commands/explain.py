@@ -42,13 +42,19 @@ def command(
     predicted = None
     if recipe is not None:
         run = open_run(recipe)
+        from pipelines.artefacts import GATING
+
+        run.require(GATING)  # before the imports of `fitted`, which take longer
         from pipelines.fitted import distribution_heads, reward_model
 
         scorer, predicted = reward_model(run), distribution_heads(run).distributions
     else:
+        assert model is not None
+        from export.model_folder import config_values
+
+        config_values(model)  # before the imports of `reward_model`, which take longer
         from export.reward_model import RewardModel
 
-        assert model is not None
         scorer = RewardModel.load(model)
     from export.explanation import explain
 
