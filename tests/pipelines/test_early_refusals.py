@@ -13,7 +13,7 @@ from tests.pipelines.conftest import ROOT
 WITH_A_RECIPE = [
     name.removeprefix("armorm ")
     for name, command in commands()
-    if any(part.name == "recipe" for part in command.params)
+    if any("--recipe" in part.opts for part in command.params)
 ]
 NEEDED = {
     "explain": "--prompt a --response b",
