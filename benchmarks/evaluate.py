@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.conditions import Conditions
 from cache import FeatureStore, Fingerprint
 from evaluation.suites.reward_bench import PRIOR_SECTION, SECTIONS
 from extract.results import Extract
@@ -80,10 +81,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--folder", type=Path, help="folder of the store; by default a temporary one")
     arguments = parser.parse_args()
+    conditions = Conditions()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         report = measure(Path(folder), arguments.width, arguments.times, arguments.rounds)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    conditions.write(arguments.json, report)
     sys.stdout.write(table(report))
 
 

@@ -76,10 +76,11 @@ class Doctor:
 
 def versions() -> dict[str, str]:
     """Versions of the project, Python and the packages that move numbers; nothing is imported for it."""
-    found = {PROJECT: version(PROJECT)}
+    found = {PROJECT: _version(PROJECT) or "not installed"}
     if (commit := _commit()) is not None:
         found[PROJECT] += f" (commit {commit})"
-    return found | {"Python": platform.python_version()} | {name: version(name) for name in SHOWN}
+    packages = {name: installed for name in SHOWN if (installed := _version(name)) is not None}
+    return found | {"Python": platform.python_version()} | packages
 
 
 def _commit() -> str | None:
