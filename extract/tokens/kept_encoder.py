@@ -12,7 +12,7 @@ import numpy as np
 
 from cache.fingerprint import digest_of
 from cache.keys import token_key
-from extract import checks, encoded, records, special_tokens, templating
+from extract import checks, encoded, pretoken_pattern, pretokens, records, special_tokens, templating
 from extract.encoded import Encoded, TokenIds
 from extract.records import Prompt, Record, SuiteItem, texts_of
 from extract.settings import BackboneSettings
@@ -147,5 +147,5 @@ def digest_of_encoder(encoder: ConversationEncoder, settings: BackboneSettings) 
 
 def _code() -> list[Path]:
     """The source files that make ids of texts."""
-    modules = [Path(str(module.__file__)) for module in (checks, encoded, records, special_tokens, templating)]
-    return [*modules, *sorted(Path(division.__file__).parent.glob("*.py"))]
+    modules = (checks, encoded, pretoken_pattern, pretokens, records, special_tokens, templating)
+    return [*(Path(str(module.__file__)) for module in modules), *sorted(Path(division.__file__).parent.glob("*.py"))]
