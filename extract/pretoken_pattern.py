@@ -1,8 +1,8 @@
 """A tokenizer's regular expression as one of Python's, for texts in an alphabet in which both match the same.
 
-Tokenizers split a text into pre-tokens with expressions of Oniguruma, whose classes of characters (`\\p{L}`) Python does
+Tokenizers divide a text into pre-tokens by expressions of Oniguruma, whose classes of categories (`p{L}`) Python does
 not have. Within a small alphabet a class is a list: ASCII, Latin-1, Latin Extended-A, and signs that are no letters or
-numbers. Their categories have been the same since Unicode 6.1 (2012), and none of these characters composes with another.
+numbers. Their categories are the same since Unicode 6.1 (2012), and no two of these characters compose a third.
 """
 
 import re
@@ -12,7 +12,7 @@ SIGNS = ((0x2010, 0x2027), (0x2030, 0x205E), (0x20AC, 0x20AC), (0x2122, 0x2122),
 """Punctuation, the euro, the trademark, arrows and mathematical operators: all of categories P or S."""
 
 ALPHABET = "".join(map(chr, range(0x17F))) + "".join(chr(code) for low, high in SIGNS for code in range(low, high + 1))
-"""The characters of texts to which the expressions apply. U+017F, a letter that is an s where case is ignored, is none."""
+"""The characters of texts to which the expressions apply; not U+017F, which is an s where case is ignored."""
 
 OUTSIDE = re.compile(f"[^\\x00-\\u017e{''.join(f'{chr(low)}-{chr(high)}' for low, high in SIGNS)}]")
 """Finds a character that is not of the alphabet."""

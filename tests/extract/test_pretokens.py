@@ -1,7 +1,5 @@
 """Ids by way of pre-tokens are the tokenizer's own, or there are none."""
 
-import pickle
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,12 +49,15 @@ def both(request: pytest.FixtureRequest) -> tuple[Tokenizer, PretokenIds]:
     return tokenizer, made
 
 
-LETTERS = st.text(st.sampled_from(ALPHABET) | st.sampled_from("aZ '\n\t019.") | st.characters(codec="utf-8"), max_size=9)
+LETTERS = st.text(
+    st.sampled_from(ALPHABET) | st.sampled_from("aZ '\n\t019.") | st.characters(codec="utf-8"), max_size=9
+)
 PIECES = st.sampled_from(
     [
-        *("'S", "'ll", "'t", "don't", " word", "WORD", "Word", "é", "ÿ", "\u0131", "İ", "ĸ", "1234", "²½", "\r\n", "\n\n", "\t", " "),
-        *("  ", "   x", "\u00a0", "\x85", "\x1c", "\x0b", "\u2028", "\u3000", "--", "…", "“a”", "—", "≠", "=\u0338", "e\u0301", "/"),
-        *("<|eot_id|>", "<|begin_of_text|>", "<|eot_id|", "ſ", "\u212a", "猫", "🚀", "\ufe0f", "\u200b", "_", "`x`"),
+        *("'S", "'ll", "'t", "don't", " word", "WORD", "Word", "é", "ÿ", "\u0131", "İ", "ĸ", "1234", "²½", "_", "`x`"),
+        *("\r\n", "\n\n", "\t", " ", "  ", "   x", "\u00a0", "\x85", "\x1c", "\x0b", "\u2028", "\u3000", "\u200b"),
+        *("--", "…", "“a”", "—", "≠", "=\u0338", "e\u0301", "/", "ſ", "\u212a", "猫", "🚀", "\ufe0f"),
+        *("<|eot_id|>", "<|begin_of_text|>", "<|eot_id|"),
     ]
 )
 TEXTS = st.lists(PIECES | LETTERS, max_size=12).map("".join)
@@ -102,11 +103,6 @@ def test_few_pretokens_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(made._kept) == 40
 
 
-def test_it_goes_to_another_process() -> None:
-    made = pickle.loads(pickle.dumps(pretoken_ids(made_like("Llama 3"))))  # as multiprocessing does
-    assert made("Yes.").tolist() == made_like("Llama 3").encode("Yes.", add_special_tokens=False).ids
-
-
 def test_a_tokenizer_that_is_not_known_has_none() -> None:
     def without(**parts: object) -> PretokenIds | None:
         tokenizer = made_like("GPT-2")
@@ -125,16 +121,18 @@ def test_a_tokenizer_that_is_not_known_has_none() -> None:
     assert without(pre_tokenizer=pre_tokenizers.Sequence([removed, level])) is None
     assert without(normalizer=normalizers.NFKC()) is None
     assert without(model=models.BPE({"a": 0}, [], dropout=0.1)) is None
-    assert without(model=models.WordLevel({"a": 0}, unk_token="a")) is None
+    assert without(model=models.WordLevel({"a": 0})) is None
     lower = made_like("GPT-2")
     lower.add_tokens(["a word"])  # normalised, as tokens are that are added by their text alone
     assert pretoken_ids(lower) is None
 
 
-@pytest.mark.parametrize(
-    "expression",
-    [r"\d+", r"\w+", r"[a-z]+", r"(a)", r"a++", r".", r"^a", r"a$", r"[[:alpha:]]", r"\p{P}", r"[^\S]", "(?i:ss)", "(?i:i)", "(?=a)"]
-    + [r"\s*", "[a", "a|", r"\P{L}", "(?<=a)b", r"\bx"],
+UNKNOWN = (
+    *(r"\d+", r"\w+", r"\P{L}", r"\p{P}", r"[^\S]", r"\bx", "[a-z]+", "[[:alpha:]]", "[a", "(a)", "(?=a)", "(?<=a)b"),
+    *("a++", ".", "^a", "a$", "(?i:ss)", "(?i:i)", r"\s*", "a|"),
 )
+
+
+@pytest.mark.parametrize("expression", UNKNOWN)
 def test_an_expression_with_a_part_that_is_not_known_is_none(expression: str) -> None:
     assert pattern_of(expression) is None

@@ -12,6 +12,7 @@ import pytest
 from cache import UserError
 from cache.durable import TEMPORARY
 from extract.collect import Collected, Dataset, collect
+from extract.encoded import TokenIds
 from extract.settings import BackboneSettings, DatasetSettings, SplitSettings
 from extract.sources import SOURCES
 from extract.templating import ConversationEncoder
@@ -69,7 +70,7 @@ def count_texts(encoder: ConversationEncoder, monkeypatch: pytest.MonkeyPatch) -
     given: list[str] = []
     token_ids = encoder._token_ids
 
-    def counted(texts: list[str]) -> list[list[int]]:
+    def counted(texts: list[str]) -> list[TokenIds]:
         given.extend(texts)
         return token_ids(texts)
 
