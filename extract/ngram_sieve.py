@@ -1,39 +1,38 @@
 """Which of many prompts may share a word n-gram with a suite's: most do not, and need not be looked at by themselves.
 
-The words of all prompts are hashed at once, as bytes, and so are their n-grams. A prompt that shares none with a suite
+The words of many prompts are hashed at once, and so are their n-grams. A prompt that shares none with a suite
 is neither a suite's prompt nor like one, if it has so many words; one that passes is looked up in `PromptIndex`.
 """
 
+import sys
 from collections.abc import Iterator, Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extract.records import Prompt
-from extract.words import OPERATORS, N, hashes_of_ngrams, spoken, words
+from extract.words import WORD_ALONE, N, folded, hashes_of_ngrams
 
-BLOCK_BYTES = 2**16
-"""Bytes of prompts that are hashed at once: their arrays stay in the processor's cache."""
+BLOCK_CHARACTERS = 2**16
+"""Characters of prompts that are hashed at once: their arrays stay in the processor's cache."""
 
 BITS_OF_A_GRAM = 16
 """Bits of the table for each stored n-gram: one in sixteen others passes it, and is searched for."""
 
 BASE = 0xD6E8FEB86659FD93
-"""An odd number: a word's hash is the sum of its bytes times the powers of this, modulo 2^64."""
+"""An odd number: a word's hash is the sum of its characters times the powers of this, modulo 2^64."""
 
-SPACE, OF_A_WORD, OPERATOR = range(3)
-
-
-def _tables() -> tuple[bytes, NDArray[np.uint8]]:
-    """Byte -> the byte that it counts as, in lower case; byte -> its kind. From 128 on they are parts of letters."""
-    kinds = np.full(256, SPACE, np.uint8)
-    kinds[128:] = OF_A_WORD
-    kinds[[byte for byte in range(128) if chr(byte).isalnum()]] = OF_A_WORD
-    kinds[list(OPERATORS.encode())] = OPERATOR
-    return bytes(ord(chr(byte).lower()) if byte < 128 else byte for byte in range(256)), kinds
+SPACE, OF_A_WORD, ALONE = range(3)
+"""Kinds of characters: in no word, part of a word, a word by itself."""
 
 
-LOWER, KINDS = _tables()
+@cache
+def _kinds() -> NDArray[np.uint8]:
+    """Character -> its kind, as `extract.words.WORD` has it."""
+    kinds = np.fromiter((chr(code).isalnum() for code in range(sys.maxunicode + 1)), np.uint8, sys.maxunicode + 1)
+    kinds[[ord(match[0]) for match in WORD_ALONE.finditer("".join(map(chr, range(sys.maxunicode + 1))))]] = ALONE
+    return kinds
 
 
 class NgramSieve:
@@ -59,7 +58,8 @@ class NgramSieve:
             passed[first : first + len(block)] = counts < N
             at = (grams >> self._shift).astype(np.int64)
             likely = np.flatnonzero((self._bits[at >> 3] >> (at & 7).astype(np.uint8)) & 1)
-            stored = likely[np.isin(grams[likely], self._grams)] if len(likely) else likely
+            places = np.minimum(np.searchsorted(self._grams, grams[likely]), len(self._grams) - 1)
+            stored = likely[self._grams[places] == grams[likely]]
             passed[first + owners[stored]] = True
         return passed
 
@@ -74,21 +74,22 @@ class NgramSieve:
         at = (self._grams >> self._shift).astype(np.int64)
         self._bits = np.packbits(np.bincount(at, minlength=2**bits).astype(bool), bitorder="little")
 
-    def _ngrams(self, block: Sequence[bytes]) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]:
+    def _ngrams(self, block: Sequence[str]) -> tuple[NDArray[np.uint64], NDArray[np.int64], NDArray[np.int64]]:
         """Hashes of the n-grams of texts, the text of each, and each text's number of words. (g,), (g,), (texts,)."""
-        joined = np.frombuffer(b" ".join(block).translate(LOWER) + b" ", np.uint8)
-        kinds = KINDS[joined]
-        operator, letter = kinds == OPERATOR, kinds == OF_A_WORD
-        begins, ends = operator | letter, operator | letter
-        begins[1:] &= ~(letter[1:] & letter[:-1])
-        ends[:-1] &= ~(letter[:-1] & letter[1:])
+        characters = np.frombuffer("".join(f"{text}\n" for text in block).encode("utf-32-le", "surrogatepass"), "<u4")
+        kinds = _kinds()[characters]
+        within = kinds == OF_A_WORD
+        begins, ends = kinds != SPACE, kinds != SPACE
+        begins[1:] &= ~(within[1:] & within[:-1])
+        ends[:-1] &= ~(within[:-1] & within[1:])
         starts, stops = np.flatnonzero(begins), np.flatnonzero(ends) + 1  # (words,)
-        hashes = self._powers.hashes(joined, starts, stops)
+        hashes = self._powers.hashes(characters, starts, stops)
         lasts = np.cumsum([len(text) + 1 for text in block])
-        owners = np.searchsorted(lasts, starts, side="right")  # (words,)
+        counts = np.diff(np.searchsorted(starts, lasts), prepend=0)
+        owners = np.repeat(np.arange(len(block)), counts)  # (words,)
         grams = hashes_of_ngrams(hashes)
         whole = owners[: len(grams)] == owners[len(owners) - len(grams) :]
-        return grams[whole], owners[: len(grams)][whole], np.bincount(owners, minlength=len(block))
+        return grams[whole], owners[: len(grams)][whole], counts
 
 
 class _Powers:
@@ -98,13 +99,14 @@ class _Powers:
         self._powers = self._inverse = np.empty(0, np.uint64)
 
     def hashes(
-        self, joined: NDArray[np.uint8], starts: NDArray[np.int64], stops: NDArray[np.int64]
+        self, characters: NDArray[np.uint32], starts: NDArray[np.int64], stops: NDArray[np.int64]
     ) -> NDArray[np.int64]:
-        """The hash of each stretch of bytes, the same wherever it stands. Shape (words,)."""
-        if len(self._powers) < len(joined):
-            self._powers, self._inverse = (_powers(base, len(joined)) for base in (BASE, pow(BASE, -1, 2**64)))
-        sums = np.zeros(len(joined) + 1, np.uint64)
-        np.cumsum(joined * self._powers[: len(joined)], out=sums[1:])
+        """The hash of each stretch of characters, the same wherever it stands. Shape (words,)."""
+        count = len(characters)
+        if len(self._powers) < count:
+            self._powers, self._inverse = (_powers(base, 2 * count) for base in (BASE, pow(BASE, -1, 2**64)))
+        sums = np.zeros(count + 1, np.uint64)
+        np.cumsum(characters * self._powers[:count], out=sums[1:])
         return ((sums[stops] - sums[starts]) * self._inverse[starts]).view(np.int64)
 
 
@@ -114,16 +116,14 @@ def _powers(base: int, count: int) -> NDArray[np.uint64]:
     return np.cumprod(factors, dtype=np.uint64)
 
 
-def _blocks(prompts: Sequence[Prompt]) -> Iterator[tuple[int, list[bytes]]]:
+def _blocks(prompts: Sequence[Prompt]) -> Iterator[tuple[int, list[str]]]:
     """The prompts' texts in blocks, each with the number of its first."""
     first, size = 0, 0
-    block: list[bytes] = []
+    block: list[str] = []
     for number, prompt in enumerate(prompts):
-        text = spoken(prompt)
-        # Words of other scripts are told apart by Unicode's tables, and go on as bytes between spaces.
-        block.append(text.encode() if text.isascii() else " ".join(words(prompt)).encode())
+        block.append(folded(prompt))
         size += len(block[-1])
-        if size >= BLOCK_BYTES:
+        if size >= BLOCK_CHARACTERS:
             yield first, block
             first, size, block = number + 1, 0, []
     if block:

@@ -17,22 +17,27 @@ _UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\
 OPERATORS = "+<=>^"
 """Signs that tell one sum from another, each a word."""
 
-WORD = re.compile(rf"[{_UNSPACED}]|[{OPERATORS}]|[^\W_{_UNSPACED}]+")
-"""A letter of an unspaced script, an operator, or a run of other letters and digits. Punctuation and white space are in
-no word."""
+WORD_ALONE = re.compile(rf"[{_UNSPACED}]|[{OPERATORS}]")
+"""A letter of an unspaced script, or an operator."""
+
+WORD = re.compile(rf"{WORD_ALONE.pattern}|[^\W_{_UNSPACED}]+")
+"""A word by itself, or a run of other letters and digits. Punctuation and white space are in no word."""
 
 
-def spoken(prompt: Prompt) -> str:
-    """The text of all turns but the system's, which says how to answer and is often the same for a whole data set."""
-    return "\n".join(message.content for message in prompt if message.role != "system")
+def folded(prompt: Prompt) -> str:
+    """The text of all turns but the system's, in Unicode's form NFKC and case folded.
+
+    The system turn is left out because it says how to answer and is often the same for a whole data set.
+    """
+    text = "\n".join(message.content for message in prompt if message.role != "system")
+    if not text.isascii():
+        text = unicodedata.normalize("NFKC", text)
+    return text.casefold()
 
 
 def words(prompt: Prompt) -> list[str]:
-    """The words of all turns but the system's, in Unicode's form NFKC, case folded, without punctuation."""
-    text = spoken(prompt)
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    return WORD.findall(text.casefold())
+    """The words of a prompt, without punctuation."""
+    return WORD.findall(folded(prompt))
 
 
 def hashes_of_ngrams(numbers: NDArray[np.int64]) -> NDArray[np.uint64]:

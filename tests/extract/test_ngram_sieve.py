@@ -8,7 +8,7 @@ from extract import ngram_sieve
 from extract.ngram_sieve import NgramSieve
 from extract.prompt_index import PromptIndex
 from extract.records import Message, Prompt
-from extract.words import N, words
+from extract.words import N, folded, words
 
 PIECES = st.sampled_from(
     [
@@ -81,6 +81,8 @@ def test_many_prompts_are_told_apart_in_blocks_of_any_size() -> None:
     sieve.add(prompts[42])
     expected[42] = True
     assert sieve.passes(prompts).tolist() == expected
-    assert len(b" ".join(b"word123" for _ in prompts)) < ngram_sieve.BLOCK_BYTES  # one block at the most until here
+    assert (
+        len(b" ".join(b"word123" for _ in prompts)) < ngram_sieve.BLOCK_CHARACTERS
+    )  # one block at the most until here
     longer = [*prompts * 20, user(" ".join(vocabulary) * 100)]
     assert sieve.passes(longer).tolist() == [*expected * 20, False]
