@@ -15,6 +15,7 @@ from cache.errors import first_line
 from cache.keys import Keys, as_keys, find_halves, halves
 from extract.encoded import TokenIds
 from extract.tokens import segment
+from extract.tokens.kept_reasons import KeptReasons
 from extract.tokens.segment import SUFFIX, Segment
 from extract.tokens.spans import Span, SpanArrays
 
@@ -60,6 +61,10 @@ class TokenFiles:
     """A `TokenSource` of files. What `add` is given can be read after `finish`.
 
     Several processes may write at once: a file appears whole, and one that two of them write is the same.
+
+    Attributes:
+        folder: of the encoder.
+        reasons: why records have no ids, by their names.
     """
 
     def __init__(self, root: Path, encoder: str) -> None:
@@ -68,6 +73,7 @@ class TokenFiles:
         A damaged file is named in a warning and left out: its texts are tokenised again.
         """
         self.folder = root / FOLDER / encoder
+        self.reasons = KeptReasons(self.folder)
         self._encoder = encoder
         self._segments: list[Segment] = []
         self._firsts: list[int] = []  # place of each file's first id, counted over all
@@ -169,6 +175,7 @@ class TokenFiles:
             OSError: as `finish`.
         """
         self.finish()
+        self.reasons.write()
         self._indexes = []
 
     def read(self, start: int, tokens: int) -> TokenIds:
