@@ -20,6 +20,7 @@ from extract.sources import SOURCES
 from extract.templating import ConversationEncoder
 from extract.tokens import token_files
 from extract.tokens.kept_encoder import digest_of_encoder
+from extract.tokens.texts import name_of_record
 from extract.tokens.token_files import TokenFiles
 
 TEXTS = ("Say hello.", "Say 猫.", "Count to seven, and then back again.")
@@ -236,16 +237,9 @@ def test_a_damaged_file_of_reasons_is_named_and_its_rows_are_tokenised_again(
     assert [str(path) in record.getMessage() for record in caplog.records] == [True]
 
 
-def test_an_empty_text_is_refused_in_a_pair_whatever_a_suite_makes_of_it(
-    tmp_path: Path, encoder: ConversationEncoder, datasets: list[Dataset]
-) -> None:
-    for dataset in datasets:
-        row = {"prompt": TEXTS[0], "chosen": "Yes.", "rejected": "", "subset": "math-prm", "id": 99}
-        dataset.paths[0].write_text(json.dumps(row) + "\n")
-    for _ in range(2):
-        collected = run(encoder, datasets, tmp_path)
-        assert collected.skipped.reasons("preference") == {"the response is empty": 1}
-        assert len(collected.skipped) == 1
+def test_what_a_suite_may_leave_empty_is_another_record_than_a_pairs() -> None:
+    names = [bytes(16), b"response of a row"]
+    assert len({name_of_record(names, empty=True), name_of_record(names, empty=False)}) == 2
 
 
 def test_what_the_template_refuses_is_tried_again(
