@@ -129,7 +129,7 @@ def test_a_tokenizer_that_is_not_known_has_none() -> None:
 
 UNKNOWN = (
     *(r"\d+", r"\w+", r"\P{L}", r"\p{P}", r"[^\S]", r"\bx", "[a-z]+", "[[:alpha:]]", "[a", "(a)", "(?=a)", "(?<=a)b"),
-    *("a++", ".", "^a", "a$", "(?i:ss)", "(?i:i)", r"\s*", "a|"),
+    *("a++", ".", "^a", "a$", "(?i:ss)", "(?i:i)", r"\s*", "a|", "(?:a+)+", "(?:a*){2}"),
 )
 
 
