@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -12,10 +12,10 @@ import polars as pl
 from cache.progress import Progress, silent
 from extract.derived_pairs import derive_pairs
 from extract.on_scale import Range, usable
-from extract.overlap import Overlap, SuitePrompts
+from extract.overlap import Match, Overlap, SuitePrompts
 from extract.packing import Request
 from extract.pair_limits import within_limits
-from extract.records import PreferencePair, RatedResponse, Record, Skipped, SuiteItem
+from extract.records import PreferencePair, Prompt, RatedResponse, Record, Skipped, SuiteItem
 from extract.settings import DatasetSettings, PairSettings, SplitSettings
 from extract.skipped import SkippedRows
 from extract.sources.reader import read
@@ -131,7 +131,8 @@ class _Collector:
     def read(self, dataset: Dataset, progress: Progress) -> None:
         name = dataset.settings.name
         records = read(dataset.source, dataset.paths, dataset.root, dataset.columns, dataset.settings.limit)
-        for batch, kept in self._encoder.encode(self._batches(self._compared(dataset, self._usable(dataset, records)))):
+        usable_ones = within_limits(usable(records, dataset.ranges), dataset.settings)
+        for batch, kept in self._encoder.encode(self._batches(self._compared(dataset, usable_ones))):
             for skipped in self._skipped_in_batches.popleft():
                 self._skip(dataset, skipped)
             for record, result in zip(batch, kept, strict=True):
@@ -152,22 +153,25 @@ class _Collector:
             self._skipped_by_reader = []
             yield batch
 
-    def _compared(self, dataset: Dataset, records: Iterable[Record]) -> Iterator[Record]:
-        """The records, after a suite's prompts were noted and a training row's was looked for among them."""
-        for record in records:
-            if isinstance(record, SuiteItem):
-                self.suite_prompts.add(dataset.settings.name, record.prompt)
-            elif (match := self.suite_prompts.count(dataset.settings.name, record.prompt)) and self._split.drop_overlap:
-                self._skipped_by_reader.append(Skipped(record.row, match.reason))
-                continue
-            yield record
+    def _compared(self, dataset: Dataset, records: Iterator[Record | Skipped]) -> Iterator[Record]:
+        """The records, after a suite's prompts were noted and training rows' were looked for among them."""
+        while batch := list(islice(records, BATCH)):
+            read = [record for record in batch if not isinstance(record, Skipped)]
+            matches = iter(self._matches(dataset, [record.prompt for record in read]))
+            for record in batch:
+                if isinstance(record, Skipped):
+                    self._skipped_by_reader.append(record)
+                elif (match := next(matches)) and self._split.drop_overlap:
+                    self._skipped_by_reader.append(Skipped(record.row, match.reason))
+                else:
+                    yield record
 
-    def _usable(self, dataset: Dataset, records: Iterable[Record | Skipped]) -> Iterator[Record]:
-        for record in within_limits(usable(records, dataset.ranges), dataset.settings):
-            if isinstance(record, Skipped):
-                self._skipped_by_reader.append(record)
-            else:
-                yield record
+    def _matches(self, dataset: Dataset, prompts: Sequence[Prompt]) -> Sequence[Match | None]:
+        if dataset.source.kind != "suite":
+            return self.suite_prompts.count(dataset.settings.name, prompts) if prompts else ()
+        for prompt in prompts:
+            self.suite_prompts.add(dataset.settings.name, prompt)
+        return [None] * len(prompts)
 
     def _skip(self, dataset: Dataset, skipped: Skipped) -> None:
         name = dataset.settings.name

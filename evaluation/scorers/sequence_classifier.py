@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
 
@@ -104,7 +105,7 @@ class SequenceClassifier:
         bos = self._tokenizer.bos_token_id
         while bos is not None and ids[:2] == [bos, bos]:
             ids = ids[1:]
-        ids = with_bos(ids, self._bos)
+        ids = with_bos(np.array(ids, np.uint32), self._bos).tolist()
         fault = length_fault(len(ids), self.max_tokens)
         return ids if fault is None else f"the conversation {fault}"
 
