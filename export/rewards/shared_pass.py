@@ -63,8 +63,9 @@ class SharedPass:
     def _asked(self, key: bytes, conversation: Conversation) -> "Future[Result]":
         """The score of a conversation, which is computed before the next pass ends."""
         if key not in self._results:
-            self._results[key] = Future()
-            self._waiting[key] = conversation, self._results[key]
+            # It may wait already and not be kept any more, where more are asked for at once than are kept.
+            _, future = self._waiting.setdefault(key, (conversation, Future()))
+            self._results[key] = future
         self._results.move_to_end(key)
         return self._results[key]
 

@@ -15,7 +15,6 @@ from export.server.stand_in import StandIn
 from gating.reward import Scored
 from gating.reward_scales import RewardScales, ScaledRewards, ScaleName, factors_of
 
-
 Weight = Annotated[float, Field(ge=-1e6, le=1e6)]
 """Its bounds keep sums finite."""
 
