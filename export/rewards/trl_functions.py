@@ -56,6 +56,6 @@ def _function(named: NamedRewards, place: int, name: str) -> RewardFunction:
         ]
         return named.of(conversations)[:, place].tolist()
 
-    reward.__name__ = reward.__qualname__ = name
+    reward.__name__ = name
     reward.__doc__ = f"The reward {name} of each completion."
     return reward
