@@ -1,7 +1,7 @@
-"""Reward functions of TRL: `GRPOTrainer(reward_funcs=reward_functions(...))`, and RLOO's likewise.
+"""Reward functions of TRL: `GRPOTrainer(reward_funcs=reward_functions(...))`.
 
 TRL calls each function with the batch's prompts and completions and all columns of the rows by name, logs its mean as
-`rewards/<name>/mean`, and reads one number for each completion (trl/trainer/grpo_trainer.py, 0.19 to 1.16).
+`rewards/<name>/mean`, and reads one number for each completion (trl/trainer/grpo_trainer.py of 1.16).
 """
 
 from collections.abc import Callable, Sequence
