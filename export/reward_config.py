@@ -23,6 +23,7 @@ from extract.template.facts import TemplateFacts
 from extract.templating import ConversationEncoder
 from extract.tokenizer import vocabulary_digest
 from gating.profile import Profile
+from gating.reference_moments import ReferenceMoments, Size
 from gating.reward import RewardParts
 from gating.settings import NO_VERBOSITY, RESPONSE_TOKENS, GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
@@ -50,6 +51,10 @@ class RewardConfig(BaseModel):
     """The intervals of the ratings; None where the folder holds none."""
     profiles: Annotated[tuple[Profile, ...], Field(max_length=64)] = ()
     """Profiles that requests can name, with different names."""
+    reference: ReferenceMoments | None = None
+    """Moments of rewards and scores on the reference set, which scales are made of; None in earlier folders."""
+    score_temperature: Size | None = None
+    """Divides score gaps so that their logistic function is a probability; None where none was fitted."""
     layers: tuple[int, ...] = Field(default=(-1,), min_length=1)
     """Indices into the hidden states, read side by side."""
     position: Literal["end_of_turn", "last_token"] = "end_of_turn"
@@ -101,6 +106,9 @@ class RewardConfig(BaseModel):
         known = (*self.objectives, RESPONSE_TOKENS, NO_VERBOSITY)
         if self.objectives and self.verbosity not in known:
             raise ValueError(f"verbosity {self.verbosity!a} is none of the objectives")
+        moments = self.reference
+        if moments is not None and not set(moments.rewards) == set(moments.debiased) == set(self.objectives):
+            raise ValueError("the moments of the reference set are of other objectives")
         if self.prompt_end_offset > len(self.prompt_end):
             raise ValueError("prompt_end_offset is beyond the end of prompt_end")
         return self
@@ -116,6 +124,8 @@ def run_config(
     fingerprint: str = "",
     recipe: str = "",
     profiles: tuple[Profile, ...] = (),
+    reference: ReferenceMoments | None = None,
+    score_temperature: float | None = None,
 ) -> RewardConfig:
     """The table of a run's reward model.
 
@@ -128,6 +138,8 @@ def run_config(
         fingerprint: fingerprint of the features.
         recipe: digest of the recipe's settings.
         profiles: profiles that requests can name.
+        reference: moments of its rewards and scores on the reference set.
+        score_temperature: temperature of its score, if one was fitted.
 
     Raises:
         UserError: the chat template writes nothing between a prompt and its response.
@@ -141,6 +153,8 @@ def run_config(
         uncertainty=None if parts.uncertainty is None else UncertaintyTable.of(parts.uncertainty),
         intervals=None if parts.intervals is None else IntervalsTable(coverage=parts.intervals.coverage),
         profiles=profiles,
+        reference=reference,
+        score_temperature=score_temperature,
         layers=settings.layers,
         position=settings.position,
         special_tokens_in_text=settings.special_tokens_in_text,

@@ -20,6 +20,7 @@ from export.named_profiles import NamedProfiles
 from export.not_scorable import NotFiniteError, NotScorableError
 from export.reward_config import RewardConfig, backbone_settings, read_config
 from export.reward_tensors import read_reward_parts
+from export.scaled_rows import scaled_rows
 from extract.backbone import Backbone, read_backbone
 from extract.encoded import Encoded
 from extract.engines.choice import choose_device, load_engine
@@ -31,6 +32,7 @@ from extract.tokenizer import vocabulary_digest
 from gating.decision import abstains
 from gating.profile import Mode, Profile
 from gating.reward import RewardParts, Scored
+from gating.reward_scales import RewardScales
 from gating.steering import Steering, steer
 
 
@@ -42,6 +44,7 @@ class RewardModel(InputEncoder):
         config: names, scales, positions, origin.
         parts: heads, transform and gate.
         profiles: the folder's profiles by name, and others bound to this model.
+        scales: the scales that its rewards can be had on.
         dtype: dtype of the backbone's arithmetic.
     """
 
@@ -59,6 +62,7 @@ class RewardModel(InputEncoder):
         self.config = config
         self.parts = parts
         self.profiles = NamedProfiles.of(config, folder)
+        self.scales = RewardScales(parts.objectives, config.scales, config.reference, config.score_temperature)
         super().__init__(backbone, settings)
         self.dtype: str = settings.dtype
         self._engine = engine
@@ -165,6 +169,33 @@ class RewardModel(InputEncoder):
                 raise UserError(f"conversation {number} cannot be scored: {result}; change it or leave it out")
             results.append(result)
         return results
+
+    def rewards(
+        self,
+        conversations: Iterable[Conversation],
+        objectives: Sequence[str],
+        *,
+        scale: str = "raw",
+        debiased: bool = False,
+        unscorable: float | None = None,
+    ) -> NDArray[np.float64]:
+        """Some rewards of conversations on one scale; conversations that share a prompt share its computation.
+
+        Args:
+            conversations: turns each, the last of them the assistant's.
+            objectives: names of m objectives, or `score`; their order is kept.
+            scale: raw, rating, unit, centred, standardised or sigmoid (`gating/reward_scales.py`).
+            debiased: whether rewards are those after debiasing.
+            unscorable: what stands for each reward of a conversation that has no score; None: it is refused.
+
+        Returns:
+            (n, m)
+
+        Raises:
+            UserError: a conversation cannot be scored, as in `score`; or a name or the scale is not one of this model.
+        """
+        scaled = self.scales.chosen(objectives, scale, debiased=debiased)
+        return scaled_rows(self.score_each(conversations), scaled, unscorable)
 
     def compare(
         self, prompt: Sequence[dict[str, str]], first: str, second: str, *, abstain_below: float = 0.5

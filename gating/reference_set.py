@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def reference_responses(pairs: pl.DataFrame, examples: pl.DataFrame, sets: Sequence[str]) -> pl.DataFrame:
-    """Distinct responses of some sets in each split: columns split, key and tokens, sorted by key.
+    """Distinct responses of some sets in each split: columns split, key, tokens and prompt_key, sorted by key.
 
     Args:
         pairs: the table of pairs.
@@ -27,11 +27,12 @@ def reference_responses(pairs: pl.DataFrame, examples: pl.DataFrame, sets: Seque
         sets: names of pair or rating sets.
     """
     sides = [
-        pairs.select("dataset", "split", key=f"{side}_key", tokens=f"{side}_tokens") for side in ("chosen", "rejected")
+        pairs.select("dataset", "split", "prompt_key", key=f"{side}_key", tokens=f"{side}_tokens")
+        for side in ("chosen", "rejected")
     ]
-    rated = examples.select("dataset", "split", key="response_key", tokens="response_tokens")
+    rated = examples.select("dataset", "split", "prompt_key", key="response_key", tokens="response_tokens")
     selected = pl.concat([*sides, rated]).filter(pl.col("dataset").is_in(list(sets)))
-    return selected.unique(["split", "key"]).sort("key").drop("dataset")
+    return selected.unique(["split", "key"], keep="first", maintain_order=True).sort("key").drop("dataset")
 
 
 def debias(

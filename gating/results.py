@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gating.collapse import GateSummary
+from gating.reference_moments import ReferenceMoments
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +128,8 @@ class Gating:
     """Pair set -> the same on its own prompts."""
     warning: str | None
     """One sentence where the gate has collapsed or the pairs contradict the objectives."""
+    reference: ReferenceMoments | None = None
+    """Moments of rewards and scores on the reference set; None in files of earlier versions."""
     gate_seconds: float
     """Time that training the gate took."""
     seconds: float

@@ -161,10 +161,11 @@ def _refuse_another_model(profile: Profile, objectives: Sequence[str]) -> None:
     if unknown := sorted(profile.named - there):
         raise UserError(
             f"profile {profile.name!r} names {unknown[0]!r}, which is no objective of this model: choose from"
-            f" {_list(objectives)}"
+            f" {some_names(objectives)}"
         )
 
 
-def _list(objectives: Sequence[str]) -> str:
+def some_names(objectives: Sequence[str]) -> str:
+    """Names in a sentence, the first twenty."""
     shown = ", ".join(objectives[:20])
     return f"{shown} and {len(objectives) - 20} more" if len(objectives) > 20 else shown

@@ -148,10 +148,12 @@ def reward_model(run: Run) -> "RewardModel":
     from export.reward_config import RewardConfig
     from export.reward_model import RewardModel
 
-    parts, recipe = reward_parts(run), run.recipe
+    parts, recipe, gating = reward_parts(run), run.recipe, run.read(GATING)
     config = RewardConfig(
         objectives=parts.objectives,
         scales=run.read(HEADS).scales,
         verbosity=parts.transform.verbosity(parts.objectives),
+        reference=gating.reference,
+        score_temperature=gating.rules["gate"].score_temperature,
     )
     return RewardModel.of_parts(run.folder, config, parts, own_backbone(run), recipe.backbone, recipe.extract)

@@ -51,6 +51,7 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
     from evaluation.held_out import contradiction, held_out_accuracies
     from gating.fitted_rules import FittedRules
     from gating.inputs import gate_inputs, usable_pairs
+    from gating.reference_moments import reference_moments
     from gating.reference_set import debias, no_roots, reference_responses
     from gating.results import Gating, Ties
     from gating.reward import RewardParts
@@ -85,6 +86,7 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
     tasks = [settings.name for settings in recipe.pairs]
     router = fit_router(inputs, tasks)
     parts = RewardParts(objectives, weight, debiasing.transform, trained.gate)
+    reference = reference_moments(responses.filter(responses["split"] == "train"), parts, store, progress)
     fitted = FittedRules(parts, plain.coef_, router, fit_rules(inputs, router, len(tasks)))
     sides = both_sides(store, inputs, trained.gate, router, plain.coef_)
     rules, by_dataset, alone = held_out_accuracies(inputs, *sides, fitted.rules, objectives)
@@ -127,6 +129,7 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
         gate=summary,
         gate_by_dataset=gate_by_dataset(inputs, trained.gate, objectives),
         warning=warning,
+        reference=reference,
         gate_seconds=gate_seconds,
         seconds=time.monotonic() - started,
     )

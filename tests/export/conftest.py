@@ -22,12 +22,24 @@ from gating.transform import Transform
 from heads.objectives import Scale
 from tests.conftest import TINY
 from tests.export.families import small_backbone
+from tests.export.on_scale import on_scale, on_scale_folder
 from tests.export.server_fixtures import model, model_folder, served
 from tests.export.steering_profiles import steerable, steerable_folder
 from tests.export.uncertain import uncertain, uncertain_folder
 from tests.pipelines.conftest import Demo, armorm, demo
 
-__all__ = ["demo", "model", "model_folder", "served", "steerable", "steerable_folder", "uncertain", "uncertain_folder"]
+__all__ = [
+    "demo",
+    "model",
+    "model_folder",
+    "on_scale",
+    "on_scale_folder",
+    "served",
+    "steerable",
+    "steerable_folder",
+    "uncertain",
+    "uncertain_folder",
+]
 
 OBJECTIVES = ("kind", "true", "long")
 

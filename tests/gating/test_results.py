@@ -51,3 +51,10 @@ def test_lambda_is_the_key_of_the_lambdas_and_what_is_written_is_read_back() -> 
     assert "lambdas" not in written
     assert written["rules_by_dataset"]["pairs"]["pairs"] == 4
     assert adapter.validate_python(written | {"stamp": "of the run"}) == RESULT
+
+
+def test_a_file_of_an_earlier_version_has_no_moments() -> None:
+    adapter = TypeAdapter(Gating)
+    written = json.loads(adapter.dump_json(RESULT, by_alias=True))
+    del written["reference"]
+    assert adapter.validate_python(written).reference is None
