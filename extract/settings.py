@@ -47,6 +47,9 @@ class BackboneSettings(BaseModel):
     marker (Gemma, Qwen); last_token: the template's last token. The two are the same for Llama 3."""
     special_tokens_in_text: Literal["skip", "keep"] = "skip"
     """Whether a row is skipped whose message spells a special token: the tokenizer would read it as one."""
+    system_turns: Literal["template", "fold"] = "template"
+    """template: the chat template is given system turns as they are; fold: where it refuses or loses them, a system
+    turn's text and a blank line come before the text of the user turn that follows (Gemma, Mistral)."""
 
     @model_validator(mode="after")
     def _layers_differ(self) -> "BackboneSettings":

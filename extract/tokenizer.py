@@ -36,7 +36,7 @@ def read_tokenizer(folder: Path, settings: BackboneSettings) -> Any:
     if not getattr(tokenizer, "is_fast", False):
         raise UserError(f"backbone.model: {folder} has no fast tokenizer (tokenizer.json), which is needed here")
     tokenizer.chat_template = _template(tokenizer.chat_template, folder, settings)
-    fit_template(tokenizer)
+    fit_template(tokenizer, fold_system_turns=settings.system_turns == "fold")
     return tokenizer
 
 

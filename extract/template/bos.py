@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from extract.template.probe import CONVERSATION
+from extract.template.examples import CONVERSATION
 from extract.template.rendering import NotEncodableError, render
 
 
