@@ -145,8 +145,8 @@ class Recipe(BaseModel):
         for pairs in self.pairs:
             for objective in (*pairs.by, *pairs.by_each):
                 _check_known(objective, objectives, f"[[pairs]] {pairs.name}: by or by_each")
-            if pairs.ratings is not None and pairs.ratings not in sets:
-                raise ValueError(f"[[pairs]] {pairs.name}: there is no rating set {pairs.ratings!r}")
+            if pairs.ratings is not None:
+                _check_known(pairs.ratings, sorted(sets), f"[[pairs]] {pairs.name}: ratings")
         for name in self.heads.dataset_weights:
             _check_known(name, sorted(sets), "heads.dataset_weights")
         for name in self.heads.objective_weights:
@@ -154,7 +154,8 @@ class Recipe(BaseModel):
         self._check_origin_of_objectives()
         if self.heads.layer is not None and self.heads.layer >= len(self.backbone.layers):
             raise ValueError(
-                f"heads.layer is {self.heads.layer}, and backbone.layers names {len(self.backbone.layers)}"
+                f"heads.layer is {self.heads.layer}, and backbone.layers names {len(self.backbone.layers)}: count from"
+                " 0, in their order"
             )
         self._check_verbosity()
         for reference in self.debiasing.reference:
@@ -189,10 +190,14 @@ class Recipe(BaseModel):
             )
         for key in FOR_RATINGS:
             if key in heads.model_fields_set:
-                raise ValueError(f"heads.{key} is for heads that are fitted on ratings, and there are no [[ratings]]")
+                raise ValueError(
+                    f"heads.{key} is for heads that are fitted on ratings, and there are no [[ratings]]: take it out"
+                )
         for kind in self.other_heads.fit:
             if kind in RATINGS:
-                raise ValueError(f"other_heads.fit: {kind!r} is fitted on ratings, and there are no [[ratings]]")
+                raise ValueError(
+                    f"other_heads.fit: {kind!r} is fitted on ratings, and there are no [[ratings]]: take it out"
+                )
         if heads.taken_from is not None and Path(heads.taken_from).resolve() == (self.runs / self.name).resolve():
             raise ValueError("heads.from is this recipe's own run: name another recipe's")
 
@@ -231,7 +236,7 @@ def read_recipe(path: Path) -> Recipe:
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"there is no recipe {path}: name a TOML file, such as recipes/demo.toml") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not TOML: {error}") from None
+        raise UserError(f"{path} is not TOML ({error}): correct it there") from None
     try:
         # By way of JSON, where 'strict' still takes a list for a tuple and a text for a path.
         return Recipe.model_validate_json(json.dumps(values, default=repr), strict=True)
@@ -266,7 +271,9 @@ def _check_source(kind: str, source: str) -> None:
     fitting = sorted(name for name, known in SOURCES.items() if known.kind == {"suites": "suite"}.get(kind, kind))
     if source not in fitting:
         also = f", or '{DERIVED}'" if kind == "pairs" else ""
-        raise ValueError(f"[[{kind}]] source = {source!r} is not one of {', '.join(fitting)}{also}")
+        raise ValueError(
+            f"[[{kind}]] source = {source!r} is no source of {kind}: name one of {', '.join(fitting)}{also}"
+        )
 
 
 def _check_objective_name(name: str) -> None:
@@ -278,4 +285,5 @@ def _check_objective_name(name: str) -> None:
 
 def _check_known(name: str, known: list[str], where: str) -> None:
     if name not in known:
-        raise ValueError(f"{where} names {name!r}, which is not one of {', '.join(known)}")
+        remedy = f"name one of {', '.join(known)}" if known else "take it out, for there are none"
+        raise ValueError(f"{where} names {name!r}, which is unknown: {remedy}")

@@ -91,5 +91,7 @@ def serve(folder: Path, options: dict[str, Any], *, device: str, dtype: str | No
     except ModuleNotFoundError as error:
         if error.name not in PACKAGES:
             raise
-        raise UserError(f"armorm serve needs {error.name}: pip install -e '.[server]'") from None
+        raise UserError(
+            f"armorm serve needs {error.name}, which is not installed: run `pip install -e '.[server]'`"
+        ) from None
     run(folder, settings, device=device, dtype=dtype)

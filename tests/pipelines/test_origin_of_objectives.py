@@ -55,7 +55,7 @@ def test_the_default_objectives_are_the_published_ones_that_the_rating_sets_rate
         ("", "debiasing.verbosity is missing: .*set it to 'response_tokens' .* or 'none'"),
         (
             'debiasing = { verbosity = "longness" }\nheads = { directions = 2 }',
-            "debiasing.verbosity names 'longness', which is not one of .*'none', direction-1, direction-2",
+            "debiasing.verbosity names 'longness', which is unknown: name one of .*'none', direction-1, direction-2",
         ),
         (
             NO_VERBOSITY + 'objectives = [{ name = "x", low = 0, high = 1 }]',
@@ -79,7 +79,7 @@ def test_the_default_objectives_are_the_published_ones_that_the_rating_sets_rate
         ),
         (
             'ratings = [{ source = "beavertails" }]',
-            "debiasing.verbosity names 'helpsteer-verbosity', which is not one of 'response_tokens', 'none', beaver",
+            "debiasing.verbosity names 'helpsteer-verbosity', which is unknown: name one of 'response_tokens', 'none'",
         ),
     ],
 )
