@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeGuard
 
-from pipelines.sentences import Function, Module, Place, Texts, given_by, has_words, nodes, read_modules
+from pipelines.sentences import Place, Texts, given_by, has_words
+from pipelines.source_files import Function, Module, nodes, read_modules
 from pipelines.value_words import name_of
 
 HEAD = """# Messages
@@ -35,6 +36,7 @@ CALLS: dict[str, tuple[Kind, str]] = {
     "Finding": ("refusal", "{0}: {1}"),
     "FileFaultError": ("refusal", "<file> {0}"),
     "BadRowError": ("skipped", "{0}"),
+    "Malformed": ("skipped", "{0}"),
     "NotEncodableError": ("skipped", "{0}"),
     "NotScorableError": ("skipped", "{0}"),
     "NotFiniteError": ("skipped", "{0}"),
@@ -46,8 +48,19 @@ CALLS: dict[str, tuple[Kind, str]] = {
 }
 """Function or class -> kind of what it says, and the sentence by the number of an argument."""
 
-FINDINGS = ("extract/template/facts.py",)
-"""Files whose functions yield sentences for the log."""
+SPEAKERS: dict[tuple[str, str], Kind] = {
+    ("cache/precision.py", "unusable_rows"): "skipped",
+    ("evaluation/held_out.py", "contradiction"): "logged",
+    ("extract/check/datasets.py", "_sentences"): "refusal",
+    ("extract/check/rows.py", "_unusable"): "refusal",
+    ("extract/check/scales.py", "doubt"): "refusal",
+    ("extract/overlap.py", "reason"): "skipped",
+    ("extract/template/facts.py", "lines"): "logged",
+    ("gating/collapse.py", "warning"): "logged",
+    ("gating/reference_set.py", "no_roots"): "logged",
+    ("pipelines/run.py", "_problem"): "refusal",
+}
+"""File and function -> kind of the sentences that it gives, which are said elsewhere."""
 
 LOGGED = ("info", "warning", "error", "exception")
 
@@ -122,8 +135,8 @@ def _said(
     node: ast.AST, place: Place, errors: Mapping[str, tuple[Module, Function, ast.expr] | None]
 ) -> Iterator[tuple[Kind, ast.expr, Place]]:
     """The sentence of a call, and where its names mean what they mean."""
-    if isinstance(node, ast.Yield) and node.value is not None and place.module.path in FINDINGS:
-        yield "logged", node.value, place
+    if place.function is not None and (speaks := SPEAKERS.get((place.module.path, place.function.name))):
+        yield from ((speaks, value, place) for value in _given(node))
     if not isinstance(node, ast.Call):
         return
     name = name_of(node.func)
@@ -132,7 +145,7 @@ def _said(
             yield "refusal", node.args[0], place
         else:
             module, function, expression = made
-            yield "refusal", expression, Place(module, function, given_by(node, function, place))
+            yield "refusal", expression, Place(module, function, given_by(node, place, function, module))
     elif name in CALLS and (CALLS[name][0] != "answer" or place.module.path.startswith("export/server/")):
         kind, pattern = CALLS[name]
         if arguments := [*node.args, *(each.value for each in node.keywords)]:
@@ -143,6 +156,25 @@ def _said(
         form = node.args[0]
         if isinstance(form, ast.Constant):
             yield "logged", _filled(str(form.value), r"%[-,.\d]*([srdgf])", node.args[1:]), place
+
+
+def _given(node: ast.AST) -> list[ast.expr]:
+    """The sentences that a function gives by a statement, each alone, first of a tuple, in a list or a dictionary."""
+    match node:
+        case ast.Yield(value=ast.expr() as value) | ast.Return(value=ast.expr() as value):
+            pass
+        case ast.Assign(targets=[ast.Subscript()], value=value):
+            pass
+        case _:
+            return []
+    match value:
+        case ast.Tuple(elts=[first, *_]):
+            return [first]
+        case ast.List(elts=values) | ast.Dict(values=values):
+            return values
+        case ast.DictComp(value=each):
+            return [each]
+    return [value]
 
 
 def _filled(pattern: str, marks: str, arguments: Sequence[ast.expr]) -> ast.expr:

@@ -7,85 +7,24 @@ words. What cannot be followed is a value: `<name>`, by the word that the source
 import ast
 from collections import defaultdict
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from functools import cache, cached_property
+from functools import cache
 from itertools import product
 from math import prod
-from pathlib import Path
+from typing import cast
 
+from pipelines.source_files import Function, Module, nodes
 from pipelines.value_words import SAME_WORDS, name_of, word_for
 
 MOST_TEXTS = 40
 """Largest number of texts of one expression; one with more is a value."""
 
+NOTHING = "<none>"
+"""The text of None, which stands for no sentence."""
+
 DEEPEST = 8
 """Number of names and functions that are followed, one after the other."""
-
-Function = ast.FunctionDef | ast.AsyncFunctionDef
-
-
-@dataclass(frozen=True)
-class Module:
-    """A source file."""
-
-    dotted: str
-    path: str
-    """Relative to the project's root."""
-    tree: ast.Module
-
-    @cached_property
-    def nodes(self) -> list[tuple[ast.AST, Function | None]]:
-        """Every node, with the innermost function around it."""
-        return nodes(self.tree)
-
-    @cached_property
-    def functions(self) -> dict[str, Function]:
-        """Functions and methods by their name."""
-        return {node.name: node for node, _ in self.nodes if isinstance(node, Function)}
-
-    @cached_property
-    def constants(self) -> dict[str, ast.expr]:
-        """Values of the names that the module gives one."""
-        return {
-            target.id: node.value
-            for node in self.tree.body
-            if isinstance(node, ast.Assign | ast.AnnAssign) and node.value is not None
-            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
-            if isinstance(target, ast.Name)
-        }
-
-    @cached_property
-    def imports(self) -> dict[str, tuple[str, str]]:
-        """Name -> the module that it is imported from, and its name there."""
-        return {
-            alias.asname or alias.name: (node.module, alias.name)
-            for node, _ in self.nodes
-            if isinstance(node, ast.ImportFrom) and node.module
-            for alias in node.names
-        }
-
-
-def nodes(tree: ast.AST) -> list[tuple[ast.AST, Function | None]]:
-    """Every node below another, with the innermost function around it."""
-    found: list[tuple[ast.AST, Function | None]] = []
-    waiting: list[tuple[ast.AST, Function | None]] = [(tree, tree if isinstance(tree, Function) else None)]
-    while waiting:
-        node, around = waiting.pop()
-        below = [(each, around) for each in ast.iter_child_nodes(node)]
-        found += below
-        waiting += [(each, each if isinstance(each, Function) else around) for each, _ in below]
-    return found
-
-
-def read_modules(root: Path, rooms: tuple[str, ...]) -> dict[str, Module]:
-    """Dotted name -> source file, for each file of the rooms."""
-    paths = sorted(path for room in rooms for path in (root / room).rglob("*.py"))
-    modules = {}
-    for path in paths:
-        relative = path.relative_to(root)
-        dotted = ".".join(relative.with_suffix("").parts).removesuffix(".__init__")
-        modules[dotted] = Module(dotted, relative.as_posix(), ast.parse(path.read_text(encoding="utf-8")))
-    return modules
 
 
 @dataclass(frozen=True)
@@ -121,19 +60,22 @@ class Texts:
         if function is None or function.name == "__init__":
             return []
         calls = self._calls[place.module.dotted, function.name]
-        return [(replace(place, given=given_by(call, function, at)), at.module.path) for call, at in calls]
+        return [
+            (replace(place, given=given_by(call, at, function, place.module)), at.module.path) for call, at in calls
+        ]
 
     def of(self, node: ast.expr, place: Place) -> list[str]:
         """The texts of an expression; one value where it cannot be followed."""
         if len(place.followed) > DEEPEST or any(node is other for other in place.followed):
             return [_value(node)]
         texts = list(dict.fromkeys(self._of(node, place)))
+        texts = [text for text in texts if text != NOTHING] or texts
         return texts if 0 < len(texts) <= MOST_TEXTS else [_value(node)]
 
     def _of(self, node: ast.expr, place: Place) -> list[str]:
         match node:
             case ast.Constant(value=value):
-                return [f"{value:,}" if type(value) is int else str(value)]
+                return [f"{value:,}" if type(value) is int else NOTHING if value is None else str(value)]
             case ast.JoinedStr(values=parts):
                 return _joined([self._embedded(part, place) for part in parts])
             case ast.BinOp(left=left, op=ast.Add(), right=right):
@@ -144,9 +86,7 @@ class Texts:
                 return [text for value in values for text in self.of(value, place)]
             case ast.NamedExpr(value=value):
                 return self.of(value, place)
-            case ast.Subscript(value=ast.Name(id=name)) if isinstance(
-                kept := place.module.constants.get(name), ast.Dict
-            ):
+            case ast.Subscript(value=ast.Name()) if isinstance(kept := self._constant(node.value, place), ast.Dict):
                 texts = [text for value in kept.values for text in self.of(value, place.after(node))]
                 return texts if any(map(has_words, texts)) else [_value(node)]
             case ast.Name(id=name):
@@ -160,9 +100,9 @@ class Texts:
         if not isinstance(node, ast.FormattedValue):
             return self.of(node, place)
         texts = self.of(node.value, place)
-        return texts if all(has_words(text) or not text for text in texts) else [_value(node.value)]
+        return texts if any(map(has_words, texts)) or "" in texts else [_value(node.value)]
 
-    def _named(self, name: str, node: ast.expr, place: Place) -> list[str]:
+    def _named(self, name: str, node: ast.Name, place: Place) -> list[str]:
         if place.function is not None:
             if values := _assigned(place.function, name):
                 texts = [text for value in values for text in self.of(value, place.after(node))]
@@ -170,12 +110,16 @@ class Texts:
             if name in place.given:
                 value, at = place.given[name]
                 texts = self.of(value, replace(at, followed=(*place.followed, node)))
-                return texts if all(map(has_words, texts)) else [_value(node)]
-        dotted, there = self._origin(node, place.module)
-        if dotted in self.modules and there in self.modules[dotted].constants:
-            module = self.modules[dotted]
-            return self.of(module.constants[there], Place(module, None, followed=(*place.followed, node)))
+                return texts if any(map(has_words, texts)) else [_value(node)]
+        if (constant := self._constant(node, place)) is not None:
+            dotted, _ = self._origin(node, place.module)
+            return self.of(constant, Place(self.modules[dotted], None, followed=(*place.followed, node)))
         return [_value(node)]
+
+    def _constant(self, node: ast.expr, place: Place) -> ast.expr | None:
+        """The value of a name that a module gives one."""
+        dotted, name = self._origin(node, place.module)
+        return self.modules[dotted].constants.get(name) if dotted in self.modules else None
 
     def _called(self, node: ast.Call, place: Place) -> list[str]:
         if isinstance(node.func, ast.Attribute):
@@ -187,12 +131,16 @@ class Texts:
         function = self.modules[dotted].functions.get(name) if dotted in self.modules else None
         if function is None:
             return [_value(node)]
-        there = Place(self.modules[dotted], function, given_by(node, function, place), (*place.followed, node))
+        there = Place(
+            self.modules[dotted],
+            function,
+            given_by(node, place, function, self.modules[dotted]),
+            (*place.followed, node),
+        )
         returned = [
             each.value for each, around in nodes(function) if isinstance(each, ast.Return) and around is function
         ]
         texts = [text for value in returned if value is not None for text in self.of(value, there)]
-        texts = [text for text in texts if text != "None"]
         return texts if any(map(has_words, texts)) else [_value(node)]
 
     def _origin(self, node: ast.expr, module: Module) -> tuple[str, str]:
@@ -205,12 +153,21 @@ class Texts:
         )
 
 
-def given_by(call: ast.Call, function: Function, place: Place) -> dict[str, tuple[ast.expr, Place]]:
-    """The parameters of a function that a call at a place gives a value."""
-    names = [each.arg for each in function.args.args if each.arg not in ("self", "cls")]
-    given = dict(zip(names, call.args, strict=False))
+def given_by(call: ast.Call, at: Place, function: Function, module: Module) -> dict[str, tuple[ast.expr, Place]]:
+    """The values of a function's parameters in a call, and where each stands; a default stands in its module."""
+    parameters = [each.arg for each in function.args.args]
+    defaults = dict(zip(reversed(parameters), reversed(function.args.defaults), strict=False))
+    defaults |= {
+        each.arg: value
+        for each, value in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+        if value
+    }
+    given = dict(zip([name for name in parameters if name not in ("self", "cls")], call.args, strict=False))
     given |= {each.arg: each.value for each in call.keywords if each.arg is not None}
-    return {name: (value, place) for name, value in given.items()}
+    there = Place(module, None)
+    return {name: (value, there) for name, value in defaults.items()} | {
+        name: (value, at) for name, value in given.items()
+    }
 
 
 def _joined(parts: list[list[str]]) -> list[str]:
@@ -233,7 +190,22 @@ def _all_assigned(function: Function) -> dict[str, list[ast.expr]]:
                 found[name].append(value)
             case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
                 found[name].append(value)
-    return dict(found)
+    return {name: [_without(name, value) for value in values] for name, values in found.items()}
+
+
+def _without(name: str, value: ast.expr) -> ast.expr:
+    """The expression with a name as a value in it, where that name is given a new text made of its last."""
+    if not any(isinstance(node, ast.Name) and node.id == name for node in ast.walk(value)):
+        return value
+    return cast(ast.expr, _Renamed(name).visit(deepcopy(value)))
+
+
+class _Renamed(ast.NodeTransformer):
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(f"_{node.id}") if node.id == self._name else node
 
 
 def has_words(text: str) -> bool:

@@ -17,6 +17,7 @@ OF_ITS_ARGUMENT = (
     "next",
     "iter",
     "int",
+    "ord",
     "float",
 )
 """Functions that give what they are given, in another form."""
@@ -72,8 +73,10 @@ def _word(node: ast.expr) -> str:
         case ast.Call(func=ast.Attribute(attr="get" | "pop"), args=[ast.Constant(value=str(key)), *_]):
             return key
         case (
-            ast.Call(func=ast.Attribute(attr="join"), args=[value])
-            | ast.Call(func=ast.Attribute(value=value, attr="partition" | "replace" | "lower" | "items" | "sum"))
+            ast.Call(func=ast.Attribute(attr="join" | "fromkeys"), args=[value])
+            | ast.Call(
+                func=ast.Attribute(value=value, attr="partition" | "replace" | "lower" | "items" | "sum" | "split")
+            )
         ):
             return _word(value)
         case ast.Call(func=ast.Attribute(value=value, attr=name)) if name in SAME_WORDS:

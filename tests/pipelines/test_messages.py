@@ -61,10 +61,10 @@ def test_every_kind_is_found(said: list[Sentence]) -> None:
 
 def has_remedy(text: str) -> bool:
     """Whether a part of the sentence says what to do: in the imperative, by an option, or by what must be."""
-    parts = re.split(r"[:;] ", text)
+    parts = re.split(r"[:;] (?:if [^,]*, )?", text)
     first_words = {part.partition(" ")[0] for part in parts}
     said = not first_words.isdisjoint(VERBS.split()) or parts[-1].startswith("--")
-    return said or " must " in text or text.endswith(PASSED_ON)
+    return said or " must " in text or text.endswith(PASSED_ON) or "<message>" in text
 
 
 def test_every_refusal_says_what_helps(said: list[Sentence]) -> None:
@@ -90,6 +90,6 @@ def test_no_sentence_is_too_long_to_be_read_once(said: list[Sentence]) -> None:
 
 
 def test_sentences_begin_with_a_small_letter_or_a_name(said: list[Sentence]) -> None:
-    names = ("RANK", "Ray", "SLURM", "HF_", "GGUF", "UTF", "NaN")
+    names = ("Ray", "Expecting ',' delimiter")  # the second is what Python's reader of JSON says
     wrong = [one for one in said if one.text[:1].isupper() and not one.text.startswith(names)]
     assert wrong == []
