@@ -67,6 +67,10 @@ def test_the_default_objectives_are_the_published_ones_that_the_rating_sets_rate
         (NO_VERBOSITY + "heads = { directions = 0 }", "heads.directions: .*given 0"),
         (NO_VERBOSITY + 'heads = { taken_from = "a" }', "unknown key heads.taken_from"),
         (NO_VERBOSITY + "heads = { alphas = [1.0] }", "heads.alphas is for heads that are fitted on ratings"),
+        (
+            NO_VERBOSITY + "heads = { dataset_weights = { x = 2.0 } }",
+            "names 'x', which is unknown: take it out, for there",
+        ),
         (NO_VERBOSITY + "heads = { minimum_rows = 30 }", "heads.minimum_rows is for heads that are fitted on ratings"),
         (NO_VERBOSITY + 'heads = { from = "runs/mine" }', "heads.from is this recipe's own run"),
         (NO_VERBOSITY + 'other_heads = { fit = ["ordinal"] }', "'ordinal' is fitted on ratings"),
