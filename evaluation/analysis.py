@@ -46,7 +46,7 @@ def analyse_suite(
     started = time.monotonic()
     pairs = pairs_of(scored)
     if reference not in pairs.rules:
-        raise UserError(f"--reference {reference}: there is no such rule, but {', '.join(pairs.rules)}")
+        raise UserError(f"--reference: {reference} is no rule here: name one of {', '.join(pairs.rules)}")
     outcomes = dict(zip(pairs.rules, pairs.row_outcomes().T, strict=True))
     accuracies = where_judged(outcomes, pairs.prompt)
     comparisons = compare(outcomes, pairs.prompt, reference)

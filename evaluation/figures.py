@@ -13,7 +13,7 @@ from cache.durable import replacing
 from cache.names import FileName
 from evaluation.visible import visible
 
-NOT_INSTALLED = "no plots were drawn, since matplotlib is not installed: pip install -e '.[plots]'"
+NOT_INSTALLED = "no plots were drawn, since matplotlib is not installed: run `pip install -e '.[plots]'`"
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#c05621", "#8a97a6"
 """Blue for the main quantity, orange for a second one, grey for the comparison. Readers who see no red or green can

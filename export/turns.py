@@ -16,6 +16,7 @@ import numpy as np
 from cache import UserError
 from export.not_scorable import NotScorableError
 from extract.records import Message, Prompt
+from extract.template.probe import REMEDY
 from extract.template.rendering import NotEncodableError, render
 from extract.templating import ConversationEncoder, Encoded, TokenIds
 
@@ -52,12 +53,12 @@ class TurnMarkers:
         made = encoder.encode([((Message("user", prompt),), RESPONSES) for prompt in PROMPTS])
         encoded = [one for one in made if isinstance(one, Encoded)]
         if not encoded:
-            raise UserError("the chat template takes none of a few plain conversations: name another")
+            raise UserError(f"the chat template takes none of a few plain conversations: {REMEDY}")
         closing = _common([one.prompt[::-1] for one in encoded])[::-1]
         beginnings = [response for one in encoded for response in one.responses]
         header = _common([*beginnings, *_generation_prompts(encoder, encoded)])
         if len(closing) + len(header) == 0:
-            raise UserError("the chat template writes nothing between a prompt and its response: name another")
+            raise UserError(f"the chat template writes nothing between a prompt and its response: {REMEDY}")
         trailing = _trailing(encoder, (Message("user", PROMPTS[0]), Message("assistant", RESPONSES[0])))
         markers = cls(
             (*closing, *header),

@@ -21,7 +21,7 @@ def derive_pairs(examples: pl.DataFrame, settings: PairSettings) -> pl.DataFrame
     """
     unknown = sorted({*settings.by, *settings.by_each} - set(examples.columns))
     if unknown:
-        raise UserError(f"[[pairs]] {settings.name}: {unknown[0]} is no objective of this recipe")
+        raise UserError(f"[[pairs]] {settings.name}: {unknown[0]} is no objective of this recipe: take it out of by")
     if settings.by:
         return _pairs_by(settings.by, examples, settings)
     # Two responses may be a pair by several objectives: its name says by which.

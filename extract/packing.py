@@ -183,7 +183,7 @@ class Request:
         """The ids of a span; a key is the digest of its sequence, so that no other ids pass for them."""
         ids = self._source.read(span.start, span.tokens)
         if token_key(np.concatenate([before, ids])) != span.key:
-            raise UserError(f"{self._source.place(span.start)} is damaged: remove it, and run extract again")
+            raise UserError(f"{self._source.place(span.start)} is damaged: remove it, and run `armorm extract` again")
         return ids
 
     def layout(self, pack: Pack) -> "PackLayout":

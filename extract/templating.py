@@ -56,7 +56,7 @@ class ConversationEncoder:
         special = special_tokens(tokenizer)
         self._forbidden = TokenFinder(special) if settings.special_tokens_in_text == "skip" else None
         self._bos = added_bos(tokenizer)
-        probed = probe(tokenizer, self._strip, writer_of_bos(tokenizer))
+        probed = probe(tokenizer, self._strip, writer_of_bos(tokenizer), settings.system_turns)
         self._prompt_end, self._response_end = probed.prompt, probed.response
         end = undivided_end(tokenizer, self._prompt_end.closing) or ""
         self._spells_special = bool(getattr(tokenizer, "split_special_tokens", False))

@@ -76,7 +76,10 @@ def debias(
     for split in ("train", "validation"):
         of_split = responses.filter(pl.col("split") == split)
         if of_split.is_empty() and split == "train":
-            raise UserError(f"debiasing.reference: there are no training responses in {', '.join(sets)}")
+            raise UserError(
+                f"debiasing.reference: there are no training responses in {', '.join(sets)}: name other sets, or take"
+                " the key out"
+            )
         rewards = predict_stored(store, unique_keys(of_split["key"])[0], weight, progress)  # (n, k)
         column = verbosity_of(verbosity, rewards, objectives, of_split["tokens"].to_numpy())  # (n,)
         values[split] = rewards, column.astype(np.float64)

@@ -86,7 +86,8 @@ def _sources(recipe: "Recipe") -> Iterator[Problem]:
                 or_derived = f", or '{DERIVED}'" if also else ""
                 yield (
                     (kind, place, "source"),
-                    f"[[{kind}]] source = {given.source!r} is not one of {', '.join(fitting)}{or_derived}",
+                    f"[[{kind}]] source = {given.source!r} is no source of {kind}: name one of"
+                    f" {', '.join(fitting)}{or_derived}",
                 )
 
 
@@ -113,8 +114,9 @@ def _references(recipe: "Recipe") -> Iterator[Problem]:
         yield from _unknown(
             (*pairs.by, *pairs.by_each), objectives, f"[[pairs]] {pairs.name}: by or by_each", ("pairs", place)
         )
-        if pairs.ratings is not None and pairs.ratings not in rating_sets:
-            yield ("pairs", place, "ratings"), f"[[pairs]] {pairs.name}: there is no rating set {pairs.ratings!r}"
+        if pairs.ratings is not None:
+            what = f"[[pairs]] {pairs.name}: ratings"
+            yield from _unknown([pairs.ratings], rating_sets, what, ("pairs", place))
         if pairs.weight_by is not None and pairs.source != DERIVED and not SOURCES[pairs.source].margins:
             yield (
                 ("pairs", place, "weight_by"),
@@ -218,6 +220,7 @@ def _twice(names: list[str], what: str, where: Key) -> Iterator[Problem]:
 
 
 def _unknown(names: Iterable[str], known: Sequence[str], what: str, where: Key) -> Iterator[Problem]:
+    remedy = f"name one of {', '.join(known)}" if known else "take it out, for there are none"
     for name in names:
         if name not in known:
-            yield (*where, name), f"{what} names {name!r}, which is not one of {', '.join(known)}"
+            yield (*where, name), f"{what} names {name!r}, which is unknown: {remedy}"

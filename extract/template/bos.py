@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 
 from extract.encoded import TokenIds
-from extract.template.probe import CONVERSATION
+from extract.template.examples import CONVERSATION
 from extract.template.rendering import NotEncodableError, render
 
 

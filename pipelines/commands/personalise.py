@@ -147,7 +147,7 @@ def _no_pair(path: Path, rows: int, skipped: tuple[tuple[int, str], ...]) -> str
     if not skipped:
         return f"{path} prefers either response of every pair, and so says nothing: leave one row of each pair"
     number, reason = skipped[0]
-    return f"{path} holds no pair that can be used; the first, row {number}: {reason}"
+    return f"{path} holds no pair that can be used (the first, row {number}: {reason}): correct its rows"
 
 
 def _profile(weights: dict[str, float], objectives: tuple[str, ...], name: str, mode: str) -> "Profile":

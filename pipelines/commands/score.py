@@ -67,7 +67,7 @@ def command(
     """Score responses with an exported model or the published checkpoint; exit code 1 if no row has a score."""
     given = tuple(value is not None for value in (prompt, response, source, output))
     if given not in ((True, True, False, False), (False, False, True, True)):
-        raise UserError("score needs either --prompt and --response, or --input and --output")
+        raise UserError("score needs conversations: give --prompt and --response, or --input and --output")
     chosen = Chosen.of(profile, weight, weight_mode, direction, renormalise)
     from export.model_folder import config_values
     from export.score_ends import ends

@@ -92,7 +92,9 @@ def serve(folder: Path, options: dict[str, Any], *, device: str, dtype: str | No
         try:
             import_module(package)
         except ModuleNotFoundError as error:
-            raise UserError(f"armorm serve needs {error.name}: pip install -e '.[server]'") from None
+            raise UserError(
+                f"armorm serve needs {error.name}, which is not installed: run `pip install -e '.[server]'`"
+            ) from None
     from export.server.run import serve as run
 
     run(folder, settings, device=device, dtype=dtype)

@@ -197,7 +197,7 @@ def test_an_explanation_shows_what_changed(steerable: RewardModel) -> None:
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ({"profile": "brisk"}, "the model has no profile 'brisk': its profiles are careful, curious, helpful"),
+        ({"profile": "brisk"}, "the model has no profile 'brisk': name one of careful, curious, helpful"),
         ({"profile": {"weights": {"nice": 1}}}, "names 'nice', which is no objective of this model"),
         (
             {"profile": {"weights": {"code-style": "much"}}},

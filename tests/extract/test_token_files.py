@@ -151,7 +151,7 @@ def test_a_damaged_id_is_named_before_the_backbone_sees_it(
     run(encoder, datasets, tmp_path)
     path = files_of(tmp_path)[0]
     flip(path, lambda files: files._segments[0].ids.tobytes())
-    with pytest.raises(UserError, match=rf"{path.name} is damaged: remove it, and run extract again"):
+    with pytest.raises(UserError, match=rf"{path.name} is damaged: remove it, and run `armorm extract` again"):
         bytes_of(run(encoder, datasets, tmp_path), tmp_path / "again")
     path.unlink()
     expected = bytes_of(run(encoder, datasets, None), tmp_path / "memory")

@@ -59,7 +59,7 @@ def test_the_presets_have_the_five_objectives_that_their_ratings_have(name: str)
     [
         (
             'source = "hh_rlhf"\ncolumns = { prompt = "query" }',
-            "columns of hh_rlhf names 'prompt', which is not one of",
+            "columns of hh_rlhf names 'prompt', which is unknown: name one of",
         ),
         (
             'source = "derived"\nname = "d"\nratings = "helpsteer"\nby = { "helpsteer-coherence" = 1.0 }\n'
@@ -118,10 +118,13 @@ def test_the_digest_follows_every_setting(tmp_path: Path) -> None:
     [
         (("name =", "nmae ="), "unknown key nmae|the key name is missing"),
         (("model =", "modle ="), "unknown key backbone.modle|the key backbone.model is missing"),
-        (('source = "helpsteer"', 'source = "helpster"'), r"ratings.*'helpster' is not one of .*helpsteer"),
+        (
+            ('source = "helpsteer"', 'source = "helpster"'),
+            r"ratings.*'helpster' is no source of ratings: name one of .*helpsteer",
+        ),
         (
             ('source = "hh_rlhf"', 'source = "reward_bench"'),
-            r"pairs.*'reward_bench' is not one of .*hh_rlhf.*or 'derived'",
+            r"pairs.*'reward_bench' is no source of pairs: name one of .*hh_rlhf.*or 'derived'",
         ),
         (("[[suites]]", "[gate]\nsteps = 0\n[[suites]]"), "gate.steps: .*greater than or equal to 1, given 0"),
         (("[[suites]]", '[gate]\nsteps = "many"\n[[suites]]'), "gate.steps: .*integer.*given 'many'"),
@@ -132,7 +135,10 @@ def test_the_digest_follows_every_setting(tmp_path: Path) -> None:
         (("[[suites]]", '[debiasing]\nreference = ["x"]\n[[suites]]'), "debiasing.reference names 'x'"),
         (("[[suites]]", '[store]\ndtype = "int8"\n[[suites]]'), "store.dtype: .*'float16'.*given 'int8'"),
         (("[[suites]]", '[[ratings]]\nsource = "helpsteer"\n[[suites]]'), "two data sets have the name 'helpsteer'"),
-        (("[[suites]]", '[[pairs]]\nsource = "derived"\n[[suites]]'), r"pairs\[1\].*a derived set needs ratings"),
+        (
+            ("[[suites]]", '[[pairs]]\nsource = "derived"\n[[suites]]'),
+            r"pairs\[1\].*a derived set needs more: give ratings",
+        ),
         (('source = "helpsteer"', 'source = "helpsteer"\nlimit = 0'), r"ratings\[0\].limit: .*given 0"),
         (
             ('source = "helpsteer"', 'source = "helpsteer"\npath = "x"\nrepo = "a/b"'),

@@ -76,6 +76,7 @@ CHANGES: dict[str, tuple[Any, frozenset[str]]] = {
     "backbone.max_tokens": (1024, EVERYTHING),
     "backbone.position": ("last_token", EVERYTHING),
     "backbone.special_tokens_in_text": ("keep", EVERYTHING),
+    "backbone.system_turns": ("fold", EVERYTHING),
     "store.root": ("elsewhere", NOTHING),
     "store.dtype": ("float32", EVERYTHING),
     "store.format": ("hdf5", NOTHING),
