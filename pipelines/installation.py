@@ -139,7 +139,7 @@ def devices() -> tuple[Device, ...]:
     try:
         import torch
     except ImportError as error:
-        raise UserError(f"torch cannot be imported ({error}): pip install --force-reinstall torch") from None
+        raise UserError(f"torch cannot be imported ({error}): run `pip install --force-reinstall torch`") from None
     found = [Device("cpu", _memory(), _rates(torch.device("cpu")))]
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         device = torch.device("cuda", number)

@@ -11,7 +11,7 @@ LONGEST = 240
 """Largest number of characters of a sentence without its values."""
 
 VERBS = """
-    accept add ask change check choose close correct count decrypt export fetch fit free give install leave let log look
+    accept add ask change check choose close correct count decrypt export fetch fit free give install judge leave let log look
     lower make merge move name pick put read remove rename run save see set stop take unset use wait write
 """
 """Words with which a remedy begins."""
@@ -24,6 +24,7 @@ WITHOUT_REMEDY = {
     "<name> is no name that can be shown": "as above",
     "<name> is the name of two objectives": "as above",
     "verbosity <verbosity> is none of the objectives": "as above",
+    "the moments of the reference set are of other objectives": "as above",
     "<number> things stand in the way of this run:<lines>": "each line is a sentence with its remedy",
     "a quantile head needs ratings, and there are none": "of an estimator, for whoever calls it from Python",
     "<name> can be read from the disk alone, and <size> MB are not fetched for a check: its rows are not known": (
