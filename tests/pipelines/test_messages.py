@@ -11,8 +11,8 @@ LONGEST = 240
 """Largest number of characters of a sentence without its values."""
 
 VERBS = """
-    accept add ask change check choose close correct count decrypt export fetch fit free give install judge leave let log look
-    lower make merge move name pick put read remove rename run save see set stop take unset use wait write
+    accept add ask change check choose close correct count decrypt export fetch fit free give install judge leave let
+    log look lower make merge move name pick put read remove rename run save see set stop take unset use wait write
 """
 """Words with which a remedy begins."""
 
