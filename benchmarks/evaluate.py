@@ -132,7 +132,7 @@ def make_run(path: Path, width: int, times: float) -> int:
         prompt, *responses = (key.tobytes() for key in keys[3 * number : 3 * number + 3])
         for response, chosen in zip(responses, (True, False), strict=True):
             tokens = int(rng.integers(20, 800))
-            lines.append((suite, subset, str(number), prompt, response, tokens, chosen, 0, None, "{}"))
+            lines.append((suite, subset, str(number), prompt, response, tokens, 0, 0, 0, chosen, 0, None, "{}"))
     objectives = [objective.name for objective in PUBLISHED_OBJECTIVES]
     examples = frame([], EXAMPLES | dict.fromkeys(objectives, SUITES["place"]))
     run = Run(recipe)
