@@ -24,7 +24,7 @@ from extract.templating import ConversationEncoder
 from extract.tokenizer import vocabulary_digest
 from gating.profile import Profile
 from gating.reward import RewardParts
-from gating.settings import NO_VERBOSITY, RESPONSE_TOKENS, GateSettings
+from gating.settings import GateSettings, Verbosity, checked_verbosity, unknown_variable, verbosity_of
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
 
 SECTION = "armorm"
@@ -51,8 +51,8 @@ class RewardConfig(BaseModel):
     """Names of the rows of `regression_layer.weight`: different ones, of characters that print."""
     scales: dict[str, Scale] = Field(default_factory=dict)
     """Objective -> scale of its ratings, where it is known."""
-    verbosity: str = "helpsteer-verbosity"
-    """Verbosity that is taken out of the rewards: an objective, 'response_tokens' or 'none'."""
+    verbosity: Verbosity = "helpsteer-verbosity"
+    """The variables that are taken out of the rewards, as `debiasing.verbosity` names them."""
     uncertainty: UncertaintyTable | None = None
     """Sizes of the tensors that standard errors are computed from; None where the folder holds none."""
     intervals: IntervalsTable | None = None
@@ -105,11 +105,15 @@ class RewardConfig(BaseModel):
             raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is the name of two objectives")
         return names
 
+    @field_validator("verbosity")
+    @classmethod
+    def _variables(cls, verbosity: Verbosity) -> Verbosity:
+        return checked_verbosity(verbosity)
+
     @model_validator(mode="after")
     def _belongs_together(self) -> "RewardConfig":
-        known = (*self.objectives, RESPONSE_TOKENS, NO_VERBOSITY)
-        if self.objectives and self.verbosity not in known:
-            raise ValueError(f"verbosity {self.verbosity!a} is none of the objectives")
+        if self.objectives and (unknown := unknown_variable(self.verbosity, self.objectives)) is not None:
+            raise ValueError(f"verbosity {unknown!a} is none of the objectives")
         if self.prompt_end_offset > len(self.prompt_end):
             raise ValueError("prompt_end_offset is beyond the end of prompt_end")
         return self
@@ -146,7 +150,7 @@ def run_config(
     return RewardConfig(
         objectives=parts.objectives,
         scales={name: scales[name] for name in parts.objectives if name in scales},
-        verbosity=parts.transform.verbosity(parts.objectives),
+        verbosity=verbosity_of(parts.transform.variables(parts.objectives)),
         uncertainty=None if parts.uncertainty is None else UncertaintyTable.of(parts.uncertainty),
         intervals=None if parts.intervals is None else IntervalsTable(coverage=parts.intervals.coverage),
         profiles=profiles,

@@ -22,7 +22,14 @@ from extract.settings import (
 )
 from extract.sources import SOURCES
 from extract.tables import EXAMPLES
-from gating.settings import NO_VERBOSITY, RESPONSE_TOKENS, DebiasingSettings, GateSettings
+from gating.settings import (
+    MEASURED,
+    NO_VERBOSITY,
+    RESPONSE_TOKENS,
+    DebiasingSettings,
+    GateSettings,
+    unknown_variable,
+)
 from heads.kinds.registry import RATINGS
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
 from heads.settings import FOR_RATINGS, HeadSettings, OtherHeadSettings
@@ -197,15 +204,16 @@ class Recipe(BaseModel):
             raise ValueError("heads.from is this recipe's own run: name another recipe's")
 
     def _check_verbosity(self) -> None:
-        verbosity, names = self.debiasing.verbosity, self.objective_names
-        if verbosity in (RESPONSE_TOKENS, NO_VERBOSITY) or names is None or verbosity in names:
+        names = self.objective_names
+        verbosity = None if names is None else unknown_variable(self.debiasing.verbosity, names)
+        if verbosity is None or names is None:
             return
         if not self.ratings and "verbosity" not in self.debiasing.model_fields_set:
             raise ValueError(
                 f"debiasing.verbosity is missing: its default, {verbosity!r}, is no objective of a recipe without"
                 f" [[ratings]]; set it to '{RESPONSE_TOKENS}' (the length of the response) or '{NO_VERBOSITY}'"
             )
-        known = [f"'{RESPONSE_TOKENS}'", f"'{NO_VERBOSITY}'", *names]
+        known = [*(f"'{name}'" for name in (*MEASURED, NO_VERBOSITY)), *names]
         _check_known(verbosity, known, "debiasing.verbosity")
 
     def _check_rateable(self) -> None:
@@ -272,7 +280,7 @@ def _check_source(kind: str, source: str) -> None:
 def _check_objective_name(name: str) -> None:
     if not name.strip() or not name.isprintable():
         raise ValueError(f"objectives: {name!r} cannot be a name: it must be a line of printable text")
-    if name in (*EXAMPLES, RESPONSE_TOKENS, "none"):
+    if name in (*EXAMPLES, *MEASURED, NO_VERBOSITY):
         raise ValueError(f"objectives: {name!r} has a meaning of its own here: give the objective another name")
 
 

@@ -18,13 +18,13 @@ from extract.settings import BackboneSettings
 from gating.gate import Gate
 from gating.reward import RewardParts
 from gating.settings import GateSettings
-from gating.transform import Transform
 from heads.objectives import Scale
 from tests.conftest import TINY
 from tests.export.families import small_backbone
 from tests.export.server_fixtures import model, model_folder, served
 from tests.export.steering_profiles import steerable, steerable_folder
 from tests.export.uncertain import uncertain, uncertain_folder
+from tests.gating.transforms import transform_of
 from tests.pipelines.conftest import Demo, armorm, demo
 
 __all__ = ["demo", "model", "model_folder", "served", "steerable", "steerable_folder", "uncertain", "uncertain_folder"]
@@ -64,7 +64,7 @@ def random_parts(d: int, verbosity: str, seed: int = 0, objectives: tuple[str, .
             gate.logit_scale.fill_(2.5)
     lambdas = rng.uniform(0, 1, k)
     weight = (rng.standard_normal((k, d)) / d**0.5).astype(np.float32)
-    return RewardParts(objectives, weight, Transform.of_lambdas(lambdas, verbosity, objectives), gate.eval())
+    return RewardParts(objectives, weight, transform_of(lambdas, verbosity, objectives), gate.eval())
 
 
 def write_random_folder(

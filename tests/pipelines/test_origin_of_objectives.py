@@ -79,7 +79,7 @@ def test_the_default_objectives_are_the_published_ones_that_the_rating_sets_rate
         ),
         (
             'ratings = [{ source = "beavertails" }]',
-            "debiasing.verbosity names 'helpsteer-verbosity', which is not one of 'response_tokens', 'none', beaver",
+            "debiasing.verbosity names 'helpsteer-verbosity', which is not one of .* 'code_fences', 'none', beaver",
         ),
     ],
 )

@@ -164,7 +164,7 @@ def test_the_digest_follows_every_setting(tmp_path: Path) -> None:
         (("[backbone]", '[[objectives]]\nname="a\\nb"\nlow=0\nhigh=1\n[backbone]'), "a line of printable text"),
         (
             ("[backbone]", "[[objectives]]\nname='x'\nlow=0\nhigh=1\n[backbone]"),
-            "one of 'response_tokens', 'none', x",
+            "one of 'response_tokens', 'markdown', 'lists', 'code_fences', 'none', x",
         ),
         (('name = "mine"', 'name = "../escape"'), "name: .*given '../escape'"),
         (('name = "mine"', 'name = "mine'), "is not TOML"),
