@@ -105,9 +105,9 @@ class RewardConfig(BaseModel):
             raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is the name of two objectives")
         return names
 
-    @field_validator("verbosity")
+    @field_validator("verbosity", mode="before")
     @classmethod
-    def _variables(cls, verbosity: Verbosity) -> Verbosity:
+    def _variables(cls, verbosity: object) -> Verbosity:
         return checked_verbosity(verbosity)
 
     @model_validator(mode="after")

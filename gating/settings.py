@@ -22,9 +22,8 @@ Verbosity = str | tuple[str, ...]
 
 def variables_of(verbosity: Verbosity) -> tuple[str, ...]:
     """The variables that a setting names; none for 'none'."""
-    if verbosity == NO_VERBOSITY:
-        return ()
-    return (verbosity,) if isinstance(verbosity, str) else verbosity
+    named = (verbosity,) if isinstance(verbosity, str) else verbosity
+    return tuple(name for name in named if name != NO_VERBOSITY)
 
 
 def in_order(variables: Sequence[str], objectives: Sequence[str]) -> tuple[str, ...]:
@@ -42,23 +41,23 @@ def verbosity_of(variables: Sequence[str]) -> Verbosity:
     return tuple(variables) if len(variables) > 1 else (variables[0] if variables else NO_VERBOSITY)
 
 
-def checked_verbosity(verbosity: Verbosity) -> Verbosity:
-    """A setting that names at least one variable, each once, and 'none' alone.
+def checked_verbosity(given: object) -> Verbosity:
+    """A setting that names one variable, or a list of some, each once, and 'none' alone.
 
     Raises:
         ValueError: it does not.
     """
-    if isinstance(verbosity, str):
-        return verbosity
-    if not verbosity:
+    if isinstance(given, str):
+        return given
+    if not isinstance(given, list | tuple) or not all(isinstance(name, str) for name in given):
+        raise ValueError("it is neither the name of a variable nor a list of names")
+    if not given:
         raise ValueError(f"it is an empty list: name a variable, or '{NO_VERBOSITY}'")
-    if twice := [name for number, name in enumerate(verbosity) if name in verbosity[:number]]:
-        raise ValueError(f"it names {twice[0]!r} twice: take one of them out")
-    if NO_VERBOSITY in verbosity:
-        raise ValueError(
-            f"'{NO_VERBOSITY}' takes nothing out and stands alone: take it, or the others, out of the list"
-        )
-    return verbosity
+    if twice := [name for number, name in enumerate(given) if name in given[:number]]:
+        raise ValueError(f"it names {twice[0]!a} twice: take one of them out")
+    if NO_VERBOSITY in given and len(given) > 1:
+        raise ValueError(f"'{NO_VERBOSITY}' takes nothing out and stands alone: take it or the others out of the list")
+    return tuple(given)
 
 
 class DebiasingSettings(BaseModel):
@@ -81,9 +80,9 @@ class DebiasingSettings(BaseModel):
     reference: tuple[str, ...] = ()
     """Rating or pair sets whose training responses are the reference; empty: all pair sets."""
 
-    @field_validator("verbosity")
+    @field_validator("verbosity", mode="before")
     @classmethod
-    def _checked(cls, verbosity: Verbosity) -> Verbosity:
+    def _checked(cls, verbosity: object) -> Verbosity:
         return checked_verbosity(verbosity)
 
     @model_validator(mode="after")

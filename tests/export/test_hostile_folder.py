@@ -104,7 +104,7 @@ def test_a_configuration_that_does_not_fit_is_refused(
         ({"verbosity": ["long", "long"]}, "names 'long' twice"),
         ({"verbosity": ["long", "none"]}, "'none' takes nothing out and stands alone"),
         ({"verbosity": []}, "it is an empty list"),
-        ({"verbosity": [7]}, "verbosity"),
+        ({"verbosity": [7]}, "neither the name of a variable nor a list"),
         ({"objectives": ["kind", "kind", "long"]}, "'kind' is the name of two objectives"),
         ({"objectives": ["kind", "\ud83d", "long"]}, r"'\\ud83d' is no name that can be shown"),
         ({"objectives": ["kind", "\x1b[2J", "long"]}, "is no name that can be shown"),

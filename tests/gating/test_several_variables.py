@@ -175,6 +175,8 @@ def test_a_variable_that_does_not_vary_is_refused_by_name(correlation: str) -> N
     [
         ({"verbosity": []}, "it is an empty list: name a variable, or 'none'"),
         ({"verbosity": ["lists", "x", "lists"]}, "it names 'lists' twice: take one of them out"),
+        ({"verbosity": 3}, "it is neither the name of a variable nor a list of names"),
+        ({"verbosity": ["lists", 3]}, "it is neither the name of a variable nor a list of names"),
         ({"verbosity": ["lists", "none"]}, "'none' takes nothing out and stands alone"),
         ({"verbosity": ["lists", "x"], "method": "published_grid"}, "is a search for one lambda: name one variable"),
     ],

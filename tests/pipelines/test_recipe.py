@@ -159,6 +159,22 @@ def test_the_digest_follows_every_setting(tmp_path: Path) -> None:
             "limit has no meaning for a derived set",
         ),
         (("[[suites]]", '[[pairs]]\nsource = "shp"\npick = "all"\n[[suites]]'), "by, by_each and pick belong to"),
+        (("[backbone]", "[debiasing]\nverbosity = []\n[backbone]"), "debiasing.verbosity: it is an empty list: name"),
+        (("[backbone]", '[debiasing]\nverbosity = ["lists", 1]\n[backbone]'), "neither the name of a variable nor a"),
+        (("[backbone]", '[debiasing]\nverbosity = ["lists", "lists"]\n[backbone]'), "it names 'lists' twice"),
+        (
+            ("[backbone]", '[debiasing]\nverbosity = ["lists", "none"]\n[backbone]'),
+            "'none' takes nothing out and stand",
+        ),
+        (("[backbone]", '[debiasing]\nverbosity = ["lists", "nobody"]\n[backbone]'), "verbosity names 'nobody'"),
+        (
+            (
+                "[backbone]",
+                '[debiasing]\nverbosity = ["lists", "markdown"]\nmethod = "published_grid"\n[backbone]',
+            ),
+            "debiasing: method = 'published_grid' is a search for one lambda: name one variable",
+        ),
+        (("[backbone]", "[[objectives]]\nname='lists'\nlow=0\nhigh=1\n[backbone]"), "'lists' has a meaning of its"),
         (("[backbone]", "[[objectives]]\nname='row'\nlow=0\nhigh=1\n[backbone]"), "'row' has a meaning of its own"),
         (("[backbone]", "[[objectives]]\nname='none'\nlow=0\nhigh=1\n[backbone]"), "'none' has a meaning of its own"),
         (("[backbone]", '[[objectives]]\nname="a\\nb"\nlow=0\nhigh=1\n[backbone]'), "a line of printable text"),
