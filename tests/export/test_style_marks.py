@@ -20,6 +20,7 @@ from gating.measured import Measured
 from gating.profile import Profile
 from tests.export.conftest import conversation, write_random_folder
 from tests.export.families import small_backbone
+from tests.export.server_process import serving
 
 Folder = Callable[..., Path]
 
@@ -153,3 +154,16 @@ def test_a_tokenizer_that_loses_marks_is_refused(random_folder: Folder, tmp_path
     RewardModel.load(random_folder(model=backbone, verbosity="response_tokens", name="length"))
     with pytest.raises(UserError, match="does not give back the Markdown of a response"):
         RewardModel.load(random_folder(model=backbone, verbosity=("markdown", "long"), name="marks"))
+
+
+def test_the_server_gives_the_same_scores(folder: Path, own: RewardModel, tmp_path: Path) -> None:
+    asked = [{"messages": turns} for turns in STYLED]
+    with serving(folder, tmp_path / "server") as served, served.client() as client:
+        told = client.post("/v1/rewards", json={"conversations": asked})
+        texts = [own.markers.tokenizer.apply_chat_template(turns, tokenize=False) for turns in STYLED]
+        plain = client.post("/get_reward", json={"query": texts})
+    assert told.status_code == plain.status_code == 200, told.text + plain.text
+    scores = [answer["responses"][0]["score"] for answer in told.json()["conversations"]]
+    expected = [one.score for one in own.score(STYLED)]
+    assert scores == pytest.approx(expected, rel=1e-5, abs=1e-6)
+    assert plain.json()["rewards"] == pytest.approx(expected, rel=1e-5, abs=1e-6)
