@@ -52,7 +52,8 @@ class Debiasing:
     def correlations(self, rewards: NDArray[np.floating], values: Matrix) -> tuple[Matrix, Matrix]:
         """Correlations with the variables before and after debiasing, on rows of any set. Shapes (m, k).
 
-        NaN for objectives that are variables after debiasing, and on fewer than two rows.
+        NaN for objectives that are variables after debiasing, for variables that do not vary, and on fewer than two
+        rows.
 
         Args:
             rewards: (n, k)
@@ -72,6 +73,8 @@ class Debiasing:
                 # A reward that is nothing but these variables leaves rounding, whose correlation means nothing.
                 nothing_left = np.std(adjusted) <= ROUNDING * np.std(r)
                 after[:, number] = 0.0 if nothing_left else [measure(adjusted, v) for v in values.T]
+        constant = np.ptp(values, axis=0) == 0  # (m,)
+        before[constant] = after[constant] = np.nan
         return before, after
 
     def not_taken_out(self) -> dict[str, dict[str, float]]:

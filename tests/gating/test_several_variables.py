@@ -170,6 +170,15 @@ def test_a_variable_that_does_not_vary_is_refused_by_name(correlation: str) -> N
         fit_debiasing(rewards[:1], v[:1], FIVE, OBJECTIVES, settings_of(correlation))
 
 
+def test_a_variable_that_does_not_vary_on_held_out_responses_has_no_correlation_there() -> None:
+    debiasing, rewards, measured = fit("spearman")
+    v = values(rewards, measured)
+    v[:, 1] = 0.0
+    before, after = debiasing.correlations(rewards, v)
+    assert np.isnan(before).any(axis=-1).tolist() == [False, True, False, False, False]
+    assert np.isnan(after[:, 0]).tolist() == [False, True, False, False, False]
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
