@@ -120,8 +120,8 @@ def fit_debiasing(
                 f"debiasing.verbosity: {name} does not vary over the {len(v)} reference responses:"
                 f" {'take it out' if len(variables) > 1 else 'name another'}, or other sets in debiasing.reference"
             )
-    _refuse_not_finite(rewards, values, objectives, variables)
     if variables:
+        _refuse_not_finite(rewards, values, objectives, variables)
         others = [number for number, objective in enumerate(objectives) if objective not in variables]
         kept = np.asarray(rewards[:, others], dtype=np.float64)  # (n, others)
         lambdas[:, others] = _lambdas(kept, np.asarray(values, dtype=np.float64), settings)
