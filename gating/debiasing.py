@@ -60,7 +60,7 @@ class Debiasing:
             values: (n, m) the variables.
         """
         before, after = np.full((2, len(self.variables), len(self.objectives)), np.nan)
-        if len(rewards) < 2:
+        if not self.variables or len(rewards) < 2:
             return before, after
         measure = MEASURES[self.correlation]
         for number, objective in enumerate(self.objectives):

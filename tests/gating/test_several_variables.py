@@ -195,6 +195,12 @@ def test_lists_that_mean_nothing_are_refused(given: dict[str, Any], sentence: st
         DebiasingSettings.model_validate(given)
 
 
+def test_where_nothing_is_taken_out_no_reward_is_looked_at() -> None:
+    rewards = np.array([[np.inf, 1.0], [np.nan, 2.0], [0.0, 3.0]])
+    some = settings_of("spearman", verbosity="none")
+    assert fit_debiasing(rewards, np.zeros((3, 0)), (), ("a", "b"), some).lambdas.shape == (0, 2)
+
+
 def test_names_of_variables() -> None:
     assert variables_of("none") == ()
     assert variables_of("x") == ("x",)
