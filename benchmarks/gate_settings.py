@@ -91,7 +91,7 @@ def main() -> None:
     recipe = read_recipe(arguments.recipe)
     run = Run(recipe)
     objectives, weight = linear_heads(run)  # (k,), (k, d)
-    transform = Transform.of_lambdas(run.arrays(GATING)["lambda"], recipe.debiasing.verbosity, objectives)
+    transform = Transform.of_lambdas(run.arrays(GATING)["lambda"], run.read(GATING).verbosity, objectives)
     pairs = usable_pairs(run.table(PAIRS), recipe.gate, run.store)
     inputs = gate_inputs(pairs, run.store, weight, transform, objectives, silent)
     print("| settings | judged right | spread | loss | entropy | selected step |\n|---|---|---|---|---|---|")

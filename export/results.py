@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from gating.settings import Verbosity
+
 if TYPE_CHECKING:
     from gating.reward import Scored, ScoreUncertainty
 
@@ -53,11 +55,14 @@ class Term:
     """Prediction of the head, before debiasing."""
     coefficient: float
     """The gate's weight for the prompt, or a profile's in its place."""
-    lambda_: Annotated[float, Field(alias="lambda")]
+    lambdas: Annotated[dict[str, float], Field(alias="lambda")]
+    """Variable -> lambda of the objective on it."""
     gain: float
     """coefficient x reward"""
+    penalties: dict[str, float]
+    """Variable -> coefficient x lambda x value of the variable."""
     verbosity_penalty: float
-    """coefficient x lambda x verbosity"""
+    """Sum of the penalties, in order."""
     contribution: float
     """gain - verbosity_penalty; the contributions sum to the score, but for a profile's veto."""
     uncertainty: RewardUncertainty | None = None
@@ -69,14 +74,15 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
-class Verbosity:
-    """The verbosity of the response."""
+class Variable:
+    """A variable that is taken out of the rewards."""
 
     name: str
-    """An objective, 'response_tokens' or 'none'."""
+    """An objective, or measured in the response."""
     value: float
-    """The objective's reward, or thousands of tokens."""
-    response_tokens: int
+    """The objective's reward, thousands of tokens, or log(1 + number of marks)."""
+    penalty: float
+    """Sum over the objectives of what it takes from their contributions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +157,9 @@ class Explanation:
     """Fraction of new ratings that the intervals were made to contain; None where the model holds none."""
     objectives: tuple[Term, ...]
     """In the order of the heads."""
-    verbosity: Verbosity
+    response_tokens: int
+    verbosity: tuple[Variable, ...]
+    """In the order of the transform; empty where nothing is taken out."""
     gain: float
     """Sum of the gains."""
     verbosity_penalty: float
@@ -201,7 +209,7 @@ class ExportResult:
     weights: str
     """'copy' or 'link'."""
     objectives: tuple[str, ...]
-    verbosity: str
+    verbosity: Verbosity
     profiles: tuple[str, ...]
     """Names of the profiles that requests can name."""
     suites: tuple[str, ...]

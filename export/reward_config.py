@@ -25,7 +25,7 @@ from extract.tokenizer import vocabulary_digest
 from gating.profile import Profile
 from gating.reference_moments import ReferenceMoments, Size
 from gating.reward import RewardParts
-from gating.settings import NO_VERBOSITY, RESPONSE_TOKENS, GateSettings
+from gating.settings import GateSettings, Verbosity, checked_verbosity, unknown_variable, verbosity_of
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
 
 SECTION = "armorm"
@@ -43,8 +43,8 @@ class RewardConfig(BaseModel):
     """Names of the rows of `regression_layer.weight`: different ones, of characters that print."""
     scales: dict[str, Scale] = Field(default_factory=dict)
     """Objective -> scale of its ratings, where it is known."""
-    verbosity: str = "helpsteer-verbosity"
-    """Verbosity that is taken out of the rewards: an objective, 'response_tokens' or 'none'."""
+    verbosity: Verbosity = "helpsteer-verbosity"
+    """The variables that are taken out of the rewards, as `debiasing.verbosity` names them."""
     uncertainty: UncertaintyTable | None = None
     """Sizes of the tensors that standard errors are computed from; None where the folder holds none."""
     intervals: IntervalsTable | None = None
@@ -101,11 +101,15 @@ class RewardConfig(BaseModel):
             raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is the name of two objectives")
         return names
 
+    @field_validator("verbosity", mode="before")
+    @classmethod
+    def _variables(cls, verbosity: object) -> Verbosity:
+        return checked_verbosity(verbosity)
+
     @model_validator(mode="after")
     def _belongs_together(self) -> "RewardConfig":
-        known = (*self.objectives, RESPONSE_TOKENS, NO_VERBOSITY)
-        if self.objectives and self.verbosity not in known:
-            raise ValueError(f"verbosity {self.verbosity!a} is none of the objectives")
+        if self.objectives and (unknown := unknown_variable(self.verbosity, self.objectives)) is not None:
+            raise ValueError(f"verbosity {unknown!a} is none of the objectives")
         moments = self.reference
         if moments is not None and not set(moments.rewards) == set(moments.debiased) == set(self.objectives):
             raise ValueError("the moments of the reference set are of other objectives")
@@ -149,7 +153,7 @@ def run_config(
     return RewardConfig(
         objectives=parts.objectives,
         scales={name: scales[name] for name in parts.objectives if name in scales},
-        verbosity=parts.transform.verbosity(parts.objectives),
+        verbosity=verbosity_of(parts.transform.variables(parts.objectives)),
         uncertainty=None if parts.uncertainty is None else UncertaintyTable.of(parts.uncertainty),
         intervals=None if parts.intervals is None else IntervalsTable(coverage=parts.intervals.coverage),
         profiles=profiles,

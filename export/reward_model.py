@@ -28,12 +28,17 @@ from extract.engines.engine import Engine
 from extract.engines.sequential import SequentialEngine
 from extract.packing import Request
 from extract.settings import BackboneSettings, EngineName, ExtractSettings
+from extract.style import style_counts
 from extract.tokenizer import vocabulary_digest
 from gating.decision import abstains
+from gating.measured import Measured, needs_text
 from gating.profile import Mode, Profile
 from gating.reward import RewardParts, Scored
 from gating.reward_scales import RewardScales
 from gating.steering import Steering, steer
+
+STYLED = "# Two ways\n\n1. **One**\n2. Another:\n\n```python\nx = [1]\n```\n\n- first\n  - second"
+"""A response with every mark of style."""
 
 
 class RewardModel(InputEncoder):
@@ -64,6 +69,9 @@ class RewardModel(InputEncoder):
         self.profiles = NamedProfiles.of(config, folder)
         self.scales = RewardScales(parts.objectives, config.scales, config.reference, config.score_temperature)
         super().__init__(backbone, settings)
+        self._needs_text = needs_text(parts.transform.variables(parts.objectives))
+        if self._needs_text:
+            self._refuse_other_marks()
         self.dtype: str = settings.dtype
         self._engine = engine
         self._pack_tokens = max(pack_tokens, settings.max_tokens)
@@ -298,8 +306,21 @@ class RewardModel(InputEncoder):
         leverages: NDArray[np.float64] | None,
     ) -> Scored | NotScorableError:
         with np.errstate(over="ignore", invalid="ignore"):  # looked at in `_finite`
-            scored = self.parts.score(rewards, weights, len(encoded.prompt), len(encoded.responses[0]), leverages)
+            scored = self.parts.score(rewards, weights, len(encoded.prompt), self._measured(encoded), leverages)
         return _finite(scored)
+
+    def _measured(self, encoded: Encoded) -> Measured:
+        (ids,) = encoded.responses
+        return Measured.of_response(len(ids), self.markers.text_of(ids) if self._needs_text else None)
+
+    def _refuse_other_marks(self) -> None:
+        """Refuse a tokenizer that does not give back the marks of style that it was given."""
+        encoded = self.encode([{"role": "user", "content": "Show me."}, {"role": "assistant", "content": STYLED}])
+        if style_counts(self.markers.text_of(encoded.responses[0])) != style_counts(STYLED):
+            raise UserError(
+                f"the tokenizer in {self.folder} does not give back the Markdown of a response, which the rewards of"
+                " this model are corrected by: fit it without marks of style in debiasing.verbosity"
+            )
 
 
 def _finite(scored: Scored) -> Scored | NotScorableError:

@@ -102,6 +102,17 @@ class TurnMarkers:
         text: str = self.tokenizer.decode(ids, skip_special_tokens=True)
         return text.strip()
 
+    def text_of(self, response: TokenIds) -> str:
+        """The text of a response's token ids behind its header, in which marks of style are counted.
+
+        The class of an exported folder decodes a response in the same way.
+        """
+        ids, header = _ints(response), self.prompt_end[self.offset :]
+        if tuple(ids[: len(header)]) == header:
+            ids = ids[len(header) :]
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
+
     def without_padding(self, ids: TokenIds) -> TokenIds:
         """The ids without the padding on either side.
 

@@ -21,6 +21,7 @@ from extract.skipped import SkippedRows
 from extract.sources.reader import read
 from extract.sources.source import Kind, Source
 from extract.splits import split_of
+from extract.style import style_counts
 from extract.tables import EXAMPLES, PAIRS, SUITE_TEXTS, SUITES, TableRows, Tables
 from extract.templating import BATCH, ConversationEncoder, NotEncodableError
 from extract.tokens.encoder_pool import EncoderPool
@@ -191,9 +192,11 @@ class _Collector:
         split = split_of(prompt, self._split)
         if isinstance(record, RatedResponse):
             ratings = (record.ratings.get(objective) for objective in self._objectives)
-            self._examples.append((name, record.row, prompt, keys[0], lengths[0], split, *ratings))
+            marks = style_counts(record.response)
+            self._examples.append((name, record.row, prompt, keys[0], lengths[0], *marks, split, *ratings))
         elif isinstance(record, PreferencePair):
-            self._pairs.append((name, record.row, prompt, *keys, *lengths, record.margin, split))
+            both = (*style_counts(record.chosen), *style_counts(record.rejected))
+            self._pairs.append((name, record.row, prompt, *keys, *lengths, *both, record.margin, split))
         else:
             places = [(True, place) for place in range(len(record.chosen))]
             places += [(False, place) for place in range(len(record.rejected))]
@@ -202,7 +205,8 @@ class _Collector:
             messages = [{"role": message.role, "content": message.text} for message in record.prompt]
             responses = (*record.chosen, *record.rejected)
             for key, length, place, response in zip(keys, lengths, places, responses, strict=True):
-                self._suites.append((name, record.subset, row, prompt, key, length, *place, None, metadata))
+                marks = style_counts(response)
+                self._suites.append((name, record.subset, row, prompt, key, length, *marks, *place, None, metadata))
                 self._suite_texts.append((name, record.subset, row, *place, messages, response))
 
     def _unique_row_name(self, name: str, record: SuiteItem) -> str:

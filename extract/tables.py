@@ -10,6 +10,7 @@ import polars as pl
 
 from cache import UserError
 from cache.durable import write_frame
+from extract.style import STYLE
 
 EXAMPLES = {
     "dataset": pl.String,
@@ -17,9 +18,11 @@ EXAMPLES = {
     "prompt_key": pl.Binary,
     "response_key": pl.Binary,
     "response_tokens": pl.Int32,
+    **dict.fromkeys(STYLE, pl.Int32),
     "split": pl.String,
 }
-"""Columns of the rated responses; one Float64 column per objective follows, null where not rated."""
+"""Columns of the rated responses, with the marks of style in each (`extract.style`); one Float64 column per objective
+follows, null where not rated."""
 
 PAIRS = {
     "dataset": pl.String,
@@ -29,6 +32,7 @@ PAIRS = {
     "rejected_key": pl.Binary,
     "chosen_tokens": pl.Int32,
     "rejected_tokens": pl.Int32,
+    **{f"{side}_{mark}": pl.Int32 for side in ("chosen", "rejected") for mark in STYLE},
     "margin": pl.Float64,
     "split": pl.String,
 }
@@ -41,6 +45,7 @@ SUITES = {
     "prompt_key": pl.Binary,
     "response_key": pl.Binary,
     "response_tokens": pl.Int32,
+    **dict.fromkeys(STYLE, pl.Int32),
     "chosen": pl.Boolean,
     "place": pl.Int32,
     "missing": pl.String,

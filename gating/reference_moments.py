@@ -13,7 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from cache import FeatureStore, UserError
 from cache.keys import unique_keys
 from cache.progress import Progress
-from gating.debiasing import ROUNDING
+from gating.correlation import ROUNDING
+from gating.measured import Measured
 from gating.reward import RewardParts
 from heads.stored import predict_stored
 
@@ -57,7 +58,7 @@ def reference_moments(
     """Moments over some responses.
 
     Args:
-        responses: distinct responses, as `reference_responses` gives them for one split: key, tokens and prompt_key.
+        responses: distinct responses of one split, as `reference_responses` gives them.
         parts: the fitted reward model.
         store: holds the features.
         progress: receives the number of responses read.
@@ -67,7 +68,7 @@ def reference_moments(
     """
     keys, (place,) = unique_keys(responses["key"])
     rewards = predict_stored(store, keys, parts.weight, progress)[place]  # (n, k)
-    adjusted = parts.transform.apply(rewards, responses["tokens"].to_numpy())  # (n, k)
+    adjusted = parts.transform.apply(rewards, Measured.of_rows(responses))  # (n, k)
     prompts, (prompt,) = unique_keys(responses["prompt_key"])
     weights = np.full((len(prompts), len(parts.objectives)), np.nan)  # (p, k)
     known = ~store.missing(prompts) & [key.tobytes() not in store.skipped for key in prompts]  # (p,)

@@ -105,7 +105,7 @@ def steer(parts: RewardParts, scored: Scored, steering: Steering) -> Scored:
         under the steered weights, before any veto.
     """
     coefficients = steering.coefficients(scored.weights)  # (k,)
-    taken = parts.transform.penalties(scored.rewards[None], np.asarray([scored.response_tokens]))[0]  # (k,)
+    taken = parts.transform.penalties(scored.rewards[None], scored.measured)[0]  # (k,)
     gains, penalties = coefficients * scored.rewards, coefficients * taken  # (k,) each
     contributions = gains - penalties
     total = in_order(contributions)

@@ -12,6 +12,7 @@ from extract.backbone import Backbone, find_backbone
 from gating.fitted_rules import FittedRules
 from gating.gate import GateShapeError
 from gating.reward import RewardParts
+from gating.settings import verbosity_of
 from heads.kinds.fitted import PairwiseHeads, RatingsHeads
 from heads.ridge.conformal import ConformalIntervals
 from heads.ridge.uncertainty import OtherArraysError, Uncertainty
@@ -152,7 +153,7 @@ def reward_model(run: Run) -> "RewardModel":
     config = RewardConfig(
         objectives=parts.objectives,
         scales=run.read(HEADS).scales,
-        verbosity=parts.transform.verbosity(parts.objectives),
+        verbosity=verbosity_of(parts.transform.variables(parts.objectives)),
         reference=gating.reference,
         score_temperature=gating.rules["gate"].score_temperature,
     )

@@ -122,7 +122,7 @@ def _type(annotation: Any) -> str:
     arguments = [argument for argument in get_args(annotation) if argument not in (type(None), Ellipsis)]
     text = str(annotation)
     if isinstance(annotation, UnionType):
-        return _type(arguments[0])
+        return " or ".join(dict.fromkeys(map(_type, arguments)))
     if text.startswith("dict"):
         return f"table of {_type(arguments[1])}"
     if text.startswith("tuple"):

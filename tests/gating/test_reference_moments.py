@@ -10,6 +10,8 @@ from pydantic import ValidationError
 
 from cache import FeatureStore, UserError
 from cache.progress import silent
+from extract.style import STYLE
+from gating.measured import Measured
 from gating.reference_moments import Moments, ReferenceMoments, reference_moments
 from gating.reference_set import reference_responses
 from gating.reward import RewardParts
@@ -33,7 +35,8 @@ def responses(first_prompt: int = RESPONSES) -> pl.DataFrame:
     return pl.DataFrame(
         {
             "key": keys,
-            "tokens": np.arange(10, 10 + RESPONSES, dtype=np.int32),
+            "response_tokens": np.arange(10, 10 + RESPONSES, dtype=np.int32),
+            **{mark: np.arange(RESPONSES, dtype=np.int32) % 3 for mark in STYLE},
             "prompt_key": [prompts[number % PROMPTS] for number in range(RESPONSES)],
         }
     )
@@ -47,8 +50,8 @@ def by_hand(store: FeatureStore, parts: RewardParts) -> dict[str, np.ndarray[Any
         scored = parts.score(
             parts.rewards(features[number : number + 1])[0],
             gate[number % PROMPTS],
-            response_tokens=10 + number,
-            prompt_tokens=1,
+            1,
+            Measured(np.array([10 + number]), np.full((1, 3), number % 3)),
         )
         rewards.append(scored.rewards)
         adjusted.append(scored.adjusted)
@@ -102,12 +105,15 @@ def test_each_response_of_a_split_comes_once_with_its_prompt() -> None:
             "rejected_key": [b"3", b"1", b"8"],
             "chosen_tokens": [1, 2, 3],
             "rejected_tokens": [4, 5, 6],
+            **{f"{side}_{mark}": [0, 1, 2] for side in ("chosen", "rejected") for mark in STYLE},
         }
     )
     rated = {"dataset": ["a"], "split": ["validation"], "prompt_key": [b"p"], "response_key": [b"1"]}
-    told = reference_responses(pairs, pl.DataFrame(rated | {"response_tokens": [7]}), ["a"])
-    assert told.columns == ["split", "prompt_key", "key", "tokens"]
-    assert told.sort("split", "key").rows() == [
+    told = reference_responses(
+        pairs, pl.DataFrame(rated | {"response_tokens": [7]} | {mark: [3] for mark in STYLE}), ["a"]
+    )
+    assert told.columns == ["split", "prompt_key", "key", "response_tokens", *STYLE]
+    assert told.sort("split", "key").select(told.columns[:4]).rows() == [
         ("train", b"p", b"1", 1),
         ("train", b"q", b"2", 2),
         ("train", b"p", b"3", 4),

@@ -23,7 +23,7 @@ WITHOUT_REMEDY = {
     "prompt_end_offset is beyond the end of prompt_end": "read_config adds a remedy to what is said of config.json",
     "<name> is no name that can be shown": "as above",
     "<name> is the name of two objectives": "as above",
-    "verbosity <verbosity> is none of the objectives": "as above",
+    "verbosity <unknown> is none of the objectives": "as above",
     "the moments of the reference set are of other objectives": "as above",
     "<number> things stand in the way of this run:<lines>": "each line is a sentence with its remedy",
     "a quantile head needs ratings, and there are none": "of an estimator, for whoever calls it from Python",

@@ -82,7 +82,7 @@ def test_the_default_objectives_are_the_published_ones_that_the_rating_sets_rate
         ),
         (
             'ratings = [{ source = "beavertails" }]',
-            "debiasing.verbosity names 'helpsteer-verbosity', which is unknown: name one of 'response_tokens', 'none'",
+            "debiasing.verbosity names 'helpsteer-verbosity', which is unknown: .* 'code_fences', 'none', beav",
         ),
     ],
 )
