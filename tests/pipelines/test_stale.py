@@ -191,6 +191,9 @@ def changed(run: Run, key: str, value: Any) -> Run:
         table = table[part]
     assert table[name] != value, "this is the value already"
     table[name] = value
+    if key in ("backbone.model", "backbone.revision"):  # the backbone itself is looked at where its name differs
+        backbone = run.recipe.backbone.model_copy(update={name: value})
+        run.recipe = run.recipe.model_copy(update={"backbone": backbone})
     return run
 
 
