@@ -95,7 +95,7 @@ test: setup  ## Run the fast tests
 test-all: setup  ## Run all tests, the slow ones too
 	$(VENV)/bin/python -m pytest -n auto -m "not clone"
 
-test-pages: setup  ## Type every block of the README and of docs/first-recipe.md in a fresh clone and environment
+test-pages: setup  ## Type every block of the README and of docs/first-recipe.md in a fresh copy with an environment of its own
 	$(VENV)/bin/python -m pytest -m clone tests/test_pages_as_typed.py
 
 test-vllm: $(VLLM_VENV)/.installed  ## Test the vllm engine on vLLM's CPU build; installs 3 GB into .venv-vllm
