@@ -46,9 +46,15 @@ HEALTH = "http://127.0.0.1:8000/health"
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The checkout without what git ignores."""
-    ignored = [line.strip("/\n").split("/")[-1] for line in (ROOT / ".gitignore").read_text().splitlines() if line]
-    folder = tmp_path_factory.mktemp("fresh") / "armorm"
-    return Path(shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(".git", *ignored)))
+    lines = (ROOT / ".gitignore").read_text().split()
+    at_the_top = {line.strip("/") for line in lines if line.startswith("/")}
+    anywhere = [line.strip("/").rpartition("/")[2] for line in lines if not line.startswith("/")]
+
+    def ignored(folder: str, names: list[str]) -> set[str]:
+        found = shutil.ignore_patterns(".git", *anywhere)(folder, names)
+        return found | at_the_top if Path(folder) == ROOT else found
+
+    return Path(shutil.copytree(ROOT, tmp_path_factory.mktemp("fresh") / "armorm", ignore=ignored))
 
 
 class Reader:
