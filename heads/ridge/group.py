@@ -65,6 +65,11 @@ class Layout:
 class Group:
     """Sums over n rows of features x (width,) and targets y (k,); an unrated target counts as 0.
 
+    Args:
+        layout: shapes and dtypes.
+        large: whether the group is a piece of one with more rows than are kept: its rows wait for a block alone, so
+            that a process that sums some of them multiplies them itself.
+
     Attributes:
         n: rows.
         xy: (width, k) float64
@@ -73,8 +78,9 @@ class Group:
         yy: (k,) float64
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, large: bool = False) -> None:
         self.layout = layout
+        self.large = large
         self.n = 0
         self.xy = np.zeros((layout.width, layout.targets))
         self.x = np.zeros(layout.width)
@@ -83,7 +89,7 @@ class Group:
         self._kept: list[NDArray[Any]] = []
         self._kept_targets: list[NDArray[np.float64]] = []
         self._packed: list[Real] = []
-        self._file: StoredArrays | None = None  # rows and matrices, when they are not in memory
+        self._file: StoredArrays | None = None
 
     @property
     def is_rows(self) -> bool:
@@ -96,6 +102,11 @@ class Group:
         if self._file is not None:
             return self._file.length("rows")
         return sum(map(len, self._kept))
+
+    @property
+    def file(self) -> StoredArrays | None:
+        """The file of rows and matrices, when they are not in memory."""
+        return self._file
 
     @property
     def bytes(self) -> int:
@@ -115,10 +126,7 @@ class Group:
 
     def rows(self) -> Iterator[tuple[Real, NDArray[np.float64]]]:
         """The unmultiplied rows (b, width) and their targets (b, k), at most `BLOCK_ROWS` at a time."""
-        kept, targets = self._kept, self._kept_targets
-        if self._file is not None:
-            kept, targets = ([self._file["rows"]], [self._file["targets"]]) if self.kept else ([], [])
-        for features, values in _blocks(kept, targets):
+        for features, values in _blocks(*self._unmultiplied()):
             yield self.layout.numbers(features), values
 
     def add(self, features: Real, targets: NDArray[np.float64], scratch: Scratch) -> None:
@@ -132,6 +140,24 @@ class Group:
         self.yy += np.square(targets).sum(axis=0)
         self._kept.append(self.layout.lossless(features))
         self._kept_targets.append(targets.copy())
+        self._multiply_if_many(scratch)
+
+    def merge(self, other: "Group", scratch: Scratch) -> None:
+        """Add the rows of another group of the same layout, which this one has not seen."""
+        self.load()
+        self.n += other.n
+        self.xy += other.xy
+        self.x += other.x
+        self.y += other.y
+        self.yy += other.yy
+        packed = other.packed()
+        if packed and not self._packed:
+            self._packed = [np.zeros_like(array) for array in packed]
+        for mine, theirs in zip(self._packed, packed, strict=False):
+            mine += theirs
+        features, targets = other._unmultiplied()
+        self._kept += features
+        self._kept_targets += targets
         self._multiply_if_many(scratch)
 
     def flush(self, scratch: Scratch) -> None:
@@ -202,8 +228,14 @@ class Group:
         group._file = file
         return group
 
+    def _unmultiplied(self) -> tuple[list[NDArray[Any]], list[NDArray[np.float64]]]:
+        """The kept rows and their targets, in pieces."""
+        if self._file is None:
+            return self._kept, self._kept_targets
+        return ([self._file["rows"]], [self._file["targets"]]) if self.kept else ([], [])
+
     def _multiply_if_many(self, scratch: Scratch) -> None:
-        if self.kept > (BLOCK_ROWS if self._packed else self.layout.kept_rows):
+        if self.kept > (BLOCK_ROWS if self._packed or self.large else self.layout.kept_rows):
             self.multiply(scratch)
 
 
