@@ -305,7 +305,9 @@ def by_statistics(
         statistics = load_statistics(own).statistics
         measured["save"] = time.perf_counter() - started - measured["pass"]
         measured["statistics_bytes"] = sum(path.stat().st_size for path in (own / FOLDER).iterdir())
-        measured["largest_worker_bytes"] = 1024 * resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
+        own_use, workers_use = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        measured["processor_seconds"] = sum(use.ru_utime + use.ru_stime for use in (own_use, workers_use))
+        measured["largest_worker_bytes"] = 1024 * workers_use.ru_maxrss
     fitted = fit_heads(statistics, HeadSettings(alphas=ALPHAS, uncertainty=False), skip_unfit=False).objectives
     measured["solve"] = time.perf_counter() - started - sum(measured.get(part, 0.0) for part in ("pass", "save"))
     np.savez(

@@ -54,7 +54,7 @@ class _StoredGroup:
     """As `StoredArrays.about`."""
 
 
-class _GroupFile(FileName):
+class GroupFile(FileName):
     """The file name of a group."""
 
     __slots__ = ()
@@ -72,7 +72,7 @@ class _Index:
     layers: Annotated[int, Field(ge=1)]
     layout: Layout
     origin: Origin
-    groups: dict[_GroupFile, _StoredGroup]
+    groups: dict[GroupFile, _StoredGroup]
     checksum: str | None = None
     """Digest of all else."""
 
@@ -97,10 +97,10 @@ def save_statistics(folder: Path, statistics: GramStatistics, origin: Origin, st
         stamp: input of the statistics -> digest, which `load_statistics` returns.
     """
     statistics.flush()
-    files: dict[_GroupFile, dict[str, object]] = {}
+    files: dict[GroupFile, dict[str, object]] = {}
     for key, group in statistics.groups.items():
         digest = origin.rows.get(f"{key.dataset}/{key.split}", "")
-        name = _GroupFile("-".join(filter(None, (file_name(key), digest[:12]))) + ".safetensors")
+        name = GroupFile("-".join(filter(None, (file_name(key), digest[:12]))) + ".safetensors")
         stored = group.save(folder / FOLDER / name)
         files[name] = {"key": [*key[:3], list(key.pattern)], "n": group.n, "arrays": stored.about}
     index = {

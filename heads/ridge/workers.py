@@ -15,7 +15,7 @@ from typing import Any
 from cache import FeatureStore, UserError
 from cache.progress import Progress, silent
 from heads.ridge import segments
-from heads.ridge.files import FOLDER, load_statistics
+from heads.ridge.files import FOLDER, INDEX, GroupFile, load_statistics
 from heads.ridge.group import Group
 from heads.ridge.rated_rows import RatedRows
 from heads.ridge.segment_process import Job, begin, merge_group, sum_segment
@@ -75,9 +75,18 @@ def add_rows_with_workers(
         log.info("the sums of %s of %s shards are there already", resumed, len(shards))
     log.info("%s workers sum %s shards", count, len(shards) - resumed)
     job = Job(store.folder.parent, fingerprint, statistics.objectives, statistics.layout, statistics.layers, large)
-    with _Pool(count, workers.threads, job, len(plan)).running() as pool:
-        _sum(pool, plan, rows, progress)
-        _merge(pool, plan, statistics, folder / FOLDER, progress)
+    try:
+        with _Pool(count, workers.threads, job, len(plan)).running() as pool:
+            _sum(pool, plan, rows, progress)
+            _merge(pool, plan, statistics, folder / FOLDER, progress)
+    except KeyboardInterrupt:
+        saved = sum(len(segment.shards) for segment in plan if (segment.folder / INDEX).exists())
+        log.warning(
+            "interrupted: the sums of %s of %s shards are saved; run the same command again to go on",
+            saved,
+            len(shards),
+        )
+        raise
 
 
 class _Pool:
@@ -106,7 +115,7 @@ class _Pool:
             self._stop.value = True
             self._executor.shutdown(cancel_futures=True)
             if before is None:
-                del os.environ["OMP_NUM_THREADS"]
+                os.environ.pop("OMP_NUM_THREADS", None)
 
     def submit(self, work: Callable[..., Any], *arguments: Any) -> "Future[Any]":
         return self._executor.submit(work, *arguments)
@@ -137,7 +146,8 @@ def _merge(pool: _Pool, plan: Sequence[Segment], statistics: GramStatistics, fol
             assert group.file is not None, "groups that were read back lie in files"
             pieces.setdefault(key, []).append((group.n, group.file))
     keys = sorted(pieces)
-    merging = [pool.submit(merge_group, pieces[key], folder / f"{file_name(key)}.safetensors") for key in keys]
+    files = [folder / GroupFile(f"{file_name(key)}.safetensors") for key in keys]
+    merging = [pool.submit(merge_group, pieces[key], file) for key, file in zip(keys, files, strict=True)]
     for number, (key, each) in enumerate(zip(keys, merging, strict=True)):
         merged = each.result()
         if isinstance(merged, str):

@@ -139,7 +139,7 @@ def _fit_on_ratings(run: "Run", progress: "Progress", workers: int) -> "Heads":
         layer=recipe.heads.layer,
         uncertainty=None if uncertainty is None else uncertainty.summary(),
         seconds=time.monotonic() - started,
-        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_bytes=_peak_bytes(workers),
     )
     weights = {"weight": heads.weight(statistics.layers)}  # (k, layers * d)
     run.write(HEADS, result, arrays=weights, metadata={"objectives": "\n".join(names)})
@@ -149,6 +149,12 @@ def _fit_on_ratings(run: "Run", progress: "Progress", workers: int) -> "Heads":
         run.write_arrays(UNCERTAINTY, uncertainty.arrays())
     run.write_arrays(INTERVALS, intervals.intervals.arrays() | {"train_weight": train_weight})
     return result
+
+
+def _peak_bytes(workers: int) -> int:
+    """Largest memory of this process, and that of the largest worker for each of them."""
+    own, largest = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return 1024 * (own + (workers * largest if workers > 1 else 0))
 
 
 def _warn(head: "FittedObjective") -> None:
