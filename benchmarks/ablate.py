@@ -8,7 +8,6 @@ time is that of solving from statistics on disk, as the command does.
 """
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -20,6 +19,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info
 
+from benchmarks.conditions import Conditions
 from benchmarks.process_memory import peak_bytes
 from cache.progress import silent
 from heads.objectives import PUBLISHED_OBJECTIVES
@@ -54,10 +54,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--folder", type=Path, help="folder of the statistics; by default a temporary one")
     arguments = parser.parse_args()
+    conditions = Conditions()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         report = measure(Path(folder), arguments.rows, arguments.width)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    conditions.write(arguments.json, report)
     sys.stdout.write(table(report))
 
 

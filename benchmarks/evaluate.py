@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.conditions import Conditions
 from cache import FeatureStore, Fingerprint
 from evaluation.suites.reward_bench import PRIOR_SECTION, SECTIONS
 from extract.results import Extract
@@ -80,10 +81,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--folder", type=Path, help="folder of the store; by default a temporary one")
     arguments = parser.parse_args()
+    conditions = Conditions()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         report = measure(Path(folder), arguments.width, arguments.times, arguments.rounds)
-    if arguments.json:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    conditions.write(arguments.json, report)
     sys.stdout.write(table(report))
 
 
@@ -132,7 +133,7 @@ def make_run(path: Path, width: int, times: float) -> int:
         prompt, *responses = (key.tobytes() for key in keys[3 * number : 3 * number + 3])
         for response, chosen in zip(responses, (True, False), strict=True):
             tokens = int(rng.integers(20, 800))
-            lines.append((suite, subset, str(number), prompt, response, tokens, chosen, 0, None, "{}"))
+            lines.append((suite, subset, str(number), prompt, response, tokens, 0, 0, 0, chosen, 0, None, "{}"))
     objectives = [objective.name for objective in PUBLISHED_OBJECTIVES]
     examples = frame([], EXAMPLES | dict.fromkeys(objectives, SUITES["place"]))
     run = Run(recipe)
@@ -198,7 +199,7 @@ def _extract(rows: int) -> Extract:
 
 def _gating(objectives: list[str]) -> Gating:
     """A result of `train-gating` whose figures mean nothing; score gaps have temperature 1."""
-    zeros = dict.fromkeys(objectives, 0.0)
+    zeros = {"response_tokens": dict.fromkeys(objectives, 0.0)}
     rule = RuleMetrics(0.5, 0.5, 0.5, Interval(0.0, 0.0, 0.0), 1.0)
     summary = GateSummary(len(objectives), 1.0, 0.0, {}, 0.0, 1, 0.0)
     return Gating(
@@ -208,7 +209,7 @@ def _gating(objectives: list[str]) -> Gating:
         correlation_before_held_out=dict(zeros),
         correlation_after_held_out=dict(zeros),
         no_root={},
-        verbosity="response_tokens",
+        verbosity=("response_tokens",),
         correlation="spearman",
         validation_accuracy=0.5,
         validation_loss=1.0,
@@ -243,6 +244,7 @@ def parts(path: Path) -> dict[str, float]:
     from evaluation.judging import judge_suite, with_features
     from evaluation.scored import scored_frame
     from evaluation.suites import SUITES as KNOWN
+    from gating.measured import Measured
     from pipelines.fitted import fitted_rules
 
     run, taken = Run(read_recipe(path)), {}
@@ -262,7 +264,7 @@ def parts(path: Path) -> dict[str, float]:
     judged = judged.with_columns(section=suite.section)
     lap("look for missing features")
     prompts, answers = key_column(judged["prompt_key"]), key_column(judged["response_key"])
-    responses = rules.responses(store, prompts, answers, judged["response_tokens"].to_numpy())
+    responses = rules.responses(store, prompts, answers, Measured.of_rows(judged))
     lap("read features, rewards and gate")
     scores = rules.scores(responses)
     lap("rules")

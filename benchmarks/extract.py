@@ -10,7 +10,6 @@ figures are medians, so that other load of the machine affects all of them.
 
 import argparse
 import gc
-import json
 import logging
 import platform
 import statistics
@@ -27,6 +26,7 @@ from rich.console import Console
 from rich.table import Table
 from transformers import AutoConfig
 
+from benchmarks.conditions import Conditions
 from benchmarks.extract_ways import (
     LLAMA_3_8B,
     NAMES,
@@ -189,6 +189,7 @@ def main() -> None:
     parser.add_argument("--figures", type=Path, default=None, help="file to append figures to, as JSON lines")
     parser.add_argument("--stage", default="extract", help="name of this run in --figures")
     arguments = parser.parse_args()
+    conditions = Conditions()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     if arguments.shape == "tiny":
         config, dtype = AutoConfig.from_pretrained(TINY), arguments.dtype or "float32"
@@ -223,10 +224,7 @@ def main() -> None:
         about["matmul_tflops_for_seconds"] = matmul_rate(benchmark.device, getattr(torch, dtype), 1000) / 1e12
     figures.add(**about)
     show(results)
-    if arguments.json is not None:
-        arguments.json.write_text(
-            json.dumps({**about, "results": [asdict(measured) for measured in results]}, indent=2)
-        )
+    conditions.write(arguments.json, {**about, "results": [asdict(measured) for measured in results]})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The first pass of `extract`: rows a second, memory, and reading token ids back, by number of rows and of processes.
 
-python -m benchmarks.first_pass [--rows 20000 60000 200000] [--before CHECKOUT]
+python -m benchmarks.first_pass [--rows 20000 60000 200000] [--before CHECKOUT] [--suite PROMPTS]
 
 Each figure is of a process of its own. `--before` measures another checkout of this repository in the same run: one in
 which nothing is kept on the disk, and one process does all.
@@ -19,17 +19,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 BACKBONE = "backbones/tiny"
 ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 SETS = {"rating set": (4, 130, 400), "many responses": (19, 400, 75), "short rows": (4, 13, 40)}
 """Kind of set -> responses to a prompt, mean words of a prompt, mean words of a response."""
 
+SUITE = "suite.jsonl"
+"""File of a suite beside the rows."""
+
+
+def common_words() -> NDArray[np.str_]:
+    """Words that are one token each. Shape (words,)."""
+    vocabulary = json.loads(Path(BACKBONE, "tokenizer.json").read_text())["model"]["vocab"]
+    return np.array([word[1:] for word in vocabulary if word[0] == "Ġ" and word[1:].isalpha()])
+
 
 def write_rows(path: Path, rows: int, kind: str) -> None:
     """Rated rows of words that are one token each; lengths are drawn evenly, from none to twice the mean."""
-    vocabulary = json.loads(Path(BACKBONE, "tokenizer.json").read_text())["model"]["vocab"]
-    words = np.array([word[1:] for word in vocabulary if word[0] == "Ġ" and word[1:].isalpha()])
+    words = common_words()
     rng = np.random.default_rng(0)
     responses, of_prompt, of_response = SETS[kind]
 
@@ -44,6 +53,15 @@ def write_rows(path: Path, rows: int, kind: str) -> None:
             file.write(json.dumps({"prompt": prompt, "response": text(of_response), **ratings}) + "\n")
 
 
+def write_suite(path: Path, prompts: int) -> None:
+    """Rows of a suite, with which training rows are compared: prompts like the rating set's, of which it has none."""
+    words, rng = common_words(), np.random.default_rng(1)
+    with path.open("w") as file:
+        for _ in range(prompts):
+            prompt = " ".join(rng.choice(words, rng.integers(1, 2 * SETS["rating set"][1])))
+            file.write(json.dumps({"prompt": prompt, "chosen": "Yes.", "rejected": "No."}) + "\n")
+
+
 def cpu_seconds() -> tuple[float, float]:
     """CPU seconds of this process, and of its ended children."""
     here, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
@@ -51,7 +69,7 @@ def cpu_seconds() -> tuple[float, float]:
 
 
 def measure(rows: Path, root: Path | None, processes: int, here_first: int | None) -> dict[str, Any]:
-    """One first pass in this process, of the checkout that it runs in."""
+    """One first pass in this process, of the checkout that it runs in; a suite beside the rows is compared with."""
     from benchmarks.process_memory import peak_bytes, resident_bytes
     from extract import collect as module
     from extract.backbone import find_backbone
@@ -73,7 +91,7 @@ def measure(rows: Path, root: Path | None, processes: int, here_first: int | Non
         if root is not None:
             more["tokens"] = token_files.TokenFiles(root, digest_of_encoder(encoder, settings))
     ranges = {f"helpsteer-{name}": (0.0, 4.0) for name in ATTRIBUTES}
-    dataset = module.Dataset(
+    rated = module.Dataset(
         DatasetSettings(source="helpsteer", path=rows),
         SOURCES["helpsteer"],
         rows.parent,
@@ -81,9 +99,14 @@ def measure(rows: Path, root: Path | None, processes: int, here_first: int | Non
         ranges,
         {name: name for name in ranges},
     )
+    datasets = [rated]
+    if (suite := rows.with_name(SUITE)).exists():
+        source = "preference_suite"
+        settings_of_suite = DatasetSettings(source=source, path=suite)
+        datasets.append(module.Dataset(settings_of_suite, SOURCES[source], rows.parent, (suite,)))
     renderer().close()
     cpu, wall, before = cpu_seconds(), time.monotonic(), resident_bytes()
-    collected = module.collect([dataset], [], list(ranges), encoder, SplitSettings(), **more)
+    collected = module.collect(datasets, [], list(ranges), encoder, SplitSettings(), **more)
     renderer().close()  # so that its seconds are counted
     number = len(collected.tables.examples)
     here, children = np.subtract(cpu_seconds(), cpu) / number * 1e6
@@ -116,6 +139,7 @@ def main() -> None:
     parser.add_argument("--before-most", type=int, default=20_000, help="largest number of rows for --before")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--here-first", type=int, help="rows before other processes start, in place of the code's")
+    parser.add_argument("--suite", type=int, help="compare the rows with a suite of so many prompts")
     parser.add_argument("--measure", nargs=3, metavar=("ROWS", "ROOT", "PROCESSES"))
     given = parser.parse_args()
     if given.measure:
@@ -128,6 +152,8 @@ def main() -> None:
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
                 write_rows(folder / "rows.jsonl", rows, kind)
+                if given.suite:
+                    write_suite(folder / SUITE, given.suite)
                 path = str(folder / "rows.jsonl")
                 ways = []
                 if given.before is not None and rows <= given.before_most:

@@ -25,6 +25,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from benchmarks.conditions import Conditions
 from benchmarks.process_memory import peak_bytes
 from gating.gate import BLOCK_ROWS
 from gating.settings import GateSettings
@@ -262,6 +263,7 @@ def main() -> None:
     parser.add_argument("--way", help=argparse.SUPPRESS)
     parser.add_argument("--folder", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    conditions = Conditions()
     if arguments.way:
         print(json.dumps(run_way(arguments)))
         return
@@ -281,8 +283,7 @@ def main() -> None:
                     continue  # other ways only at the largest size
                 results.append(in_own_process(way, Path(name), pairs, arguments))
                 print(table(results), flush=True)
-                if arguments.json is not None:
-                    arguments.json.write_text(json.dumps({**about, "results": results}, indent=2) + "\n")
+                conditions.write(arguments.json, {**about, "results": results})
 
 
 if __name__ == "__main__":

@@ -7,7 +7,6 @@ the pairs that selected it. Needs `armorm extract`, `armorm fit-heads` and `armo
 """
 
 import argparse
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 from torch.nn.functional import softplus
 
+from benchmarks.conditions import Conditions
 from cache.progress import silent
 from gating.collapse import summarise
 from gating.inputs import GateInputs, gate_inputs, usable_pairs
@@ -87,10 +87,11 @@ def main() -> None:
     parser.add_argument("--splits", type=int, default=5)
     parser.add_argument("--json", type=Path, default=None)
     arguments = parser.parse_args()
+    conditions = Conditions()
     recipe = read_recipe(arguments.recipe)
     run = Run(recipe)
     objectives, weight = linear_heads(run)  # (k,), (k, d)
-    transform = Transform.of_lambdas(run.arrays(GATING)["lambda"], recipe.debiasing.verbosity, objectives)
+    transform = Transform.of_lambdas(run.arrays(GATING)["lambda"], run.read(GATING).verbosity, objectives)
     pairs = usable_pairs(run.table(PAIRS), recipe.gate, run.store)
     inputs = gate_inputs(pairs, run.store, weight, transform, objectives, silent)
     print("| settings | judged right | spread | loss | entropy | selected step |\n|---|---|---|---|---|---|")
@@ -102,8 +103,7 @@ def main() -> None:
             f" | {found['entropy']:.2f} | {found['step']:.0f} |",
             flush=True,
         )
-        if arguments.json is not None:
-            arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+        conditions.write(arguments.json, results)
 
 
 if __name__ == "__main__":

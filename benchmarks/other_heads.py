@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.conditions import Conditions
 from benchmarks.process_memory import peak_bytes, resident_bytes
 from cache.progress import silent
 from heads.kinds.bradley_terry import select_c
@@ -46,6 +47,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--one", nargs=2, metavar=("HEAD", "PAIRS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    conditions = Conditions()
     if arguments.one:
         head, pairs = arguments.one
         sys.stdout.write(json.dumps(measure(head, int(pairs), arguments.width, arguments.objectives)))
@@ -65,8 +67,7 @@ def main() -> None:
                 [sys.executable, "-m", "benchmarks.other_heads", *one], capture_output=True, text=True, check=True
             )
             report["results"].append(json.loads(done.stdout))
-            if arguments.json:
-                arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+            conditions.write(arguments.json, report)
     sys.stdout.write(table(report))
 
 

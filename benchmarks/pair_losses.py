@@ -6,7 +6,6 @@ Splits and needs are those of `benchmarks.gate_settings`: no gate and no head is
 """
 
 import argparse
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -18,6 +17,7 @@ import polars as pl
 import torch
 from numpy.typing import NDArray
 
+from benchmarks.conditions import Conditions
 from benchmarks.gate_settings import fractions
 from cache import FeatureStore
 from cache.progress import silent
@@ -96,6 +96,7 @@ def main() -> None:
     parser.add_argument("--patience", type=int, default=None, help="In place of gate.patience.")
     parser.add_argument("--json", type=Path, default=None)
     arguments = parser.parse_args()
+    conditions = Conditions()
     recipe = read_recipe(arguments.recipe)
     run = Run(recipe)
     objectives, weight = linear_heads(run)  # (k,), (k, d)
@@ -126,8 +127,7 @@ def main() -> None:
                 f" | {found['difference']:.2f} |",
                 flush=True,
             )
-            if arguments.json is not None:
-                arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+            conditions.write(arguments.json, results)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ beats the gate beyond noise on the pairs left out, and else the gate.
 """
 
 import argparse
-import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
+from benchmarks.conditions import Conditions
 from gating.personal import personalise
 
 Array = NDArray[np.float64]
@@ -84,6 +84,7 @@ def main() -> None:
     parser.add_argument("--users", type=int, default=200, help="users with 5 pairs; a quarter of them with more")
     parser.add_argument("--own-part", type=float, nargs="+", default=OWN_PARTS, help="sizes of the users' own parts")
     arguments = parser.parse_args()
+    conditions = Conditions()
     report: dict[str, Any] = {"cpu_seconds": speed(), "accuracy": []}
     print(
         f"20 pairs of {OBJECTIVES} objectives: {1000 * report['cpu_seconds']:.0f} ms of a core, each left out in turn"
@@ -101,8 +102,7 @@ def main() -> None:
                 f" {line['profiles']:.0%}",
                 flush=True,
             )
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    conditions.write(arguments.json, report)
 
 
 def speed() -> float:

@@ -9,7 +9,6 @@ in turns with a plain product of float32 matrices, whose speed says how idle the
 """
 
 import argparse
-import json
 import time
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 from scipy.linalg import solve_triangular
 from scipy.stats import spearmanr
 
+from benchmarks.conditions import Conditions
 from heads.ridge.cholesky import Factor
 from heads.ridge.symmetric import packed, packed_length, unpacked
 from heads.ridge.uncertainty import PERCENTILES, Uncertainty, squared_lengths
@@ -39,9 +39,9 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="file for the results")
     parser.add_argument("--width", type=int, default=ACCURACY_WIDTH, help="width at which accuracy is measured")
     arguments = parser.parse_args()
+    conditions = Conditions()
     report = {"speed": [speed(width) for width in WIDTHS], "accuracy": accuracy(arguments.width)}
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(report, indent=2) + "\n")
+    conditions.write(arguments.json, report)
     for line in report["speed"]:
         print(
             f"{line['width']:5} columns: {line['seconds']:.3f} s for {BATCH} rows ({line['exact_seconds']:.3f} s"

@@ -62,19 +62,30 @@ class KeyIndex:
 
     def find(self, keys: Keys) -> NDArray[np.int64]:
         """Position of each key in the list the index was made from, -1 where it is missing. Shape (m,), int64."""
-        high, low = halves(keys)
-        at = np.searchsorted(self._high, high, side="left")  # (m,)
-        found = np.full(len(keys), -1, dtype=np.int64)
-        searching = np.arange(len(keys))
-        while len(searching):  # more than one round only where two keys share their first 8 bytes
-            inside = at[searching] < len(self._high)
-            searching = searching[inside]
-            searching = searching[self._high[at[searching]] == high[searching]]
-            hit = self._low[at[searching]] == low[searching]
-            found[searching[hit]] = self._order[at[searching[hit]]]
-            searching = searching[~hit]
-            at[searching] += 1
-        return found
+        places = find_halves(self._high, self._low, keys)
+        return np.where(places < 0, -1, self._order[places]) if len(self._order) else places
+
+
+def find_halves(high: NDArray[np.uint64], low: NDArray[np.uint64], keys: Keys) -> NDArray[np.int64]:
+    """Place of each key among sorted ones, -1 where it is missing. Shape (m,), int64.
+
+    Args:
+        high: (n,) first halves of the sorted keys.
+        low: (n,) their second halves.
+        keys: (m, 16) uint8
+    """
+    wanted_high, wanted_low = halves(keys)
+    at = np.searchsorted(high, wanted_high, side="left")  # (m,)
+    found = np.full(len(keys), -1, dtype=np.int64)
+    searching = np.arange(len(keys))
+    while len(searching):  # more than one round only where two keys share their first 8 bytes
+        searching = searching[at[searching] < len(high)]
+        searching = searching[high[at[searching]] == wanted_high[searching]]
+        hit = low[at[searching]] == wanted_low[searching]
+        found[searching[hit]] = at[searching[hit]]
+        searching = searching[~hit]
+        at[searching] += 1
+    return found
 
 
 def halves(keys: Keys) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:

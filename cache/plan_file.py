@@ -69,7 +69,9 @@ def read(path: Path) -> list[PlanLine]:
     try:
         return _lines(path)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({first_line(error)}): remove it, and run extract again") from None
+        raise UserError(
+            f"{path} cannot be read ({first_line(error)}): remove it, and run `armorm extract` again"
+        ) from None
 
 
 def problem(path: Path) -> str | None:

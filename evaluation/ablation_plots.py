@@ -29,7 +29,7 @@ def datasets(report: Ablations) -> Any:
 
     names, sets = list(report.baseline), list(report.datasets)
     change = np.full((len(sets), len(names)), np.nan)
-    drawn, axes = figure(2.2 + 0.33 * len(names), 1.9 + 0.33 * len(sets))
+    drawn, axes = figure(max(6.5, 2.2 + 0.33 * len(names)), max(2.6, 1.9 + 0.33 * len(sets)))  # the legend's room
     for row, left in enumerate(report.datasets.values()):
         for name, score in left.objectives.items():
             change[row, names.index(name)] = number(score.pearson) - number(report.baseline[name].pearson)

@@ -14,7 +14,7 @@ from evaluation.calibration import Calibration, calibration
 from evaluation.choices import choices
 from evaluation.comparison import compare
 from evaluation.decisions import decisions
-from evaluation.length_bias import length_bias
+from evaluation.length_bias import length_bias, style_bias
 from evaluation.pairs import PairScores, pairs_of
 from evaluation.results import Analysis, RuleAnalysis, RuleCalibration
 
@@ -46,11 +46,11 @@ def analyse_suite(
     started = time.monotonic()
     pairs = pairs_of(scored)
     if reference not in pairs.rules:
-        raise UserError(f"--reference {reference}: there is no such rule, but {', '.join(pairs.rules)}")
+        raise UserError(f"--reference: {reference} is no rule here: name one of {', '.join(pairs.rules)}")
     outcomes = dict(zip(pairs.rules, pairs.row_outcomes().T, strict=True))
     accuracies = where_judged(outcomes, pairs.prompt)
     comparisons = compare(outcomes, pairs.prompt, reference)
-    lengths = length_bias(pairs)
+    lengths, styles = length_bias(pairs), style_bias(pairs)
     prompt_of_pair = pairs.prompt[pairs.row]  # (p,)
 
     def of_rule(rule: str) -> RuleAnalysis:
@@ -64,6 +64,7 @@ def analyse_suite(
             calibration=_calibrated(pairs, gaps, temperatures.get(rule)),
             comparison=comparisons.get(rule),
             length=lengths.get(rule),
+            style=styles.get(rule, {}),
             decisions=decisions(gaps, pairs.std_of(rule), prompt_of_pair, temperatures.get(rule)),
         )
 

@@ -1,5 +1,7 @@
 """Names of columns in frames of a suite's responses: the columns that identify a line, and prefixes of scores."""
 
+from extract.style import STYLE
+
 ROW = ("suite", "subset", "row")
 """Identifies a row of a suite."""
 
@@ -19,6 +21,7 @@ SCORED_RESPONSE = (
     "prompt_key",
     "response_key",
     "response_tokens",
+    *STYLE,
     "metadata",
 )
 """Columns of a scored response before its scores; `section` is the part of the suite's table that the row counts in."""

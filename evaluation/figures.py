@@ -13,7 +13,7 @@ from cache.durable import replacing
 from cache.names import FileName
 from evaluation.visible import visible
 
-NOT_INSTALLED = "no plots were drawn, since matplotlib is not installed: pip install -e '.[plots]'"
+NOT_INSTALLED = "no plots were drawn, since matplotlib is not installed: run `pip install -e '.[plots]'`"
 
 BLUE, ORANGE, GREY = "#1f5fa8", "#c05621", "#8a97a6"
 """Blue for the main quantity, orange for a second one, grey for the comparison. Readers who see no red or green can
@@ -36,12 +36,12 @@ def available() -> bool:
     return importlib.util.find_spec("matplotlib") is not None
 
 
-def figure(width: float, height: float) -> tuple[Any, Any]:
-    """A figure of a size in inches, and its axes."""
+def figure(width: float, height: float, columns: int = 1) -> tuple[Any, Any]:
+    """A figure of a size in inches, and its axes; an array of them where there are several columns."""
     from matplotlib.figure import Figure  # not pyplot, which keeps global state and looks for a display
 
     made = Figure(figsize=(width, height), layout="constrained")
-    return made, made.subplots()
+    return made, made.subplots(ncols=columns, sharey=True)
 
 
 @contextmanager

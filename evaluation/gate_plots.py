@@ -62,25 +62,28 @@ def coefficients(result: Suite) -> Any:
 
 
 def debiasing(result: Gating) -> Any:
-    """Each objective's correlation with verbosity, before and after debiasing."""
-    names = [name for name in result.lambdas if name != result.verbosity]
+    """Each objective's correlation with each variable that is taken out, before and after debiasing."""
+    names = [name for name in next(iter(result.lambdas.values()), {}) if name not in result.verbosity]
     rows = np.arange(len(names))
-    before, after, held_out = (
-        [number(correlations[name]) for name in names]
-        for correlations in (result.correlation_before, result.correlation_after, result.correlation_after_held_out)
-    )
-    drawn, axes = figure(8.5, 1.6 + 0.28 * len(names))
-    axes.axvline(0, color=INK, linewidth=0.8)
-    axes.hlines(rows, before, after, color=GREY, linewidth=1)
-    axes.plot(before, rows, "o", color=GREY, label="before, reference set")
-    axes.plot(after, rows, "o", color=BLUE, label="after, reference set")
-    axes.plot(held_out, rows, "x", color=ORANGE, label="after, held-out responses")
-    axes.set_yticks(rows, labels(names))
-    axes.set_ylim(len(names) - 0.5, -0.5)
-    axes.set_xlim(-1, 1)
-    (verbosity,) = labels([result.verbosity])
-    axes.set_xlabel(f"{result.correlation.capitalize()} correlation with {verbosity}")
-    drawn.legend(loc="outside lower center", ncols=3, frameon=False)
+    panels = max(len(result.verbosity), 1)
+    drawn, axes = figure(8.5 if panels == 1 else 2.5 + 2.5 * panels, 1.6 + 0.28 * len(names), panels)
+    columns = np.atleast_1d(axes)
+    for panel, variable in zip(columns, result.verbosity, strict=False):
+        before, after, held_out = (
+            [number(correlations[variable][name]) for name in names]
+            for correlations in (result.correlation_before, result.correlation_after, result.correlation_after_held_out)
+        )
+        panel.axvline(0, color=INK, linewidth=0.8)
+        panel.hlines(rows, before, after, color=GREY, linewidth=1)
+        panel.plot(before, rows, "o", color=GREY, label="before, reference set")
+        panel.plot(after, rows, "o", color=BLUE, label="after, reference set")
+        panel.plot(held_out, rows, "x", color=ORANGE, label="after, held-out responses")
+        panel.set_xlim(-1, 1)
+        (label,) = labels([variable])
+        panel.set_xlabel(f"{result.correlation.capitalize()} correlation with{' ' if panels == 1 else chr(10)}{label}")
+    columns[0].set_yticks(rows, labels(names))
+    columns[0].set_ylim(max(len(names), 1) - 0.5, -0.5)
+    drawn.legend(*columns[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
     return drawn
 
 

@@ -1,4 +1,4 @@
-"""Length bias of rules: accuracy where the chosen response is longer, and where it is shorter."""
+"""Length and style bias of rules: accuracy where the chosen response has more of something, and where it has less."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ RANK_RESAMPLES = 200
 
 
 @dataclass(frozen=True, slots=True)
-class LengthSlice:
+class Slice:
     """A rule on the pairs of one slice."""
 
     pairs: int
@@ -25,7 +25,7 @@ class LengthSlice:
 class LengthBias:
     """A rule on the pairs it scored; a tie is wrong."""
 
-    slices: dict[str, LengthSlice]
+    slices: dict[str, Slice]
     """chosen_longer, chosen_shorter, same_length -> metrics; slices that have pairs."""
     prefers_longer: Interval | None
     """Fraction of pairs whose longer response scores higher, over pairs of two lengths; None without such pairs."""
@@ -35,28 +35,71 @@ class LengthBias:
     """Spearman correlation of the score gap with the gap in tokens."""
 
 
+@dataclass(frozen=True, slots=True)
+class StyleBias:
+    """A rule on the pairs it scored, by the number of one mark of style; a tie is wrong."""
+
+    slices: dict[str, Slice]
+    """chosen_more, chosen_fewer, same_number -> metrics; slices that have pairs."""
+    prefers_more: Interval | None
+    """Fraction of pairs whose response with more marks scores higher, over pairs with two numbers; None without any."""
+    chosen_more: float | None
+    """Value of `prefers_more` for a rule that is always right."""
+
+
 def length_bias(pairs: PairScores, seed: int = 0) -> dict[str, LengthBias]:
     """Length bias of every rule that scored a pair; intervals by bootstrap over prompts."""
+    preferences = _preferences(pairs, pairs.length_gaps, ("chosen_longer", "chosen_shorter", "same_length"), seed)
+    return {
+        rule: LengthBias(*preferences[rule], correlation)
+        for rule, correlation in _correlations(pairs, pairs.prompt[pairs.row], seed).items()
+    }
+
+
+def style_bias(pairs: PairScores, seed: int = 0) -> dict[str, dict[str, StyleBias]]:
+    """Rule that scored a pair -> mark of style -> its bias; intervals by bootstrap over prompts."""
+    found: dict[str, dict[str, StyleBias]] = {}
+    for mark, gaps in pairs.style_gaps.items():
+        for rule, preference in _preferences(pairs, gaps, ("chosen_more", "chosen_fewer", "same_number"), seed).items():
+            found.setdefault(rule, {})[mark] = StyleBias(*preference)
+    return found
+
+
+Preference = tuple[dict[str, Slice], Interval | None, float | None]
+"""Slices, how often a rule prefers the response with more, and how often that is right."""
+
+
+def _preferences(
+    pairs: PairScores, gaps: NDArray[np.int64], names: tuple[str, str, str], seed: int
+) -> dict[str, Preference]:
+    """Every rule that scored a pair, by the gaps (p,) of something between the two responses.
+
+    Args:
+        pairs: the pairs.
+        gaps: (p,) amount in the chosen response less that in the rejected.
+        names: of the slices with a positive, a negative and no gap.
+        seed: seed of the draws.
+    """
     prompt = pairs.prompt[pairs.row]  # (p,)
-    signs = np.sign(pairs.length_gaps)  # (p,)
-    masks = {"chosen_longer": signs > 0, "chosen_shorter": signs < 0, "same_length": signs == 0}
+    signs = np.sign(gaps)  # (p,)
+    masks = dict(zip(names, (signs > 0, signs < 0, signs == 0), strict=True))
     right = {rule: _unless_missing(pairs.of(rule) > 0, pairs.of(rule)) for rule in pairs.rules}
     slices = {name: where_judged(_rows(right, mask), prompt[mask], seed) for name, mask in masks.items() if mask.any()}
     unequal = signs != 0
-    longer = {rule: _unless_missing(pairs.of(rule) * signs > 0, pairs.of(rule)) for rule in pairs.rules}
-    preferences = where_judged(_rows(longer, unequal), prompt[unequal], seed) if unequal.any() else {}
+    more = {rule: _unless_missing(pairs.of(rule) * signs > 0, pairs.of(rule)) for rule in pairs.rules}
+    preferences = where_judged(_rows(more, unequal), prompt[unequal], seed) if unequal.any() else {}
     return {
-        rule: LengthBias(
-            slices={
-                name: LengthSlice(int((masks[name] & ~np.isnan(right[rule])).sum()), accuracies[rule])
+        rule: (
+            {
+                name: Slice(int((masks[name] & ~np.isnan(right[rule])).sum()), accuracies[rule])
                 for name, accuracies in slices.items()
                 if rule in accuracies
             },
-            prefers_longer=preferences.get(rule),
-            chosen_longer=float((signs[unequal & ~np.isnan(right[rule])] > 0).mean()) if rule in preferences else None,
-            correlation=correlation,
+            preferences.get(rule),
+            float((signs[unequal & ~np.isnan(right[rule])] > 0).mean()) if rule in preferences else None,
         )
-        for rule, correlation in _correlations(pairs, prompt, seed).items()
+        for rule in pairs.rules
+        if not np.isnan(right[rule]).all()
     }
 
 

@@ -4,6 +4,7 @@ Figures over pairs exist for every suite, whatever its own scoring: a row of one
 one pair, a row of three and three is nine pairs.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from evaluation.columns import MARGIN_STD, ROW, SCORE
 from evaluation.outcomes import first_lines
+from extract.style import STYLE
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +31,8 @@ class PairScores:
     """(n,) each row's prompt, from 0."""
     length_gaps: NDArray[np.int64]
     """(p,) tokens of the chosen response less those of the rejected."""
+    style_gaps: Mapping[str, NDArray[np.int64]]
+    """Mark of style (`extract.style`) -> (p,) number in the chosen response less that in the rejected."""
 
     def of(self, rule: str) -> NDArray[np.float64]:
         """One rule's gaps. Shape (p,)."""
@@ -52,7 +56,7 @@ def pairs_of(scored: pl.DataFrame) -> PairScores:
     """The pairs of a frame of scored responses, in the order of its rows.
 
     Args:
-        scored: one line a response: suite, subset, row, chosen, prompt_key, response_tokens, and one column
+        scored: one line a response: suite, subset, row, chosen, prompt_key, response_tokens, marks of style, one column
             `score.<rule>` a rule, null or NaN where the rule did not score the response; and `margin_std.<rule>` of
             rules that have standard errors.
 
@@ -75,12 +79,14 @@ def pairs_of(scored: pl.DataFrame) -> PairScores:
         raise ValueError(f"row {scored['row'][int(first[without[0]])]} has no chosen or no rejected response")
     good, bad = pairs["line"].to_numpy(), pairs["line_rejected"].to_numpy()
     _, prompt = first_lines(scored[first.tolist()], pl.col("prompt_key"))
-    tokens = scored["response_tokens"].cast(pl.Int64).to_numpy()
+    measured = {name: scored[name].cast(pl.Int64).to_numpy() for name in ("response_tokens", *STYLE)}
+    lengths, *marks = (values[good] - values[bad] for values in measured.values())
     std = np.full((len(good), len(rules)), np.nan)
     for number, rule in enumerate(rules):
         if MARGIN_STD + rule in scored.columns:
             std[:, number] = _margin_std(scored[MARGIN_STD + rule], row_of, good, bad)
-    return PairScores(rules, scores[good] - scores[bad], std, row, prompt, tokens[good] - tokens[bad])
+    gaps = scores[good] - scores[bad]
+    return PairScores(rules, gaps, std, row, prompt, lengths, dict(zip(STYLE, marks, strict=True)))
 
 
 def _margin_std(

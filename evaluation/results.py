@@ -13,7 +13,7 @@ from evaluation.calibration import Calibration
 from evaluation.choices import Choices
 from evaluation.comparison import Comparison
 from evaluation.decisions import Decisions
-from evaluation.length_bias import LengthBias
+from evaluation.length_bias import LengthBias, StyleBias
 from evaluation.metrics import Accuracy
 from evaluation.rating_agreement import RatingAgreement
 from extract.overlap import Overlap
@@ -115,6 +115,8 @@ class RuleAnalysis:
     comparison: Comparison | None
     """With the reference; None for the reference itself, and without a row that both judged."""
     length: LengthBias | None
+    style: dict[str, StyleBias]
+    """Mark of style -> bias; empty where the rule scored no pair."""
     decisions: Decisions | None
     """Mistakes that abstaining would spare; None where the rule scored no pair."""
 

@@ -26,7 +26,7 @@ CONVERSATIONS: tuple[tuple[dict[str, str], ...], ...] = tuple(
     for texts in (
         ("What are some synonyms for the word beautiful?", "Handsome, stunning, gorgeous, pretty, elegant."),
         ("What are some synonyms for the word beautiful?", "I do not know."),
-        ("Hello", "Hello! How can I help?", "Add 2 and 3.", "2 + 3 = 5.\n\n```python\nprint(2 + 3)\n```"),
+        ("Hello", "Hello! How can I help?", "Add 2 and 3.", "# Sum\n\n- 2 + 3 = **5**\n\n```python\nprint(2 + 3)\n```"),
     )
 )
 """One prompt with two responses, and one conversation of two turns."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -17,6 +18,9 @@ from extract.files.malformed import Malformed
 
 ROW = "row"
 """Key of a row's number, from 1, where the row itself cannot be repeated beside its `error`."""
+
+PREFERS = "prefers"
+"""Key of the response that is preferred in a pair."""
 
 REMEDY = "name another --output, or remove it"
 
@@ -42,6 +46,12 @@ def check_own(out: Path) -> None:
     """
     if not _run_file(out).exists():
         raise UserError(f"{out} is there and was not written by `armorm score`: {REMEDY}")
+
+
+def remove_rows(rows: Path) -> None:
+    """Remove the rows of a table that is written, and their record."""
+    rows.unlink()
+    _run_file(rows).unlink()
 
 
 def write_run_file(out: Path, value: dict[str, Any]) -> None:
@@ -73,7 +83,9 @@ def earlier_lines(out: Path, about: dict[str, Any]) -> list[bytes]:
     return whole.split(b"\n")[:-1]
 
 
-def pass_over(rows: Iterator[NumberedRow], lines: list[bytes], source: Path, out: Path, prefix: str) -> list[int]:
+def pass_over(
+    rows: Iterator[NumberedRow], lines: list[bytes], source: Path, out: Path, prefix: str
+) -> tuple[list[int], Counter[str]]:
     """Pass over the rows that an output has, after checking that they are the same.
 
     Args:
@@ -84,12 +96,13 @@ def pass_over(rows: Iterator[NumberedRow], lines: list[bytes], source: Path, out
         prefix: of the keys that were added.
 
     Returns:
-        The numbers of those without a score.
+        The numbers of those without a score; and of the pairs, how often each response is preferred.
 
     Raises:
         UserError: the input has changed, or a line of the output.
     """
-    without = []
+    without: list[int] = []
+    preferred: Counter[str] = Counter()
     for place, line in enumerate(lines, start=1):
         written = _written(line, out, place)
         number, row = next(rows, (place, Malformed("there are fewer rows")))
@@ -98,12 +111,14 @@ def pass_over(rows: Iterator[NumberedRow], lines: list[bytes], source: Path, out
         else:
             values = _values(row)
             same = values is not None and all(name in written and written[name] == values[name] for name in values)
-            bad = prefix + "error" in written and prefix + "error" not in (values or {})
+            added = written.keys() - (values or {}).keys()
+            bad = prefix + "error" in added
+            preferred.update(str(written[name]) for name in added & {prefix + PREFERS})
         if not same:
             raise UserError(f"{source} has changed since {out} was begun (row {place}): {REMEDY}")
         if bad:
             without.append(number)
-    return without
+    return without, preferred
 
 
 def _values(row: FileRow | Malformed) -> dict[str, Any] | None:

@@ -83,9 +83,8 @@ class Destination:
         state = _state(path, 1)
         if state is not None and not (stat.S_ISREG(state.st_mode) or _flows(state)):
             raise UserError(f"--output {path} is a {_kind(state)}: name a file, a pipe, or - for standard output")
-        folder = next(each for each in path.absolute().parents if each.exists())
-        if state is None and not (folder.is_dir() and os.access(folder, os.W_OK)):
-            raise UserError(f"--output {path} cannot be made in {folder}: name a file in a folder of yours")
+        if state is None:
+            check_folder(path, "--output")
         return cls(path, state)
 
     @property
@@ -105,6 +104,21 @@ class Destination:
         if self.state is not None and stat.S_ISFIFO(self.state.st_mode):
             return os.fdopen(_open_pipe(self.path), "wb")
         return self.path.open("wb" if self.flows else "ab")  # a device has no end to append to
+
+
+def check_folder(path: Path, option: str) -> None:
+    """Refuse a path at which no file can be made.
+
+    Args:
+        path: of the file.
+        option: the option that names it.
+
+    Raises:
+        UserError: the folder that it would be made in is none, or may not be written to.
+    """
+    folder = next(each for each in path.absolute().parents if each.exists())
+    if not (folder.is_dir() and os.access(folder, os.W_OK)):
+        raise UserError(f"{option} {path} cannot be made in {folder}: name a file in a folder of yours")
 
 
 def check_apart(source: Source, destination: Destination) -> None:

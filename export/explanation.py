@@ -1,4 +1,4 @@
-"""A score as a table of terms: what each objective adds, and what verbosity takes from it."""
+"""A score as a table of terms: what each objective adds, and what each variable such as length takes from it."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -6,16 +6,13 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from cache import UserError
 from export.one_turn import score_and_features
-from export.results import Explanation, GateWeights, Rating, RewardUncertainty, SteeringEffect, Term, Verbosity
+from export.results import Explanation, GateWeights, Rating, RewardUncertainty, SteeringEffect, Term, Variable
 from export.reward_model import RewardModel
 from export.score_distributions import score_distributions
 from gating.collapse import summarise
-from gating.debiasing import verbosity_of
 from gating.reward import RewardParts, Scored
 from gating.steering import Steering
-from gating.transform import MixedTransformError
 from heads.distributions import Distributions
 from heads.objectives import Scale
 
@@ -40,17 +37,11 @@ def explain(
         steering: a profile bound to the model.
 
     Raises:
-        UserError: the conversation cannot be scored, or the transform takes out more than one verbosity.
+        UserError: the conversation cannot be scored.
     """
     scored, features = score_and_features(model, prompt, response, steering)
     by_kind = {} if predicted is None else predicted(features[None])
-    try:
-        told = explanation(model.parts, scored, prompt, response, model.config.scales)
-    except MixedTransformError:
-        raise UserError(
-            f"the reward_transform_matrix in {model.folder} takes more than one objective out of the others, which no"
-            " table of verbosity penalties shows: read the contributions of `armorm score --full` instead"
-        ) from None
+    told = explanation(model.parts, scored, prompt, response, model.config.scales)
     return replace(told, distributions=score_distributions(model.parts, scored, by_kind))
 
 
@@ -59,9 +50,9 @@ def explanation(
 ) -> Explanation:
     """The terms of a score.
 
-    With coefficient g_i, reward r_i and verbosity v, objective i adds g_i r_i and the verbosity penalty takes
-    g_i lambda_i v from it; `contribution` is the difference. Coefficients and rewards are float32 numbers, all
-    arithmetic on them is float64, and the score is the float64 sum of the contributions in the order given.
+    With coefficient g_i, reward r_i and variables v_j, objective i adds g_i r_i and variable j takes g_i lambda_ij v_j
+    from it; `contribution` is the difference. Coefficients and rewards are float32 numbers, all arithmetic on them is
+    float64, and the score is the float64 sum of the contributions in the order given.
 
     Args:
         parts: the reward model.
@@ -69,17 +60,16 @@ def explanation(
         prompt: shown with it.
         response: shown with it.
         scales: objective -> scale of its ratings, where it is known: rewards and their errors are given on it too.
-
-    Raises:
-        MixedTransformError: the transform takes out more than one verbosity.
     """
-    name = parts.transform.verbosity(parts.objectives)
-    tokens = np.asarray([scored.response_tokens])
-    (value,) = verbosity_of(name, scored.rewards[None], parts.objectives, tokens).tolist()
+    transform, names = parts.transform, parts.transform.variables(parts.objectives)
+    (values,) = transform.values(scored.rewards[None], scored.measured)  # (m,)
+    lambdas = transform.lambdas()  # (m, k)
+    penalties = scored.coefficients * lambdas * values[:, None]  # (m, k)
     columns = (
         scored.rewards,
         scored.coefficients,
-        parts.transform.lambdas(),
+        lambdas.T,
+        penalties.T,
         scored.gains,
         scored.penalties,
         scored.contributions,
@@ -97,22 +87,27 @@ def explanation(
                 name=objective,
                 reward=reward,
                 coefficient=coefficient,
-                lambda_=of_verbosity,
+                lambdas=dict(zip(names, of_variables, strict=True)),
                 gain=gain,
+                penalties=dict(zip(names, taken, strict=True)),
                 verbosity_penalty=penalty,
                 contribution=contribution,
                 uncertainty=None if known is None else RewardUncertainty.of(known, number),
                 interval=ends[number],
                 rating=on_scale.get(objective),
             )
-            for number, (objective, reward, coefficient, of_verbosity, gain, penalty, contribution) in enumerate(
+            for number, (objective, reward, coefficient, of_variables, taken, gain, penalty, contribution) in enumerate(
                 zip(parts.objectives, *(column.tolist() for column in columns), strict=True)
             )
         ),
         score_std=None if known is None else known.score_std,
         unfamiliar=None if known is None else known.unfamiliar,
         coverage=None if between is None else between.coverage,
-        verbosity=Verbosity(name, value, scored.response_tokens),
+        response_tokens=scored.response_tokens,
+        verbosity=tuple(
+            Variable(name, value, penalty)
+            for name, value, penalty in zip(names, values.tolist(), penalties.sum(axis=-1).tolist(), strict=True)
+        ),
         gain=float(scored.gains.sum()),
         verbosity_penalty=float(scored.penalties.sum()),
         gate=GateWeights(float(scored.weights.sum()), summary.entropy, summary.top_share),

@@ -13,6 +13,7 @@ from export import modeling_armorm
 from export.reward_config import SECTION, RewardConfig
 from export.reward_tensors import reward_tensors
 from export.weights import Weights, write_weights
+from extract import style
 from extract.backbone import Backbone
 from extract.configuration import whole_configuration
 from extract.records import Message
@@ -207,11 +208,15 @@ def _replace_padding(path: Path, padding: str | None) -> None:
 
 
 def _modeling(family: str) -> str:
-    """Text of the modeling file, with the configuration class of this family."""
+    """Text of the modeling file, with the configuration class of this family and the counts of style in it."""
     source = Path(modeling_armorm.__file__).read_text(encoding="utf-8")
-    line = f'MODEL_TYPE = "{modeling_armorm.MODEL_TYPE}"'
-    assert source.count(line) == 1
-    return source.replace(line, f"MODEL_TYPE = {json.dumps(family)}")
+    for line, own in (
+        (f'MODEL_TYPE = "{modeling_armorm.MODEL_TYPE}"', f"MODEL_TYPE = {json.dumps(family)}"),
+        ("from extract.style import STYLE, style_counts", Path(style.__file__).read_text(encoding="utf-8").rstrip()),
+    ):
+        assert source.count(line) == 1
+        source = source.replace(line, own)
+    return source
 
 
 def _write_json(path: Path, value: dict[str, Any]) -> None:

@@ -8,12 +8,21 @@ from huggingface_hub import ModelCardData
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from export.reward_config import RewardConfig
+from export.reward_headers import PENALTIES
 from extract.check.licences import forbids_commercial_use
+from gating.measured import needs_text
 from gating.results import Gating
+from gating.settings import RESPONSE_TOKENS, variables_of
 from heads.results import Heads
 
 SHOWN = ("gate", "uniform", "bradley_terry", "length")
 """Rules whose results the card shows, where a suite was judged by them."""
+
+MEASURED_AS = {
+    name: f"{'the length in thousands of tokens' if name == RESPONSE_TOKENS else name} (`{tensor}`)"
+    for name, tensor in PENALTIES.items()
+}
+"""Variable that is measured in the response -> what it is, and the tensor of its multiples."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +86,9 @@ def model_card(
         position=config.position,
         layers=list(config.layers),
         dtype=config.dtype,
-        verbosity=config.verbosity,
+        variables=[_cell(name) for name in variables_of(config.verbosity)],
+        measured=[MEASURED_AS[name] for name in variables_of(config.verbosity) if name in MEASURED_AS],
+        styled=needs_text(variables_of(config.verbosity)),
         pairs_sentence=_pairs_sentence(gating),
         suites=[
             {
@@ -103,7 +114,7 @@ def _objective(name: str, config: RewardConfig, heads: Heads, gating: Gating) ->
         "" if head.rows is None else f"{head.rows:,}",
         "" if head.pearson is None else f"{head.pearson:.3f}",
         "" if (alone := gating.single_objectives.get(name)) is None else f"{alone:.1%}",
-        f"{gating.lambdas[name]:.3f}",
+        *(f"{gating.lambdas[variable][name]:.3f}" for variable in variables_of(config.verbosity)),
     ]
 
 

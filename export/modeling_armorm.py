@@ -14,9 +14,11 @@ import torch
 import torch.nn.functional as F
 import transformers
 from torch import Tensor, nn
-from transformers import MODEL_MAPPING, AutoModel, PreTrainedModel
+from transformers import MODEL_MAPPING, AutoModel, AutoTokenizer, PreTrainedModel
 from transformers.models.auto.configuration_auto import CONFIG_MAPPING
 from transformers.utils import ModelOutput
+
+from extract.style import STYLE, style_counts
 
 MODEL_TYPE = "llama"
 """The backbone's family; `armorm export` writes the folder's own here."""
@@ -29,11 +31,14 @@ def base_model_prefix(family: Any) -> str:
     return getattr(family, "base_model_prefix", "") or "model"
 
 
+PENALTIES = {"response_tokens": "length_penalty", **{mark: f"{mark}_penalty" for mark in STYLE}}
+"""Variable that is measured in a response -> the tensor of its multiples, one for each objective."""
+
 # Version 4 takes only names of modules, and refuses those of buffers.
 BUFFERS = (
     []
     if transformers.__version__.startswith("4.")
-    else ["reward_transform_matrix", "length_penalty", "uncertainty", "intervals"]
+    else ["reward_transform_matrix", *PENALTIES.values(), "uncertainty", "intervals"]
 )
 FLOAT32 = ["regression_layer", "gating", *BUFFERS]
 
@@ -147,7 +152,6 @@ class Intervals(nn.Module):
 class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
     """The backbone, linear heads, the transform that takes verbosity out, and the gate."""
 
-    length_penalty: Tensor | None
     config_class = CONFIG_MAPPING[MODEL_TYPE]
     base_model_prefix = base_model_prefix(BACKBONE)
     supports_gradient_checkpointing = True
@@ -177,7 +181,12 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
         self._decoder_takes = None if any_name else frozenset(parameters)
         self.regression_layer = Float32Linear(d, k, bias=False)
         self.register_buffer("reward_transform_matrix", torch.eye(k))
-        self.register_buffer("length_penalty", torch.zeros(k) if settings["verbosity"] == "response_tokens" else None)
+        variables = settings["verbosity"]
+        variables = [variables] if isinstance(variables, str) else variables
+        self._measured = [name for name in PENALTIES if name in variables]
+        for name in self._measured:
+            self.register_buffer(PENALTIES[name], torch.zeros(k))
+        self.tokenizer: Any = None  # read when responses are first decoded; or set by a caller
         known = settings.get("uncertainty")
         self.uncertainty = None if known is None else Uncertainty(known)
         self.intervals = None if settings.get("intervals") is None else Intervals(k)
@@ -212,6 +221,7 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
         attention_mask: Tensor | None = None,
         position_ids: Tensor | None = None,
         prompt_lengths: Tensor | None = None,
+        style_marks: Tensor | None = None,
         return_dict: bool | None = None,
         **ignored: Any,  # noqa: ARG002 - see below
     ) -> Any:
@@ -226,11 +236,14 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
             prompt_lengths: (B,) tokens of each prompt, up to the token that closes the last turn before the
                 response, padding not counted. Left out, the end of the prompt is looked for: where the template's
                 tokens around the beginning of an assistant turn come last.
+            style_marks: (B, 3) number of Markdown marks, list items and fenced blocks in each response. Left out, and
+                where they are taken out of the rewards, the responses are decoded and their marks counted.
             return_dict: False for a tuple.
             ignored: what trainers hand to every classifier (labels, use_cache, …).
 
         Raises:
-            ValueError: a conversation is empty, or has no assistant turn; outside of training, a score is not finite.
+            ValueError: a conversation is empty, or has no assistant turn; marks of style are needed, and the folder's
+                tokenizer cannot be read; outside of training, a score is not finite.
         """
         if isinstance(input_ids, Mapping):
             attention_mask = input_ids.get("attention_mask", attention_mask)
@@ -249,7 +262,8 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
         mask = mask.gather(-1, column.clamp(max=input_ids.shape[-1] - 1)) & (column < input_ids.shape[-1])
         column = column.clamp(max=input_ids.shape[-1] - 1)
         last, prompt = last - first, prompt - first
-        states = self._states(input_ids.gather(-1, column), mask, position_ids.expand_as(column).gather(-1, column))
+        ids = input_ids.gather(-1, column)
+        states = self._states(ids, mask, position_ids.expand_as(column).gather(-1, column))
         row = torch.arange(len(input_ids), device=states[0].device)
         last, prompt = last.to(row.device), prompt.to(row.device)
         hidden_state = torch.cat([layer[row, last] for layer in states], dim=-1).float()  # (B, layers * d)
@@ -259,9 +273,8 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
             device = rewards.device
             gating_output = self.gating(prompt_embedding).to(device)  # (B, k)
             adjusted = rewards @ self.reward_transform_matrix.float().to(device)  # (B, k)
-            if self.length_penalty is not None:
-                thousands = (last - prompt).to(device) / 1000.0  # (B,)
-                adjusted = adjusted - thousands[:, None] * self.length_penalty.float().to(device)
+            for name, value in self._values(ids, last, prompt, style_marks).items():
+                adjusted = adjusted - value.to(device)[:, None] * getattr(self, PENALTIES[name]).float().to(device)
             score = (gating_output * adjusted).sum(dim=-1)  # (B,)
             # In training a loss scaler handles overflow; compiled code does not stop at values.
             if not self.training and not torch.compiler.is_compiling() and not bool(score.isfinite().all()):
@@ -277,6 +290,41 @@ class ArmoRewardModel(PreTrainedModel):  # type: ignore[misc]
             rewards, hidden_state, prompt_embedding, gating_output, score, score[:, None], *errors
         )
         return output.to_tuple() if return_dict is False else output
+
+    def _values(self, input_ids: Tensor, last: Tensor, prompt: Tensor, style_marks: Tensor | None) -> dict[str, Tensor]:
+        """The measured variables that are taken out: thousands of tokens, and log(1 + number of marks). (B,) each."""
+        values = {}
+        if any(name in STYLE for name in self._measured) and style_marks is None:
+            style_marks = self._style_marks(input_ids, last, prompt)
+        for name in self._measured:
+            if style_marks is None or name not in STYLE:
+                values[name] = (last - prompt) / 1000.0
+            else:
+                values[name] = style_marks[:, STYLE.index(name)].float().log1p()
+        return values
+
+    def _style_marks(self, input_ids: Tensor, last: Tensor, prompt: Tensor) -> Tensor:
+        """Marks of style in the responses of conversations (B, T) that begin in the first column. (B, 3)."""
+        if self.tokenizer is None:
+            place = self.config.name_or_path
+            try:
+                self.tokenizer = AutoTokenizer.from_pretrained(
+                    place, revision=getattr(self.config, "_commit_hash", None) or "main"
+                )
+            except (OSError, ValueError) as error:
+                raise ValueError(
+                    f"marks of style are taken out of the rewards, and {place!r} has no tokenizer to read them with:"
+                    " set `model.tokenizer`, or give `style_marks`"
+                ) from error
+        header = list(self.config.armorm["prompt_end"][self.config.armorm["prompt_end_offset"] :])
+        counts = []
+        for row, start, end in zip(input_ids.tolist(), (prompt + 1).tolist(), (last + 1).tolist()):  # noqa: B905
+            response = row[start:end]
+            if response[: len(header)] == header:
+                response = response[len(header) :]
+            text = self.tokenizer.decode(response, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            counts.append(style_counts(text))
+        return torch.tensor(counts, device=last.device)
 
     def _states(self, input_ids: Tensor, mask: Tensor, position_ids: Tensor) -> list[Tensor]:
         """The hidden states that features are read from, each (B, T, d)."""

@@ -57,8 +57,9 @@ class NamedProfiles:
         if name == OWN_WEIGHTS:
             return None
         if name not in self.named:
-            known = ", ".join(sorted(self.named)) or "none: `armorm export --profile FILE` adds one"
-            raise UserError(f"the model has no profile {name[:80]!r}: its profiles are {known}")
+            known = ", ".join(sorted(self.named))
+            remedy = f"name one of {known}" if known else "add one with `armorm export --profile FILE`"
+            raise UserError(f"the model has no profile {name[:80]!r}: {remedy}")
         return self.named[name]
 
     def of_any(self, profile: str | Path | Profile) -> Steering | None:

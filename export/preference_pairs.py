@@ -1,7 +1,7 @@
 """A user's pairs from a file: read as extraction reads them, told apart, and scored."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
@@ -13,8 +13,9 @@ from export.conversations import Conversation
 from export.ends import Source
 from export.not_scorable import NotScorableError
 from export.reward_model import RewardModel
+from extract.files.file_row import FileRow
 from extract.files.malformed import Malformed
-from extract.records import Message, PreferencePair
+from extract.records import Message, PreferencePair, Skipped
 from extract.sources.preference import SOURCE
 from extract.sources.reader import parse_row
 from extract.sources.source import RawRow
@@ -58,8 +59,21 @@ class ScoredPairs:
     """Rows with a response that cannot be scored, each with the reason."""
 
 
+def read_pair(row: FileRow) -> PreferencePair:
+    """A row as a pair, in the forms of `extract.sources.preference`.
+
+    Raises:
+        NotScorableError: it is none.
+    """
+    (record,) = parse_row(SOURCE, RawRow(row.values, "", columns=row.columns))
+    if isinstance(record, Skipped):
+        raise NotScorableError(record.reason)
+    assert isinstance(record, PreferencePair)
+    return record
+
+
 def read_pairs(source: Source) -> ReadPairs:
-    """The pairs of a file, in the forms of `extract.sources.preference`.
+    """The distinct pairs of a file.
 
     Raises:
         UserError: the file is damaged, or holds something else than rows.
@@ -71,12 +85,12 @@ def read_pairs(source: Source) -> ReadPairs:
         if isinstance(row, Malformed):
             skipped.append((number, row.reason))
             continue
-        for record in parse_row(SOURCE, RawRow(row.values, f"row {number}", columns=row.columns)):
-            if isinstance(record, PreferencePair):
-                same = found.setdefault((record.prompt, frozenset((record.chosen, record.rejected))), [])
-                same.append((number, record))
-            else:
-                skipped.append((number, getattr(record, "reason", "it is no pair")))
+        try:
+            pair = read_pair(row)
+        except NotScorableError as reason:
+            skipped.append((number, str(reason)))
+            continue
+        found.setdefault((pair.prompt, frozenset((pair.chosen, pair.rejected))), []).append((number, pair))
     distinct, repeated, contradicting = [], [], []
     for same in found.values():
         if len({pair.chosen for _, pair in same}) > 1:
@@ -104,7 +118,7 @@ def score_pairs(model: RewardModel, pairs: Sequence[tuple[int, PreferencePair]],
     waiting = iter(pairs)
     done = 0
     while batch := list(islice(waiting, BATCH_PAIRS)):
-        results = iter(model.score_each(talk for _, pair in batch for talk in _conversations(pair)))
+        results = iter(model.score_each(talk for _, pair in batch for talk in conversations_of(pair)))
         for number, _ in batch:
             chosen, rejected = next(results), next(results)
             if isinstance(chosen, Scored) and isinstance(rejected, Scored):
@@ -125,9 +139,10 @@ def score_pairs(model: RewardModel, pairs: Sequence[tuple[int, PreferencePair]],
     )
 
 
-def _conversations(pair: PreferencePair) -> Iterator[Conversation]:
-    for response in (pair.chosen, pair.rejected):
-        yield (*pair.prompt, Message("assistant", response))
+def conversations_of(pair: PreferencePair) -> tuple[Conversation, Conversation]:
+    """The prompt with the chosen response, and with the rejected one."""
+    chosen, rejected = (Message("assistant", response) for response in (pair.chosen, pair.rejected))
+    return (*pair.prompt, chosen), (*pair.prompt, rejected)
 
 
 def _named(skipped: Sequence[tuple[int, str]]) -> tuple[tuple[int, str], ...]:

@@ -3,11 +3,14 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
-from gating.reward import Scored, ScoreUncertainty
+from gating.settings import Verbosity
+
+if TYPE_CHECKING:
+    from gating.reward import Scored, ScoreUncertainty
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +25,7 @@ class RewardUncertainty:
     """Fraction of the head's validation rows with a smaller leverage; None where too few tell."""
 
     @classmethod
-    def of(cls, known: ScoreUncertainty, number: int) -> "RewardUncertainty":
+    def of(cls, known: "ScoreUncertainty", number: int) -> "RewardUncertainty":
         """That of one of a score's objectives."""
         place = float(known.leverage_place[number])
         std, leverage = float(known.reward_std[number]), float(known.leverage[number])
@@ -52,11 +55,14 @@ class Term:
     """Prediction of the head, before debiasing."""
     coefficient: float
     """The gate's weight for the prompt, or a profile's in its place."""
-    lambda_: Annotated[float, Field(alias="lambda")]
+    lambdas: Annotated[dict[str, float], Field(alias="lambda")]
+    """Variable -> lambda of the objective on it."""
     gain: float
     """coefficient x reward"""
+    penalties: dict[str, float]
+    """Variable -> coefficient x lambda x value of the variable."""
     verbosity_penalty: float
-    """coefficient x lambda x verbosity"""
+    """Sum of the penalties, in order."""
     contribution: float
     """gain - verbosity_penalty; the contributions sum to the score, but for a profile's veto."""
     uncertainty: RewardUncertainty | None = None
@@ -68,14 +74,15 @@ class Term:
 
 
 @dataclass(frozen=True, slots=True)
-class Verbosity:
-    """The verbosity of the response."""
+class Variable:
+    """A variable that is taken out of the rewards."""
 
     name: str
-    """An objective, 'response_tokens' or 'none'."""
+    """An objective, or measured in the response."""
     value: float
-    """The objective's reward, or thousands of tokens."""
-    response_tokens: int
+    """The objective's reward, thousands of tokens, or log(1 + number of marks)."""
+    penalty: float
+    """Sum over the objectives of what it takes from their contributions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +127,7 @@ class SteeringEffect:
     """Objectives whose rewards are below the profile's thresholds."""
 
     @classmethod
-    def of(cls, scored: Scored, objectives: Sequence[str]) -> "SteeringEffect | None":
+    def of(cls, scored: "Scored", objectives: Sequence[str]) -> "SteeringEffect | None":
         """The part of a profile in a score; None where it has none."""
         steered = scored.steered
         if steered is None:
@@ -150,7 +157,9 @@ class Explanation:
     """Fraction of new ratings that the intervals were made to contain; None where the model holds none."""
     objectives: tuple[Term, ...]
     """In the order of the heads."""
-    verbosity: Verbosity
+    response_tokens: int
+    verbosity: tuple[Variable, ...]
+    """In the order of the transform; empty where nothing is taken out."""
     gain: float
     """Sum of the gains."""
     verbosity_penalty: float
@@ -174,6 +183,14 @@ class FileScores:
     """Rows that the output held already."""
     responses: int
     """Responses scored by this run."""
+    pairs: int
+    """Scored rows with a chosen and a rejected response."""
+    chosen_wins: int
+    """Pairs of which the chosen response has the higher score."""
+    ties: int
+    """Pairs of two equal scores."""
+    accuracy: float | None
+    """Fraction of the pairs of which the chosen response wins; None without pairs."""
     bad_rows: tuple[int, ...]
     """Numbers, from 1, of the first rows without a score."""
     output: str
@@ -192,7 +209,7 @@ class ExportResult:
     weights: str
     """'copy' or 'link'."""
     objectives: tuple[str, ...]
-    verbosity: str
+    verbosity: Verbosity
     profiles: tuple[str, ...]
     """Names of the profiles that requests can name."""
     suites: tuple[str, ...]

@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, cast
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from cache import UserError
-from cache.errors import refusing
-from export.reward_headers import REGRESSION, REMEDY, head_headers
+from export.model_folder import PUBLISHED_NUMBERS, REMEDY, config_values
+from export.reward_headers import REGRESSION, head_headers
 from export.reward_intervals import IntervalsTable
 from export.reward_uncertainty import UncertaintyTable
 from export.turns import TurnMarkers
@@ -23,21 +23,13 @@ from extract.template.facts import TemplateFacts
 from extract.templating import ConversationEncoder
 from extract.tokenizer import vocabulary_digest
 from gating.profile import Profile
+from gating.reference_moments import ReferenceMoments, Size
 from gating.reward import RewardParts
-from gating.settings import NO_VERBOSITY, RESPONSE_TOKENS, GateSettings
+from gating.settings import GateSettings, Verbosity, checked_verbosity, unknown_variable, verbosity_of
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
 
 SECTION = "armorm"
 """Key of the table in config.json."""
-
-PUBLISHED_NUMBERS = {
-    "num_objectives": "objectives",
-    "gating_temperature": "temperature",
-    "gating_hidden_dim": "hidden_size",
-    "gating_n_hidden": "hidden_layers",
-}
-"""The published checkpoint's keys -> those of this project."""
-
 
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 
@@ -51,14 +43,18 @@ class RewardConfig(BaseModel):
     """Names of the rows of `regression_layer.weight`: different ones, of characters that print."""
     scales: dict[str, Scale] = Field(default_factory=dict)
     """Objective -> scale of its ratings, where it is known."""
-    verbosity: str = "helpsteer-verbosity"
-    """Verbosity that is taken out of the rewards: an objective, 'response_tokens' or 'none'."""
+    verbosity: Verbosity = "helpsteer-verbosity"
+    """The variables that are taken out of the rewards, as `debiasing.verbosity` names them."""
     uncertainty: UncertaintyTable | None = None
     """Sizes of the tensors that standard errors are computed from; None where the folder holds none."""
     intervals: IntervalsTable | None = None
     """The intervals of the ratings; None where the folder holds none."""
     profiles: Annotated[tuple[Profile, ...], Field(max_length=64)] = ()
     """Profiles that requests can name, with different names."""
+    reference: ReferenceMoments | None = None
+    """Moments of rewards and scores on the reference set, which scales are made of; None in earlier folders."""
+    score_temperature: Size | None = None
+    """Divides score gaps so that their logistic function is a probability; None where none was fitted."""
     layers: tuple[int, ...] = Field(default=(-1,), min_length=1)
     """Indices into the hidden states, read side by side."""
     position: Literal["end_of_turn", "last_token"] = "end_of_turn"
@@ -105,11 +101,18 @@ class RewardConfig(BaseModel):
             raise ValueError(f"{next(name for name in names if names.count(name) > 1)!r} is the name of two objectives")
         return names
 
+    @field_validator("verbosity", mode="before")
+    @classmethod
+    def _variables(cls, verbosity: object) -> Verbosity:
+        return checked_verbosity(verbosity)
+
     @model_validator(mode="after")
     def _belongs_together(self) -> "RewardConfig":
-        known = (*self.objectives, RESPONSE_TOKENS, NO_VERBOSITY)
-        if self.objectives and self.verbosity not in known:
-            raise ValueError(f"verbosity {self.verbosity!a} is none of the objectives")
+        if self.objectives and (unknown := unknown_variable(self.verbosity, self.objectives)) is not None:
+            raise ValueError(f"verbosity {unknown!a} is none of the objectives")
+        moments = self.reference
+        if moments is not None and not set(moments.rewards) == set(moments.debiased) == set(self.objectives):
+            raise ValueError("the moments of the reference set are of other objectives")
         if self.prompt_end_offset > len(self.prompt_end):
             raise ValueError("prompt_end_offset is beyond the end of prompt_end")
         return self
@@ -125,6 +128,8 @@ def run_config(
     fingerprint: str = "",
     recipe: str = "",
     profiles: tuple[Profile, ...] = (),
+    reference: ReferenceMoments | None = None,
+    score_temperature: float | None = None,
 ) -> RewardConfig:
     """The table of a run's reward model.
 
@@ -137,6 +142,8 @@ def run_config(
         fingerprint: fingerprint of the features.
         recipe: digest of the recipe's settings.
         profiles: profiles that requests can name.
+        reference: moments of its rewards and scores on the reference set.
+        score_temperature: temperature of its score, if one was fitted.
 
     Raises:
         UserError: the chat template writes nothing between a prompt and its response.
@@ -146,10 +153,12 @@ def run_config(
     return RewardConfig(
         objectives=parts.objectives,
         scales={name: scales[name] for name in parts.objectives if name in scales},
-        verbosity=parts.transform.verbosity(parts.objectives),
+        verbosity=verbosity_of(parts.transform.variables(parts.objectives)),
         uncertainty=None if parts.uncertainty is None else UncertaintyTable.of(parts.uncertainty),
         intervals=None if parts.intervals is None else IntervalsTable(coverage=parts.intervals.coverage),
         profiles=profiles,
+        reference=reference,
+        score_temperature=score_temperature,
         layers=settings.layers,
         position=settings.position,
         special_tokens_in_text=settings.special_tokens_in_text,
@@ -174,17 +183,7 @@ def read_config(folder: Path) -> tuple[RewardConfig, GateSettings]:
     Raises:
         UserError: the file is missing, not that of a reward model of this kind, or damaged.
     """
-    path = folder / "config.json"
-    if not path.is_file():
-        raise UserError(f"there is no {path}: name a folder that `armorm export` wrote")
-    with refusing(f"{path} is damaged", REMEDY):
-        values = json.loads(path.read_text(encoding="utf-8"))
-    missing = [key for key in PUBLISHED_NUMBERS if not isinstance(values, dict) or key not in values]
-    if missing:
-        raise UserError(
-            f"{path} is not that of an ArmoRM reward model, for it has no {missing[0]}: name a folder that"
-            " `armorm export` wrote, or the published checkpoint's"
-        )
+    values, path = config_values(folder), folder / "config.json"
     count, stored = values["num_objectives"], head_headers(folder)[REGRESSION].shape[0]
     if type(count) is not int or count != stored:
         raise UserError(

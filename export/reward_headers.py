@@ -3,10 +3,11 @@
 from pathlib import Path
 
 from cache import UserError
+from export.model_folder import REMEDY
 from extract.stored_weights import StoredTensor, read_headers
+from extract.style import STYLE
 from gating.reward import GATE_PREFIX
-
-REMEDY = "export or fetch the folder again"
+from gating.settings import RESPONSE_TOKENS
 
 DTYPES = ("F32", "F64", "F16", "BF16")
 """Dtypes, as safetensors names them, in which heads can be stored. All are read as float32."""
@@ -14,8 +15,11 @@ DTYPES = ("F32", "F64", "F16", "BF16")
 REGRESSION = "regression_layer.weight"
 TRANSFORM = "reward_transform_matrix"
 
-LENGTH_PENALTY = "length_penalty"
-"""A tensor of this project's own, stored only where verbosity is the number of tokens."""
+PENALTIES = {
+    RESPONSE_TOKENS: "length_penalty",
+    **{mark: f"{mark}_penalty" for mark in STYLE},
+}
+"""Variable that is measured in the response -> a tensor of this project's own, stored only where it is taken out."""
 
 UNCERTAINTY_PREFIX = "uncertainty."
 """Prefix of tensors of this project's own, stored where the heads' uncertainty is known."""
@@ -26,7 +30,7 @@ INTERVALS_PREFIX = "intervals."
 
 
 def head_headers(folder: Path) -> dict[str, StoredTensor]:
-    """Headers of heads, transform, gate, uncertainty and intervals, by name: the first two are there, heads a matrix.
+    """Headers of heads, transform, penalties, gate, uncertainty and intervals, by name; the first two are there.
 
     Raises:
         UserError: one of the two is missing, a tensor is in two files or of a dtype that is no number's, or a file is
@@ -34,7 +38,7 @@ def head_headers(folder: Path) -> dict[str, StoredTensor]:
     """
     found: dict[str, StoredTensor] = {}
     for header in read_headers(folder):
-        alone = header.name in (REGRESSION, TRANSFORM, LENGTH_PENALTY)
+        alone = header.name in (REGRESSION, TRANSFORM, *PENALTIES.values())
         if not alone and not header.name.startswith((GATE_PREFIX, UNCERTAINTY_PREFIX, INTERVALS_PREFIX)):
             continue
         if header.name in found:

@@ -12,15 +12,15 @@ from numpy.typing import NDArray
 
 from cache import UserError
 from cache.errors import refusing
-from cache.keys import token_key
-from export.comparison import Comparison
+from export.comparison import Comparison, compare_each
 from export.conversations import Conversation
 from export.input_encoder import InputEncoder
+from export.model_folder import REMEDY
 from export.named_profiles import NamedProfiles
 from export.not_scorable import NotFiniteError, NotScorableError
 from export.reward_config import RewardConfig, backbone_settings, read_config
-from export.reward_headers import REMEDY
 from export.reward_tensors import read_reward_parts
+from export.scaled_rows import scaled_rows
 from extract.backbone import Backbone, read_backbone
 from extract.encoded import Encoded
 from extract.engines.choice import choose_device, load_engine
@@ -28,11 +28,17 @@ from extract.engines.engine import Engine
 from extract.engines.sequential import SequentialEngine
 from extract.packing import Request
 from extract.settings import BackboneSettings, EngineName, ExtractSettings
+from extract.style import style_counts
 from extract.tokenizer import vocabulary_digest
-from gating.decision import abstains, probability_better
+from gating.decision import abstains
+from gating.measured import Measured, needs_text
 from gating.profile import Mode, Profile
 from gating.reward import RewardParts, Scored
+from gating.reward_scales import RewardScales
 from gating.steering import Steering, steer
+
+STYLED = "# Two ways\n\n1. **One**\n2. Another:\n\n```python\nx = [1]\n```\n\n- first\n  - second"
+"""A response with every mark of style."""
 
 
 class RewardModel(InputEncoder):
@@ -43,6 +49,7 @@ class RewardModel(InputEncoder):
         config: names, scales, positions, origin.
         parts: heads, transform and gate.
         profiles: the folder's profiles by name, and others bound to this model.
+        scales: the scales that its rewards can be had on.
         dtype: dtype of the backbone's arithmetic.
     """
 
@@ -60,7 +67,11 @@ class RewardModel(InputEncoder):
         self.config = config
         self.parts = parts
         self.profiles = NamedProfiles.of(config, folder)
+        self.scales = RewardScales(parts.objectives, config.scales, config.reference, config.score_temperature)
         super().__init__(backbone, settings)
+        self._needs_text = needs_text(parts.transform.variables(parts.objectives))
+        if self._needs_text:
+            self._refuse_other_marks()
         self.dtype: str = settings.dtype
         self._engine = engine
         self._pack_tokens = max(pack_tokens, settings.max_tokens)
@@ -167,6 +178,33 @@ class RewardModel(InputEncoder):
             results.append(result)
         return results
 
+    def rewards(
+        self,
+        conversations: Iterable[Conversation],
+        objectives: Sequence[str],
+        *,
+        scale: str = "raw",
+        debiased: bool = False,
+        unscorable: float | None = None,
+    ) -> NDArray[np.float64]:
+        """Some rewards of conversations on one scale; conversations that share a prompt share its computation.
+
+        Args:
+            conversations: turns each, the last of them the assistant's.
+            objectives: names of m objectives, or `score`; their order is kept.
+            scale: raw, rating, unit, centred, standardised or sigmoid (`gating/reward_scales.py`).
+            debiased: whether rewards are those after debiasing.
+            unscorable: what stands for each reward of a conversation that has no score; None: it is refused.
+
+        Returns:
+            (n, m)
+
+        Raises:
+            UserError: a conversation cannot be scored, as in `score`; or a name or the scale is not one of this model.
+        """
+        scaled = self.scales.chosen(objectives, scale, debiased=debiased)
+        return scaled_rows(self.score_each(conversations), scaled, unscorable)
+
     def compare(
         self, prompt: Sequence[dict[str, str]], first: str, second: str, *, abstain_below: float = 0.5
     ) -> Comparison:
@@ -188,28 +226,19 @@ class RewardModel(InputEncoder):
                 f"{self.folder} holds no standard errors, without which responses cannot be compared: fit the heads"
                 " with heads.uncertainty = true, and export the run without --without-uncertainty"
             )
-        conversations = [[*prompt, {"role": "assistant", "content": response}] for response in (first, second)]
-        features: dict[bytes, NDArray[np.float32]] = {}
-        try:
-            encoded = [self.encode(conversation) for conversation in conversations]
-        except NotScorableError as reason:
-            raise UserError(f"the responses cannot be compared: {reason}; change them or the prompt") from None
-        scored = []
-        for result in self.score_encoded(encoded, features):
-            if isinstance(result, NotScorableError):
-                raise UserError(f"the responses cannot be compared: {result}; change them or the prompt")
-            scored.append(result)
-        one, other = (features[token_key(np.concatenate([two.prompt, two.responses[0]]))][None] for two in encoded)
-        std = self.parts.score_std(self.parts.uncertainty.margin_leverages(one, other), scored[0].weights[None])  # (1,)
-        margin = scored[0].score - scored[1].score
-        probability = probability_better(np.array([margin]), std)  # (1,)
+        one, other = ([*prompt, {"role": "assistant", "content": response}] for response in (first, second))
+        (found,) = compare_each(self, [(one, other)])
+        if isinstance(found, NotScorableError):
+            raise UserError(f"the responses cannot be compared: {found}; change them or the prompt")
+        assert found.margin_std is not None
+        assert found.probability is not None
         return Comparison(
-            first=scored[0],
-            second=scored[1],
-            margin=margin,
-            margin_std=float(std[0]),
-            probability=float(probability[0]),
-            abstains=bool(abstains(probability, abstain_below)[0]),
+            first=found.first,
+            second=found.second,
+            margin=found.margin,
+            margin_std=found.margin_std,
+            probability=found.probability,
+            abstains=bool(abstains(np.array([found.probability]), abstain_below)[0]),
         )
 
     def score_each(
@@ -277,8 +306,21 @@ class RewardModel(InputEncoder):
         leverages: NDArray[np.float64] | None,
     ) -> Scored | NotScorableError:
         with np.errstate(over="ignore", invalid="ignore"):  # looked at in `_finite`
-            scored = self.parts.score(rewards, weights, len(encoded.prompt), len(encoded.responses[0]), leverages)
+            scored = self.parts.score(rewards, weights, len(encoded.prompt), self._measured(encoded), leverages)
         return _finite(scored)
+
+    def _measured(self, encoded: Encoded) -> Measured:
+        (ids,) = encoded.responses
+        return Measured.of_response(len(ids), self.markers.text_of(ids) if self._needs_text else None)
+
+    def _refuse_other_marks(self) -> None:
+        """Refuse a tokenizer that does not give back the marks of style that it was given."""
+        encoded = self.encode([{"role": "user", "content": "Show me."}, {"role": "assistant", "content": STYLED}])
+        if style_counts(self.markers.text_of(encoded.responses[0])) != style_counts(STYLED):
+            raise UserError(
+                f"the tokenizer in {self.folder} does not give back the Markdown of a response, which the rewards of"
+                " this model are corrected by: fit it without marks of style in debiasing.verbosity"
+            )
 
 
 def _finite(scored: Scored) -> Scored | NotScorableError:

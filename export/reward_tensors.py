@@ -8,12 +8,12 @@ from safetensors import safe_open
 
 from cache import UserError
 from cache.errors import refusing
+from export.model_folder import REMEDY
 from export.reward_config import RewardConfig
 from export.reward_headers import (
     INTERVALS_PREFIX,
-    LENGTH_PENALTY,
+    PENALTIES,
     REGRESSION,
-    REMEDY,
     TRANSFORM,
     UNCERTAINTY_PREFIX,
     head_headers,
@@ -23,7 +23,7 @@ from export.reward_uncertainty import read_uncertainty, uncertainty_tensors
 from extract.stored_weights import StoredTensor
 from gating.gate import Gate, GateShapeError
 from gating.reward import GATE_PREFIX, RewardParts
-from gating.settings import RESPONSE_TOKENS, GateSettings
+from gating.settings import GateSettings, variables_of
 from gating.transform import Transform
 
 
@@ -35,8 +35,8 @@ def reward_tensors(parts: RewardParts) -> dict[str, torch.Tensor]:
         TRANSFORM: torch.from_numpy(transform.matrix.astype(np.float32)),
         **{GATE_PREFIX + name: value for name, value in parts.gate.state_dict().items()},
     }
-    if transform.on_length is not None:
-        tensors[LENGTH_PENALTY] = torch.from_numpy(transform.on_length.astype(np.float32))
+    for name, lambdas in transform.on_measured.items():
+        tensors[PENALTIES[name]] = torch.from_numpy(lambdas.astype(np.float32))
     if parts.uncertainty is not None:
         tensors |= uncertainty_tensors(parts.uncertainty)
     if parts.intervals is not None:
@@ -64,17 +64,18 @@ def read_reward_parts(folder: Path, config: RewardConfig, settings: GateSettings
     _check_shape(headers[TRANSFORM], (k, k))
     if config.features not in (None, d):
         raise UserError(f"config.json in {folder} says that features is {config.features}, and it is {d}: {REMEDY}")
-    if (LENGTH_PENALTY in headers) != (config.verbosity == RESPONSE_TOKENS):
-        raise UserError(
-            f"config.json in {folder} says that verbosity is {config.verbosity!r}, and {LENGTH_PENALTY} is"
-            f" {'there' if LENGTH_PENALTY in headers else 'missing'}: {REMEDY}"
-        )
-    if LENGTH_PENALTY in headers:
-        _check_shape(headers[LENGTH_PENALTY], (k,))
+    measured = {name: tensor for name, tensor in PENALTIES.items() if name in variables_of(config.verbosity)}
+    for name, tensor in PENALTIES.items():
+        if (tensor in headers) != (name in measured):
+            raise UserError(
+                f"config.json in {folder} says that verbosity is {config.verbosity!r}, and {tensor} is"
+                f" {'there' if tensor in headers else 'missing'}: {REMEDY}"
+            )
+        if tensor in headers:
+            _check_shape(headers[tensor], (k,))
     _check_uncertainty(folder, config, headers, d)
     _check_intervals(folder, config, headers)
     tensors = {name: _read(header) for name, header in headers.items()}
-    on_length = tensors.get(LENGTH_PENALTY)
     state = {name.removeprefix(GATE_PREFIX): value for name, value in tensors.items() if name.startswith(GATE_PREFIX)}
     try:
         gate = Gate.of_state(state, d, k, settings)
@@ -88,7 +89,8 @@ def read_reward_parts(folder: Path, config: RewardConfig, settings: GateSettings
         config.objectives,
         tensors[REGRESSION].numpy(),
         Transform.of_matrix(
-            tensors[TRANSFORM].double().numpy(), None if on_length is None else on_length.double().numpy()
+            tensors[TRANSFORM].double().numpy(),
+            {name: tensors[tensor].double().numpy() for name, tensor in measured.items()},
         ),
         gate,
         uncertainty,

@@ -8,7 +8,8 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from cache import UserError
-from export.reward_headers import REMEDY, UNCERTAINTY_PREFIX
+from export.model_folder import REMEDY
+from export.reward_headers import UNCERTAINTY_PREFIX
 from heads.ridge.uncertainty import PERCENTILES, Uncertainty
 
 WHITENING, COVARIANCE, QUANTILES, THRESHOLDS = (

@@ -21,7 +21,7 @@ def score_distributions(
 
     Args:
         parts: the reward model.
-        scored: the response's score, whose weights and length are taken.
+        scored: the response's score, whose weights and measurements are taken.
         by_kind: kind -> objective -> distribution (1) of the response's rating, on the scale of rewards; all objectives
             of the reward model.
 
@@ -37,7 +37,7 @@ def score_distributions(
     for kind, by_objective in by_kind.items():
         each = [by_objective[name] for name in parts.objectives]
         means = np.stack([one.mean for one in each], axis=-1)  # (1, k)
-        penalties = parts.transform.penalties(means, np.asarray([scored.response_tokens]))  # (1, k)
+        penalties = parts.transform.penalties(means, scored.measured)  # (1, k)
         found[kind] = _summary(score_distribution(each, weights[None], penalties))
     return found
 

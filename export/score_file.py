@@ -14,21 +14,28 @@ from typing import Any
 
 from cache.durable import naming
 from cache.progress import Progress
+from export.comparison import compare_each
 from export.earlier_scores import (
+    PREFERS,
     ROW,
     NumberedRow,
-    check_own,
     earlier_lines,
     output_lease,
     pass_over,
+    remove_rows,
     write_run_file,
 )
-from export.ends import STANDARD, Destination, Source, check_apart
+from export.ends import STANDARD, Destination
 from export.not_scorable import NotScorableError
+from export.pair_rows import PairRow, annotated_pair, is_pair, read_pair_row
 from export.results import FileScores
 from export.reward_model import RewardModel
 from export.rows import Row, annotated, joined, read_row
+from export.score_ends import ends, rows_of
+from export.score_table import write_table
+from extract.files.file_row import FileRow
 from extract.files.malformed import Malformed
+from extract.sources.pairing import SIDES
 from gating.reward import Scored
 from gating.steering import Steering
 
@@ -53,15 +60,16 @@ def score_file(
 ) -> FileScores:
     """Score every row of `source` into `out`, in order, one line for each.
 
-    A row without a score is written with `error`. Rows that `out` holds already, from the same input, model and
-    settings, are not scored again.
+    A row without a score is written with `error`. Rows that an interrupted run has written, from the same input, model
+    and settings, are not scored again; nor are those of a finished file of JSON lines.
 
     Args:
         model: the reward model.
-        source: a file that extraction reads, with rows in the shapes of `export.rows`; or a pipe, or `-` for standard
-            input, with JSON lines.
-        out: JSONL; `<out>.run.json` records the input, model and settings it was made with. A pipe, a device, or `-`
-            for standard output has no such file, and an interrupted run begins anew.
+        source: a file that extraction reads, with rows in the shapes of `export.rows` and `export.pair_rows`; or a
+            pipe, or `-` for standard input, with JSON lines.
+        out: JSON lines; `<out>.run.json` records the input, model and settings it was made with. What ends in .parquet
+            or .csv is made of such a file beside it, `<out>.rows.jsonl`, once all rows are there. A pipe, a device, or
+            `-` for standard output has JSON lines and no record, and an interrupted run begins anew.
         prefix: prefix of the keys that are added to a row.
         full: whether rewards, weights, contributions and the uncertainty are added too.
         progress: receives the number of rows done.
@@ -74,18 +82,21 @@ def score_file(
     started = time.monotonic()
     origin, destination = ends(source, out)
     about = _about(model, source, prefix, full, steering)
+    unfinished = None if destination.flows else rows_of(out)
+    lines = out if unfinished is None else unfinished
     with nullcontext() if destination.flows else output_lease(out):
-        done = [] if destination.flows else earlier_lines(out, about)
+        done = [] if destination.flows else earlier_lines(lines, about)
         if not destination.flows:
-            write_run_file(out, about | {"complete": False})
+            write_run_file(lines, about | {"complete": False})
         rows = enumerate(origin.rows(), start=1)
-        bad_rows = pass_over(rows, done, source, out, prefix)
+        bad_rows, preferred = pass_over(rows, done, source, lines, prefix)
         number, all_responses = len(done), 0
-        with naming(out), destination.open() as written:
+        with naming(lines), (destination if unfinished is None else Destination.of(unfinished)).open() as written:
             while batch := list(islice(rows, BATCH_ROWS)):
-                for number, values, responses in _scored(model, batch, prefix, full, steering):
+                for number, values, responses, verdict in _scored(model, batch, prefix, full, steering):
                     written.write(_line(values))
                     all_responses += responses
+                    preferred.update(verdict)
                     if not responses:
                         bad_rows.append(number)
                         if len(bad_rows) <= NAMED_ROWS:
@@ -101,58 +112,60 @@ def score_file(
             bad=len(bad_rows),
             reused=len(done),
             responses=all_responses,
+            pairs=(pairs := preferred.total()),
+            chosen_wins=preferred["chosen"],
+            ties=preferred["tie"],
+            accuracy=preferred["chosen"] / pairs if pairs else None,
             bad_rows=tuple(bad_rows[:NAMED_ROWS]),
             output=str(out),
             seconds=time.monotonic() - started,
         )
+        if unfinished is not None:
+            write_run_file(out, about | {"complete": False})
+            write_table(unfinished, out)
         if not destination.flows:
             write_run_file(out, about | {"complete": True, "result": asdict(result)})
+        if unfinished is not None:
+            remove_rows(unfinished)
     return result
-
-
-def ends(source: Path, out: Path) -> tuple[Source, Destination]:
-    """Where rows come from and go to, checked before a model is loaded for them.
-
-    Raises:
-        UserError: rows cannot be read or written there, `out` is a file that somebody else wrote, or another process
-            writes to it.
-    """
-    origin, destination = Source.of(source), Destination.of(out)
-    check_apart(origin, destination)
-    if destination.flows:
-        return origin, destination
-    if destination.state is not None and destination.state.st_size > 0:
-        check_own(out)
-    with output_lease(out):
-        return origin, destination
 
 
 def _scored(
     model: RewardModel, batch: list[NumberedRow], prefix: str, full: bool, steering: Steering | None
-) -> Iterator[tuple[int, dict[str, Any], int]]:
-    """Yield each row's number, the row with its scores, and the number of its responses that were scored."""
-    rows: list[Row | NotScorableError] = []
-    for _, given in batch:
-        try:
-            rows.append(NotScorableError(given.reason) if isinstance(given, Malformed) else read_row(given.values))
-        except NotScorableError as reason:
-            rows.append(reason)
+) -> Iterator[tuple[int, dict[str, Any], int, tuple[str, ...]]]:
+    """Yield each row's number, the row with its scores, the number of its scored responses, and a pair's verdict."""
+    rows = [_read(given) for _, given in batch]
     conversations = (one for row in rows if isinstance(row, Row) for one in row.conversations)
     results = iter(model.score_each(conversations, steering))
+    pairs = [row.conversations for row in rows if isinstance(row, PairRow)]
+    compared = iter(compare_each(model, pairs, steering, SIDES) if pairs else ())
     for (number, _), row in zip(batch, rows, strict=True):
         if isinstance(row, NotScorableError):
             # A row that cannot be read, or written again, cannot be repeated: its number stands for it.
-            yield number, {prefix + ROW: number, prefix + "error": str(row)}, 0
+            yield number, {prefix + ROW: number, prefix + "error": str(row)}, 0, ()
             continue
-        of_row = list(islice(results, len(row.conversations)))
         try:
-            values = annotated(row, of_row, model.objectives, prefix, full=full)
-            yield number, values, sum(isinstance(result, Scored) for result in of_row)
+            if isinstance(row, PairRow):
+                values = annotated_pair(row, next(compared), model.objectives, prefix, full=full)
+                yield number, values, len(SIDES), (values[prefix + PREFERS],)
+            else:
+                of_row = list(islice(results, len(row.conversations)))
+                values = annotated(row, of_row, model.objectives, prefix, full=full)
+                yield number, values, sum(isinstance(result, Scored) for result in of_row), ()
         except NotScorableError as reason:
-            yield number, _with_error(row, str(reason), prefix, number), 0
+            yield number, _with_error(row, str(reason), prefix, number), 0, ()
 
 
-def _with_error(row: Row, reason: str, prefix: str, number: int) -> dict[str, Any]:
+def _read(given: FileRow | Malformed) -> Row | PairRow | NotScorableError:
+    if isinstance(given, Malformed):
+        return NotScorableError(given.reason)
+    try:
+        return read_pair_row(given) if is_pair(given.values) else read_row(given.values)
+    except NotScorableError as reason:
+        return reason
+
+
+def _with_error(row: Row | PairRow, reason: str, prefix: str, number: int) -> dict[str, Any]:
     try:
         return joined(row.values, {"error": reason}, prefix)
     except NotScorableError:  # the row has an `error` of its own

@@ -16,6 +16,7 @@ import numpy as np
 from cache import UserError
 from export.not_scorable import NotScorableError
 from extract.records import Message, Prompt
+from extract.template.probe import REMEDY
 from extract.template.rendering import NotEncodableError, render
 from extract.templating import ConversationEncoder, Encoded, TokenIds
 
@@ -52,12 +53,12 @@ class TurnMarkers:
         made = encoder.encode([((Message("user", prompt),), RESPONSES) for prompt in PROMPTS])
         encoded = [one for one in made if isinstance(one, Encoded)]
         if not encoded:
-            raise UserError("the chat template takes none of a few plain conversations: name another")
+            raise UserError(f"the chat template takes none of a few plain conversations: {REMEDY}")
         closing = _common([one.prompt[::-1] for one in encoded])[::-1]
         beginnings = [response for one in encoded for response in one.responses]
         header = _common([*beginnings, *_generation_prompts(encoder, encoded)])
         if len(closing) + len(header) == 0:
-            raise UserError("the chat template writes nothing between a prompt and its response: name another")
+            raise UserError(f"the chat template writes nothing between a prompt and its response: {REMEDY}")
         trailing = _trailing(encoder, (Message("user", PROMPTS[0]), Message("assistant", RESPONSES[0])))
         markers = cls(
             (*closing, *header),
@@ -100,6 +101,17 @@ class TurnMarkers:
             ids = ids[: -len(self.closing)]
         text: str = self.tokenizer.decode(ids, skip_special_tokens=True)
         return text.strip()
+
+    def text_of(self, response: TokenIds) -> str:
+        """The text of a response's token ids behind its header, in which marks of style are counted.
+
+        The class of an exported folder decodes a response in the same way.
+        """
+        ids, header = _ints(response), self.prompt_end[self.offset :]
+        if tuple(ids[: len(header)]) == header:
+            ids = ids[len(header) :]
+        text: str = self.tokenizer.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        return text
 
     def without_padding(self, ids: TokenIds) -> TokenIds:
         """The ids without the padding on either side.

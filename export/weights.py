@@ -86,11 +86,11 @@ def _files(backbone: Path) -> dict[str, Path]:
         try:
             names = parse(_WeightsIndex, index.read_bytes()).weight_map
         except ValueError as error:
-            raise UserError(f"{index} is damaged ({error}): download the backbone again") from None
+            raise UserError(f"{index} is damaged ({error}): fetch the backbone again") from None
         return {name: backbone / file for name, file in names.items()}
     path = backbone / "model.safetensors"
     if not path.is_file():
-        raise UserError(f"there is no {path} and no {INDEX} beside it: only safetensors can be exported")
+        raise UserError(f"there is no {path} and no {INDEX} beside it: use a backbone in safetensors")
     with _opened(path) as file:
         return dict.fromkeys(file.keys(), path)
 
@@ -114,8 +114,8 @@ def _names_in_the_folder(backbone: Path, stored: list[str]) -> dict[str, str]:
     of_decoder = {name: family + own for name, own in found.items() if _is_decoders(own, expected)}
     if not of_decoder:
         raise UserError(
-            f"where the weights of {type(decoder).__name__} are in {backbone} is not known: {stored[0]} and the others"
-            " have none of its names, so this backbone cannot be exported"
+            f"where the weights of {type(decoder).__name__} are in {backbone} is not known, for {stored[0]} and the"
+            " others have none of its names: use another backbone for a model that is to be exported"
         )
     return of_decoder
 

@@ -199,7 +199,10 @@ def read_backbone(folder: Path, identity: str, settings: BackboneSettings) -> Ba
 def _check_layers(facts: ModelFacts, folder: Path, settings: BackboneSettings) -> None:
     for layer in settings.layers:
         if not -facts.hidden_layers - 1 <= layer <= facts.hidden_layers:
-            raise UserError(f"backbone.layers: there is no layer {layer} in {folder}, which has {facts.hidden_layers}")
+            raise UserError(
+                f"backbone.layers: there is no layer {layer} in {folder}: name layers from {-facts.hidden_layers - 1}"
+                f" to {facts.hidden_layers}"
+            )
 
 
 def _check_positions(facts: ModelFacts, config: PretrainedConfig, folder: Path, settings: BackboneSettings) -> None:

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
@@ -12,15 +12,16 @@ import polars as pl
 from cache.progress import Progress, silent
 from extract.derived_pairs import derive_pairs
 from extract.on_scale import Range, usable
-from extract.overlap import Overlap, SuitePrompts
+from extract.overlap import Match, Overlap, SuitePrompts
 from extract.packing import Request
 from extract.pair_limits import within_limits
-from extract.records import PreferencePair, RatedResponse, Record, Skipped, SuiteItem
+from extract.records import PreferencePair, Prompt, RatedResponse, Record, Skipped, SuiteItem
 from extract.settings import DatasetSettings, PairSettings, SplitSettings
 from extract.skipped import SkippedRows
 from extract.sources.reader import read
 from extract.sources.source import Kind, Source
 from extract.splits import split_of
+from extract.style import style_counts
 from extract.tables import EXAMPLES, PAIRS, SUITE_TEXTS, SUITES, TableRows, Tables
 from extract.templating import BATCH, ConversationEncoder, NotEncodableError
 from extract.tokens.encoder_pool import EncoderPool
@@ -131,7 +132,8 @@ class _Collector:
     def read(self, dataset: Dataset, progress: Progress) -> None:
         name = dataset.settings.name
         records = read(dataset.source, dataset.paths, dataset.root, dataset.columns, dataset.settings.limit)
-        for batch, kept in self._encoder.encode(self._batches(self._compared(dataset, self._usable(dataset, records)))):
+        usable_ones = within_limits(usable(records, dataset.ranges), dataset.settings)
+        for batch, kept in self._encoder.encode(self._batches(self._compared(dataset, usable_ones))):
             for skipped in self._skipped_in_batches.popleft():
                 self._skip(dataset, skipped)
             for record, result in zip(batch, kept, strict=True):
@@ -152,22 +154,25 @@ class _Collector:
             self._skipped_by_reader = []
             yield batch
 
-    def _compared(self, dataset: Dataset, records: Iterable[Record]) -> Iterator[Record]:
-        """The records, after a suite's prompts were noted and a training row's was looked for among them."""
-        for record in records:
-            if isinstance(record, SuiteItem):
-                self.suite_prompts.add(dataset.settings.name, record.prompt)
-            elif (match := self.suite_prompts.count(dataset.settings.name, record.prompt)) and self._split.drop_overlap:
-                self._skipped_by_reader.append(Skipped(record.row, match.reason))
-                continue
-            yield record
+    def _compared(self, dataset: Dataset, records: Iterator[Record | Skipped]) -> Iterator[Record]:
+        """The records, after a suite's prompts were noted and training rows' were looked for among them."""
+        while batch := list(islice(records, BATCH)):
+            read = [record for record in batch if not isinstance(record, Skipped)]
+            matches = iter(self._matches(dataset, [record.prompt for record in read]))
+            for record in batch:
+                if isinstance(record, Skipped):
+                    self._skipped_by_reader.append(record)
+                elif (match := next(matches)) and self._split.drop_overlap:
+                    self._skipped_by_reader.append(Skipped(record.row, match.reason))
+                else:
+                    yield record
 
-    def _usable(self, dataset: Dataset, records: Iterable[Record | Skipped]) -> Iterator[Record]:
-        for record in within_limits(usable(records, dataset.ranges), dataset.settings):
-            if isinstance(record, Skipped):
-                self._skipped_by_reader.append(record)
-            else:
-                yield record
+    def _matches(self, dataset: Dataset, prompts: Sequence[Prompt]) -> Sequence[Match | None]:
+        if dataset.source.kind != "suite":
+            return self.suite_prompts.count(dataset.settings.name, prompts) if prompts else ()
+        for prompt in prompts:
+            self.suite_prompts.add(dataset.settings.name, prompt)
+        return [None] * len(prompts)
 
     def _skip(self, dataset: Dataset, skipped: Skipped) -> None:
         name = dataset.settings.name
@@ -187,9 +192,11 @@ class _Collector:
         split = split_of(prompt, self._split)
         if isinstance(record, RatedResponse):
             ratings = (record.ratings.get(objective) for objective in self._objectives)
-            self._examples.append((name, record.row, prompt, keys[0], lengths[0], split, *ratings))
+            marks = style_counts(record.response)
+            self._examples.append((name, record.row, prompt, keys[0], lengths[0], *marks, split, *ratings))
         elif isinstance(record, PreferencePair):
-            self._pairs.append((name, record.row, prompt, *keys, *lengths, record.margin, split))
+            both = (*style_counts(record.chosen), *style_counts(record.rejected))
+            self._pairs.append((name, record.row, prompt, *keys, *lengths, *both, record.margin, split))
         else:
             places = [(True, place) for place in range(len(record.chosen))]
             places += [(False, place) for place in range(len(record.rejected))]
@@ -198,7 +205,8 @@ class _Collector:
             messages = [{"role": message.role, "content": message.text} for message in record.prompt]
             responses = (*record.chosen, *record.rejected)
             for key, length, place, response in zip(keys, lengths, places, responses, strict=True):
-                self._suites.append((name, record.subset, row, prompt, key, length, *place, None, metadata))
+                marks = style_counts(response)
+                self._suites.append((name, record.subset, row, prompt, key, length, *marks, *place, None, metadata))
                 self._suite_texts.append((name, record.subset, row, *place, messages, response))
 
     def _unique_row_name(self, name: str, record: SuiteItem) -> str:

@@ -4,6 +4,7 @@ import polars as pl
 
 from cache import UserError
 from extract.settings import PairSettings
+from extract.style import STYLE
 from extract.tables import PAIRS
 
 
@@ -21,7 +22,7 @@ def derive_pairs(examples: pl.DataFrame, settings: PairSettings) -> pl.DataFrame
     """
     unknown = sorted({*settings.by, *settings.by_each} - set(examples.columns))
     if unknown:
-        raise UserError(f"[[pairs]] {settings.name}: {unknown[0]} is no objective of this recipe")
+        raise UserError(f"[[pairs]] {settings.name}: {unknown[0]} is no objective of this recipe: take it out of by")
     if settings.by:
         return _pairs_by(settings.by, examples, settings)
     # Two responses may be a pair by several objectives: its name says by which.
@@ -46,7 +47,7 @@ def _pairs_by(weights: dict[str, float], examples: pl.DataFrame, settings: PairS
         best, worst = groups.first(), groups.last()
     else:
         best, worst = rated, rated
-    columns = ["row", "response_key", "response_tokens", "mean"]
+    columns = ["row", "response_key", "response_tokens", *STYLE, "mean"]
     pairs = best.select("prompt_key", "split", *columns).join(
         worst.select("prompt_key", *columns), on="prompt_key", suffix="_rejected", maintain_order="left_right"
     )
@@ -62,6 +63,8 @@ def _pairs_by(weights: dict[str, float], examples: pl.DataFrame, settings: PairS
             rejected_key="response_key_rejected",
             chosen_tokens="response_tokens",
             rejected_tokens="response_tokens_rejected",
+            **{f"chosen_{mark}": pl.col(mark) for mark in STYLE},
+            **{f"rejected_{mark}": pl.col(f"{mark}_rejected") for mark in STYLE},
             margin="margin",
             split="split",
         )

@@ -41,16 +41,16 @@ def open_gguf(path: Path) -> GgufHeader:
     missing = [name for name in _LIBRARIES if find_spec(name) is None]
     if missing:
         raise UserError(
-            f"{KEY} needs the package {' and '.join(missing)}, which is not installed: pip install -e '.[gguf]'"
+            f"{KEY} needs the package {' and '.join(missing)}, which is not installed: run `pip install -e '.[gguf]'`"
         )
     header = read_header(path)
     parts = header.metadata.get(_SPLIT, 1)
     if parts not in (0, 1):
-        raise UserError(
-            f"{KEY}: {path} is one of {parts} parts of a model: merge them with llama-gguf-split, or name one"
-        )
+        raise UserError(f"{KEY}: {path} is one of {parts} parts of a model: merge them with llama-gguf-split")
     if header.of_family("block_count") is None:
-        raise UserError(f"{KEY}: {path} has no {header.architecture}.block_count, so it is no language model: name one")
+        raise UserError(
+            f"{KEY}: {path} has no {header.architecture}.block_count, so it is no language model: name one that is"
+        )
     dimensions = [max(tensor.shape, default=0) for tensor in header.tensors]
     for key, most in (("block_count", len(dimensions)), ("expert_count", max(dimensions, default=0))):
         value = header.of_family(key) or 0

@@ -91,7 +91,7 @@ def gguf_of(listing: Listing, gguf_file: GgufFile) -> HubFile:
     others = listed(file.path for file in listing.files if file.path.endswith(".gguf"))
     raise UserError(
         f"backbone.gguf_file: {listing.repository.name} has no {gguf_file}: "
-        + (f"name one of {others}" if others else "it has no GGUF file, so take the key out")
+        + (f"name one of {others}" if others else "take the key out, for it has no GGUF file")
     )
 
 
@@ -104,7 +104,9 @@ def list_model(model: str, revision: str | None, key: str, gguf_file: GgufFile |
         )
     if Path(model).exists() or model.count("/") != 1:
         wanted = gguf_file or CONFIGURATION
-        raise UserError(f"{key}: {model} is neither a folder with a {wanted} nor org/name on the hub")
+        raise UserError(
+            f"{key}: {model} is neither a folder with a {wanted} nor org/name on the hub: check its spelling"
+        )
     repository = Repository(model, "model", revision, key, "backbone.revision", f"name a local folder in {key}")
     try:
         return list_files(repository)

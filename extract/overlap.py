@@ -5,11 +5,13 @@ suites' prompts are held in memory; training rows are streamed.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from extract.prompt_index import N, PromptIndex
+from extract.ngram_sieve import NgramSieve
+from extract.prompt_index import PromptIndex
 from extract.records import Prompt
+from extract.words import N
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +52,7 @@ class SuitePrompts:
 
     def __init__(self) -> None:
         self._index = PromptIndex()
+        self._sieve = NgramSieve()
         self._suites: dict[str, Counter[int]] = {}  # suite -> prompt number -> rows of the suite that have it
         self._suites_of: defaultdict[int, list[str]] = defaultdict(list)
         self._last: tuple[Prompt, dict[int, float | None]] | None = None
@@ -62,14 +65,30 @@ class SuitePrompts:
         """Add the prompt of a suite's row."""
         rows = self._suites.setdefault(suite, Counter())
         number = self._index.add(prompt)
+        self._sieve.add(prompt)
         if number is not None:
             if number not in rows:
                 self._suites_of[number].append(suite)
             rows[number] += 1
 
-    def count(self, training_set: str, prompt: Prompt) -> Match | None:
-        """Count a training row; returns the closest match in a suite, the same words first, or None."""
-        self._rows[training_set] += 1
+    def count(self, training_set: str, prompts: Sequence[Prompt]) -> list[Match | None]:
+        """Count training rows; returns the closest match of each in a suite, the same words first, or None."""
+        self._rows[training_set] += len(prompts)
+        if not self._suites:
+            return [None] * len(prompts)
+        different: list[Prompt] = []
+        places = []  # place among these of each row's prompt; the responses to one prompt often stand together
+        for prompt in prompts:
+            if not different or prompt != different[-1]:
+                different.append(prompt)
+            places.append(len(different) - 1)
+        passed = self._sieve.passes(different).tolist()
+        return [
+            self._count(training_set, prompt) if passed[place] else None
+            for place, prompt in zip(places, prompts, strict=True)
+        ]
+
+    def _count(self, training_set: str, prompt: Prompt) -> Match | None:
         closest: dict[str, float | None] = {}  # suite -> share
         for number, share in self._matches(prompt).items():
             for suite in self._suites_of[number]:
@@ -96,9 +115,7 @@ class SuitePrompts:
         }
 
     def _matches(self, prompt: Prompt) -> dict[int, float | None]:
-        if not self._suites:
-            return {}
-        if self._last is None or self._last[0] != prompt:  # the responses to one prompt often stand together
+        if self._last is None or self._last[0] != prompt:
             self._last = prompt, self._index.find(prompt)
         return self._last[1]
 

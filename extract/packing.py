@@ -53,6 +53,7 @@ class Request:
         self._prompts = SpanList()
         self._responses = SpanList()
         self._prompt_of = array("q")
+        self._last: Span | None = None
         self._sorted: SequenceGroups | None = None
 
     def add(self, encoded: Encoded) -> tuple[bytes, tuple[bytes, ...]]:
@@ -69,10 +70,12 @@ class Request:
 
     def add_spans(self, prompt: Span, responses: Sequence[Span]) -> None:
         """Request a prompt and its responses, whose ids lie in the source."""
+        if prompt != self._last:  # rated responses to one prompt often stand together
+            self._prompts.append(prompt)
+            self._last = prompt
         for response in responses:
-            self._prompt_of.append(len(self._prompts))
+            self._prompt_of.append(len(self._prompts) - 1)
             self._responses.append(response)
-        self._prompts.append(prompt)
         self._sorted = None
 
     @property
@@ -180,7 +183,7 @@ class Request:
         """The ids of a span; a key is the digest of its sequence, so that no other ids pass for them."""
         ids = self._source.read(span.start, span.tokens)
         if token_key(np.concatenate([before, ids])) != span.key:
-            raise UserError(f"{self._source.place(span.start)} is damaged: remove it, and run extract again")
+            raise UserError(f"{self._source.place(span.start)} is damaged: remove it, and run `armorm extract` again")
         return ids
 
     def layout(self, pack: Pack) -> "PackLayout":

@@ -136,5 +136,5 @@ def _read(path: Path) -> list[PlannedShard]:
     found = [PlannedShard(name, tuple(tuple(pack) for pack in packs.values())) for name, packs in shards.items()]
     keys = [key for shard in found for pack in shard.packs for key in pack_keys(pack)]
     if len(set(keys)) < len(keys):
-        raise UserError(f"{path} names a feature twice: remove it, and run extract again")
+        raise UserError(f"{path} names a feature twice: remove it, and run `armorm extract` again")
     return found

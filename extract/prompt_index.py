@@ -7,27 +7,16 @@ threshold (Chowdhery et al., arXiv 2204.02311, section 8). A prompt of fewer tha
 """
 
 import hashlib
-import re
-import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from extract.records import Prompt
-
-N = 8
-"""Number of words of an n-gram."""
+from extract.words import N, hashes_of_ngrams, words
 
 SHARE = 0.7
 """The least share of the shorter prompt's n-grams that counts."""
-
-_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff"
-"""Thai, Lao, Burmese, Khmer, kana and Han: scripts that are written without spaces between words."""
-
-WORD = re.compile(rf"[{_UNSPACED}]|[+<=>^]|[^\W_{_UNSPACED}]+")
-"""A letter of an unspaced script, an operator that tells one sum from another, or a run of other letters and digits.
-Punctuation and white space are in no word."""
 
 UNKNOWN = -1
 """Number of a word that no prompt of the index has."""
@@ -52,7 +41,7 @@ class PromptIndex:
         number = self._numbers.setdefault(_digest(spelt), len(self._sizes))
         if number == len(self._sizes):
             ids = [self._vocabulary.setdefault(word, len(self._vocabulary)) for word in spelt]
-            grams = np.unique(_hashes(np.array(ids, dtype=np.int64)))
+            grams = np.unique(hashes_of_ngrams(np.array(ids, dtype=np.int64)))
             self._sizes.append(len(grams))
             self._new_grams.append(grams)
         return number
@@ -87,7 +76,7 @@ class PromptIndex:
         for place in range(N):
             known &= ids[place : place + count] != UNKNOWN
         of_known = int(np.count_nonzero(known))
-        return (_hashes(ids)[known] if of_known else np.empty(0, np.uint64)), count - of_known
+        return (hashes_of_ngrams(ids)[known] if of_known else np.empty(0, np.uint64)), count - of_known
 
     def _sort(self) -> None:
         """Sort the n-grams of new prompts among the others."""
@@ -101,33 +90,5 @@ class PromptIndex:
         self._grams, self._owners, self._new_grams = grams[order], owners[order], []
 
 
-def words(prompt: Prompt) -> list[str]:
-    """The words of all turns but the system's, in Unicode's form NFKC, case folded, without punctuation.
-
-    The system turn is left out because it says how to answer and is often the same for a whole data set.
-    """
-    text = "\n".join(message.content for message in prompt if message.role != "system")
-    if not text.isascii():
-        text = unicodedata.normalize("NFKC", text)
-    return WORD.findall(text.casefold())
-
-
 def _digest(spelt: Sequence[str]) -> bytes:
     return hashlib.blake2b(" ".join(spelt).encode(), digest_size=16).digest()
-
-
-def _hashes(ids: NDArray[np.int64]) -> NDArray[np.uint64]:
-    """A hash of each n-gram of word numbers. Shape (max(0, words - N + 1),).
-
-    The numbers are scattered by SplitMix64 (Steele et al. 2014, doi 10.1145/2660193.2660195), then summed with the
-    powers of an odd number, modulo 2^64.
-    """
-    x = (ids.astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
-    x = (x ^ (x >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    x ^= x >> np.uint64(31)
-    count = max(0, len(ids) - N + 1)
-    total = np.zeros(count, dtype=np.uint64)
-    for place in range(N):
-        total = total * np.uint64(0xD1342543DE82EF95) + x[place : place + count]
-    return total

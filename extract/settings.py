@@ -47,11 +47,14 @@ class BackboneSettings(BaseModel):
     marker (Gemma, Qwen); last_token: the template's last token. The two are the same for Llama 3."""
     special_tokens_in_text: Literal["skip", "keep"] = "skip"
     """Whether a row is skipped whose message spells a special token: the tokenizer would read it as one."""
+    system_turns: Literal["template", "fold"] = "template"
+    """template: the chat template is given system turns as they are; fold: where it refuses or loses them, a system
+    turn's text and a blank line come before the text of the user turn that follows (Gemma, Mistral)."""
 
     @model_validator(mode="after")
     def _layers_differ(self) -> "BackboneSettings":
         if len(set(self.layers)) != len(self.layers):
-            raise ValueError("layers names a layer twice")
+            raise ValueError("layers names a layer twice: take one of them out")
         return self
 
 
@@ -180,7 +183,9 @@ class PairSettings(DatasetSettings):
     def _derived_or_read(self) -> "PairSettings":
         if self.source == "derived":
             if self.ratings is None or bool(self.by) == bool(self.by_each):
-                raise ValueError("a derived set needs ratings (the name of a rating set), and by or by_each")
+                raise ValueError(
+                    "a derived set needs more: give ratings (the name of a rating set), and either by or by_each"
+                )
             for objective, weight in self.by.items():
                 if weight == 0:
                     raise ValueError(f"by gives {objective!r} the weight 0: give it another, or take it out")
@@ -190,11 +195,13 @@ class PairSettings(DatasetSettings):
                 if getattr(self, key) is not None:
                     raise ValueError(f"{key} has no meaning for a derived set: give it to the rating set")
             if self.per_prompt is not None:
-                raise ValueError("per_prompt has no meaning for a derived set: pick says how many pairs a prompt has")
+                raise ValueError(
+                    "per_prompt has no meaning for a derived set: take it out; pick says how many pairs a prompt has"
+                )
             if self.columns:
                 raise ValueError("columns has no meaning for a derived set: give it to the rating set")
         elif self.ratings is not None or self.by or self.by_each or "pick" in self.model_fields_set:
-            raise ValueError("ratings, by, by_each and pick belong to source = 'derived'")
+            raise ValueError("ratings, by, by_each and pick belong to source = 'derived': take them out, or set it")
         return self
 
 

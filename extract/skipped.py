@@ -3,6 +3,7 @@
 import json
 import re
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from cache.durable import write_text
@@ -35,12 +36,7 @@ class SkippedRows:
 
         Reasons are of one kind if they differ only in numbers or in quotes, other than the name of a column or rating.
         """
-        examples: dict[str, str] = {}
-        counts: Counter[str] = Counter()
-        for name, skipped in self._rows:
-            if name == dataset:
-                counts[examples.setdefault(kind_of_reason(skipped.reason), skipped.reason)] += 1
-        return dict(counts.most_common())
+        return count_by_kind(skipped.reason for name, skipped in self._rows if name == dataset)
 
     def rows(self, dataset: str) -> int:
         """Number of skipped rows of a data set."""
@@ -57,6 +53,13 @@ class SkippedRows:
             for dataset, skipped in self._rows
         )
         write_text(path, "".join(f"{line}\n" for line in lines))
+
+
+def count_by_kind(reasons: Iterable[str]) -> dict[str, int]:
+    """The first reason of each kind as it stands -> how many are of that kind, the most frequent first."""
+    examples: dict[str, str] = {}
+    counts = Counter(examples.setdefault(kind_of_reason(reason), reason) for reason in reasons)
+    return dict(counts.most_common())
 
 
 def kind_of_reason(reason: str) -> str:

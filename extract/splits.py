@@ -42,7 +42,7 @@ def refuse_undivided(tables: Mapping[str, pl.DataFrame], settings: SplitSettings
         where = "held out" if sides == ["validation"] else "learned from"
         raise UserError(
             f"split.seed = {settings.seed} leaves all prompts of the {what} on one side, to be {where}: "
-            + ("there is only one prompt, add others" if seed is None else f"set split.seed = {seed}")
+            + ("add prompts, for there is only one" if seed is None else f"set split.seed = {seed}")
         )
 
 

@@ -34,9 +34,12 @@ def read_tokenizer(folder: Path, settings: BackboneSettings) -> Any:
             f" fetch {files} again"
         ) from None
     if not getattr(tokenizer, "is_fast", False):
-        raise UserError(f"backbone.model: {folder} has no fast tokenizer (tokenizer.json), which is needed here")
+        raise UserError(
+            f"backbone.model: {folder} has no fast tokenizer, which is needed here: add its tokenizer.json, or use"
+            " another model"
+        )
     tokenizer.chat_template = _template(tokenizer.chat_template, folder, settings)
-    fit_template(tokenizer)
+    fit_template(tokenizer, fold_system_turns=settings.system_turns == "fold")
     return tokenizer
 
 
@@ -53,7 +56,9 @@ def _template(own: Any, folder: Path, settings: BackboneSettings) -> str:
             template = settings.chat_template.read_text(encoding="utf-8")
         except (OSError, UnicodeDecodeError) as error:
             if not settings.chat_template.is_file():
-                raise UserError(f"backbone.chat_template: there is no file {settings.chat_template}") from None
+                raise UserError(
+                    f"backbone.chat_template: there is no file {settings.chat_template}: name a Jinja file in UTF-8"
+                ) from None
             raise UserError(
                 f"backbone.chat_template: {settings.chat_template} cannot be read ({first_line(error)}): name a Jinja"
                 " file in UTF-8"

@@ -14,6 +14,12 @@ from scipy.stats import rankdata
 Column = NDArray[np.float64]
 """Shape (n,)."""
 
+CLOSE_ENOUGH = 0.01
+"""A correlation nearer to zero than this counts as taken out."""
+
+ROUNDING = 1e-9
+"""A spread below this fraction of the reward's is float64 rounding."""
+
 
 def pearson(a: Column, b: Column) -> float:
     """Pearson correlation; 0 where one of the two does not vary."""

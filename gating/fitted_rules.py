@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from cache import FeatureStore
 from cache.keys import Keys
 from cache.prefetch import prefetched
+from gating.measured import Measured
 from gating.reward import GATE_PREFIX, RewardParts, below
 from gating.rules import RULES
 from gating.rules.rule import Arrays, Responses, Scores
-from gating.settings import GateSettings
+from gating.settings import GateSettings, Verbosity
 from gating.task_router import TaskRouter
 from heads.ridge.uncertainty import Uncertainty
 
@@ -36,7 +37,7 @@ class FittedRules:
         objectives: tuple[str, ...],
         weight: NDArray[np.float32],
         arrays: Arrays,
-        verbosity: str,
+        verbosity: Verbosity,
         settings: GateSettings,
         uncertainty: Uncertainty | None = None,
     ) -> "FittedRules":
@@ -67,14 +68,14 @@ class FittedRules:
         given = {name: rule.reward_weights for name, rule in RULES.items()}
         return {name: weigh(responses, self.rules[name]) for name, weigh in given.items() if weigh is not None}
 
-    def responses(self, store: FeatureStore, prompts: Keys, responses: Keys, tokens: NDArray[np.int32]) -> Responses:
+    def responses(self, store: FeatureStore, prompts: Keys, responses: Keys, measured: Measured) -> Responses:
         """Responses given by key, as aggregation rules see them.
 
         Args:
             store: holds the features.
             prompts: (n, 16) key of each response's prompt.
             responses: (n, 16)
-            tokens: (n,) length of each response.
+            measured: length and marks of style of each response.
         """
         distinct, place = np.unique(prompts, axis=0, return_inverse=True)
         parts = self.parts
@@ -94,9 +95,16 @@ class FittedRules:
                 # Prompts too: a few products more cost less than a copy of the responses' features.
                 predicted[positions[~is_prompt] - len(distinct)] = (flat @ heads)[~is_prompt]
         rewards, plain = predicted[:, :-1], predicted[:, -1]
-        adjusted = parts.transform.apply(rewards, tokens)  # (n, k)
+        adjusted = parts.transform.apply(rewards, measured)  # (n, k)
         place = place.reshape(-1)
-        return Responses(adjusted.astype(np.float32), weights[place], task[place], plain, tokens)
+        return Responses(
+            adjusted.astype(np.float32),
+            weights[place],
+            task[place],
+            plain,
+            measured.tokens,
+            rewards.astype(np.float32),
+        )
 
 
 @contextmanager

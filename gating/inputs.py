@@ -12,6 +12,7 @@ from torch import Tensor
 from cache import FeatureStore, UserError
 from cache.keys import Keys, key_column, unique_keys
 from cache.progress import Progress
+from gating.measured import Measured
 from gating.settings import GateSettings
 from gating.training.pairs import GatePairs, refuse_undecided
 from gating.transform import Transform
@@ -123,8 +124,8 @@ def gate_inputs(
     rewards = predict_stored(store, keys, weight, progress)  # (m, k)
     _refuse_not_finite(rewards, table, chosen, rejected, objectives)
     sides = [
-        transform.apply(rewards[place], table[tokens].to_numpy()).astype(np.float32)  # (n, k)
-        for place, tokens in ((chosen, "chosen_tokens"), (rejected, "rejected_tokens"))
+        transform.apply(rewards[place], Measured.of_rows(table, side)).astype(np.float32)  # (n, k)
+        for place, side in ((chosen, "chosen"), (rejected, "rejected"))
     ]
     prompt_keys, (prompt,) = unique_keys(table["prompt_key"])
     return GateInputs(table, gather_prompts(store, prompt_keys), prompt, keys, chosen, rejected, *sides)

@@ -47,13 +47,13 @@ MOST_BYTES = 2**18
 
 def _of_known_size(value: float) -> float:
     if value != 0.0 and not LEAST <= abs(value) <= MOST:
-        raise ValueError(f"{value:g} is neither 0 nor between {LEAST:g} and {MOST:g} in size")
+        raise ValueError(f"{value:g} is neither 0 nor between {LEAST:g} and {MOST:g} in size: give one that is")
     return value
 
 
 def _shown(name: str) -> str:
     if not (name.strip() and name.isprintable()):
-        raise ValueError(f"{name!a} is no name of an objective")
+        raise ValueError(f"{name!a} cannot be the name of an objective: write a line of printable text")
     return name
 
 
@@ -62,7 +62,7 @@ def _few(most: int, what: str) -> BeforeValidator:
 
     def check(given: object) -> object:
         if isinstance(given, dict | list | tuple) and len(given) > most:
-            raise ValueError(f"{len(given):,} {what}, more than the {most:,} that it may have")
+            raise ValueError(f"{len(given):,} {what}, more than the {most:,} that it may have: leave some out")
         return given
 
     return BeforeValidator(check)
@@ -118,7 +118,9 @@ class Profile(BaseModel):
     @classmethod
     def _few_keys(cls, given: Any) -> Any:
         if isinstance(given, dict) and len(given) > len(cls.model_fields):
-            raise ValueError(f"a profile has {len(given):,} keys, more than there are: {', '.join(cls.model_fields)}")
+            raise ValueError(
+                f"a profile has {len(given):,} keys, more than there are: give some of {', '.join(cls.model_fields)}"
+            )
         return given
 
     @field_validator("name")
@@ -139,7 +141,7 @@ class Profile(BaseModel):
         if self.direction and not any(self.direction.values()):
             raise ValueError("every coordinate of the direction is 0, and so it points nowhere: give one that is not")
         if self.mode == "replace" and not self.direction and not any(self.weights.values()):
-            raise ValueError("mode 'replace' needs a weight that is not 0: no objective would count")
+            raise ValueError("mode 'replace' needs a weight that is not 0, or no objective would count: give one")
         if not self.weights and not self.direction and (self.mode, self.renormalise) != (None, None):
             raise ValueError("mode and renormalise say nothing without weights: leave them out")
         return self
@@ -196,7 +198,7 @@ def read_profile(path: Path) -> Profile:
         raise UserError(f"{path} is no TOML ({error}): write a table [profile]") from None
     table = values.get("profile")
     if set(values) != {"profile"} or not isinstance(table, dict):
-        raise UserError(f"{path} is no profile: it needs one table, [profile], and nothing beside it")
+        raise UserError(f"{path} is no profile: write one table, [profile], and nothing beside it")
     return profile_of(table, str(path))
 
 

@@ -9,6 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gating.collapse import GateSummary
+from gating.reference_moments import ReferenceMoments
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +81,19 @@ class Ties:
 class Gating:
     """Result of training the gate and its baselines."""
 
-    lambdas: Annotated[dict[str, float], Field(alias="lambda")]
-    """Objective -> multiple of the verbosity that is subtracted from its reward."""
-    correlation_before: dict[str, float | None]
-    """Objective -> correlation with verbosity on the reference set, before debiasing."""
-    correlation_after: dict[str, float | None]
-    """Objective -> that correlation after debiasing; None for the verbosity objective itself."""
-    correlation_before_held_out: dict[str, float | None]
-    """Objective -> correlation before debiasing on the validation responses of the reference sets."""
-    correlation_after_held_out: dict[str, float | None]
+    lambdas: Annotated[dict[str, dict[str, float]], Field(alias="lambda")]
+    """Variable -> objective -> multiple of the variable that is subtracted from its reward."""
+    correlation_before: dict[str, dict[str, float | None]]
+    """Variable -> objective -> their correlation on the reference set, before debiasing."""
+    correlation_after: dict[str, dict[str, float | None]]
+    """Variable -> objective -> that correlation after debiasing; None for objectives that are variables."""
+    correlation_before_held_out: dict[str, dict[str, float | None]]
+    """Variable -> objective -> correlation before debiasing on the validation responses of the reference sets."""
+    correlation_after_held_out: dict[str, dict[str, float | None]]
     no_root: dict[str, str]
-    """Objective -> why its correlation does not become zero."""
-    verbosity: str
+    """Objective -> why its correlations do not become zero."""
+    verbosity: tuple[str, ...]
+    """The variables that are taken out of the rewards, in the order of the tables above; empty for 'none'."""
     correlation: str
     """'spearman' or 'pearson'."""
     validation_accuracy: float
@@ -127,6 +129,8 @@ class Gating:
     """Pair set -> the same on its own prompts."""
     warning: str | None
     """One sentence where the gate has collapsed or the pairs contradict the objectives."""
+    reference: ReferenceMoments | None = None
+    """Moments of rewards and scores on the reference set; None in files of earlier versions."""
     gate_seconds: float
     """Time that training the gate took."""
     seconds: float

@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from gating.gate import Gate
+from gating.measured import Measured
 from gating.rules.rule import Arrays
-from gating.settings import GateSettings
+from gating.settings import GateSettings, Verbosity, variables_of
 from gating.transform import Transform
 from heads.ridge.conformal import ConformalIntervals, ResponseIntervals
 from heads.ridge.uncertainty import Uncertainty
@@ -87,8 +88,11 @@ class Scored:
     """(k,) coefficients times verbosity penalties."""
     contributions: NDArray[np.float64]
     """(k,) gains less penalties."""
+    objectives: tuple[str, ...]
+    """Names of the k objectives."""
     prompt_tokens: int
-    response_tokens: int
+    measured: Measured
+    """Length and marks of style of the response."""
     uncertainty: ScoreUncertainty | None = None
     """None where the model holds no uncertainty."""
     intervals: ResponseIntervals | None = None
@@ -100,6 +104,11 @@ class Scored:
     def coefficients(self) -> NDArray[np.float64]:
         """(k,) the weights in use: those of the profile, or else the gate's."""
         return self.weights.astype(np.float64) if self.steered is None else self.steered.coefficients
+
+    @property
+    def by_objective(self) -> dict[str, float]:
+        """Objective -> its contribution, as numbers of Python: they sum to the score, but for a profile's veto."""
+        return dict(zip(self.objectives, self.contributions.tolist(), strict=True))
 
     @property
     def not_finite(self) -> str | None:
@@ -115,6 +124,11 @@ class Scored:
             known = self.uncertainty
             results["standard error"] = np.hstack([known.reward_std, known.contribution_std, known.score_std])
         return next((name for name, values in results.items() if not np.isfinite(values).all()), None)
+
+    @property
+    def response_tokens(self) -> int:
+        """Length of the response."""
+        return int(self.measured.tokens[0])
 
     @property
     def tokens(self) -> int:
@@ -148,7 +162,7 @@ class RewardParts:
         objectives: tuple[str, ...],
         weight: NDArray[np.float32],
         arrays: Arrays,
-        verbosity: str,
+        verbosity: Verbosity,
         settings: GateSettings,
         uncertainty: Uncertainty | None = None,
     ) -> "RewardParts":
@@ -158,7 +172,7 @@ class RewardParts:
             objectives: names of the k rewards.
             weight: (k, layers * hidden_size) the fitted heads.
             arrays: what training the gate stored: `lambda` and the gate's parameters below `gating.`.
-            verbosity: an objective, 'response_tokens' or 'none'.
+            verbosity: the variables of the rows of `lambda`, or 'none'.
             settings: the shape of the gate.
             uncertainty: that of the heads, if it is known.
 
@@ -167,16 +181,16 @@ class RewardParts:
         """
         state = {name: torch.from_numpy(array) for name, array in below(arrays, GATE_PREFIX).items()}
         gate = Gate.of_state(state, weight.shape[-1], len(objectives), settings)
-        transform = Transform.of_lambdas(arrays["lambda"], verbosity, objectives)
+        transform = Transform.of_lambdas(arrays["lambda"], variables_of(verbosity), objectives)
         return cls(objectives, weight, transform, gate, uncertainty)
 
     def arrays(self) -> list[NDArray[Any]]:
         """All numbers of the model, in a fixed order."""
-        on_length = [] if self.transform.on_length is None else [self.transform.on_length]
+        on_measured = self.transform.on_measured.values()
         gate = (value.numpy() for value in self.gate.state_dict().values())
         known = {} if self.uncertainty is None else self.uncertainty.arrays()
         between = {} if self.intervals is None else self.intervals.arrays()
-        return [self.weight, self.transform.matrix, *on_length, *gate, *known.values(), *between.values()]
+        return [self.weight, self.transform.matrix, *on_measured, *gate, *known.values(), *between.values()]
 
     def rewards(self, features: NDArray[np.float32]) -> NDArray[np.float64]:
         """Features of responses (n, d) as rewards (n, k); products in float32, as in a run's evaluation."""
@@ -197,7 +211,7 @@ class RewardParts:
         rewards: NDArray[np.float64],
         weights: NDArray[np.float32],
         prompt_tokens: int,
-        response_tokens: int,
+        measured: Measured,
         leverages: NDArray[np.float64] | None = None,
     ) -> Scored:
         """The score of one response, in float64.
@@ -206,10 +220,10 @@ class RewardParts:
             rewards: (k,) of the response.
             weights: (k,) of its prompt.
             prompt_tokens: length of the prompt.
-            response_tokens: length of the response.
+            measured: length and marks of style of the response.
             leverages: (f,) of the response, as `leverages` gives them; None: the result holds no uncertainty.
         """
-        taken = self.transform.penalties(rewards[None], np.asarray([response_tokens]))[0]  # (k,)
+        taken = self.transform.penalties(rewards[None], measured)[0]  # (k,)
         coefficients = weights.astype(np.float64)  # (k,)
         gains, penalties = coefficients * rewards, coefficients * taken  # (k,) each
         contributions = gains - penalties
@@ -221,8 +235,9 @@ class RewardParts:
             gains=gains,
             penalties=penalties,
             contributions=contributions,
+            objectives=self.objectives,
             prompt_tokens=prompt_tokens,
-            response_tokens=response_tokens,
+            measured=measured,
             uncertainty=None if leverages is None else self._uncertainty(leverages[None], weights[None]),
             intervals=None if self.intervals is None else self.intervals.of_response(rewards, leverages),
         )

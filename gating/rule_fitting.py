@@ -10,6 +10,7 @@ from cache import FeatureStore
 from gating.collapse import GateSummary, summarise
 from gating.gate import Gate
 from gating.inputs import GateInputs
+from gating.reward import RewardParts
 from gating.rules import RULES
 from gating.rules.rule import Arrays, PairRewards, Responses
 from gating.task_router import TaskRouter
@@ -34,24 +35,33 @@ def fit_rules(inputs: GateInputs, router: TaskRouter, tasks: int) -> dict[str, A
 
 
 def both_sides(
-    store: FeatureStore, inputs: GateInputs, gate: Gate, router: TaskRouter, bradley_terry: NDArray[np.float64]
+    store: FeatureStore, inputs: GateInputs, parts: RewardParts, router: TaskRouter, bradley_terry: NDArray[np.float64]
 ) -> tuple[Responses, Responses]:
     """The chosen and the rejected responses of the decided validation pairs, as rules see them.
 
     Args:
         store: holds the features.
         inputs: all pairs.
-        gate: the trained gate.
+        parts: the heads and the trained gate.
         router: the fitted router.
         bradley_terry: (layers * hidden_size,) the plain Bradley-Terry head.
     """
     rows = inputs.rows("validation", decided=True)
     used, place = np.unique(inputs.prompt[rows], return_inverse=True)
     prompts = inputs.prompts[torch.from_numpy(used)]
-    weights, task = gate.blockwise(prompts)[place], router.route(prompts).numpy()[place]
+    weights, task = parts.gate.blockwise(prompts)[place], router.route(prompts).numpy()[place]
     scores = predict_stored(store, inputs.keys, bradley_terry[None])[:, 0]  # (m,)
+    of_pairs = np.unique(np.concatenate([inputs.chosen[rows], inputs.rejected[rows]]))  # rows of `keys`
+    before = predict_stored(store, inputs.keys[of_pairs], parts.weight).astype(np.float32)  # (used, k)
     chosen, rejected = (
-        Responses(rewards[rows], weights, task, scores[side[rows]], inputs.table[f"{name}_tokens"].to_numpy()[rows])
+        Responses(
+            rewards=rewards[rows],
+            weights=weights,
+            task=task,
+            bradley_terry=scores[side[rows]],
+            tokens=inputs.table[f"{name}_tokens"].to_numpy()[rows],
+            before_debiasing=before[np.searchsorted(of_pairs, side[rows])],
+        )
         for name, side, rewards in (
             ("chosen", inputs.chosen, inputs.chosen_rewards),
             ("rejected", inputs.rejected, inputs.rejected_rewards),

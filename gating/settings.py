@@ -1,14 +1,63 @@
 """`[debiasing]` and `[gate]`: how verbosity is taken out of rewards, and how rewards are weighted."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from extract.style import STYLE
 
 RESPONSE_TOKENS = "response_tokens"
 """Verbosity as the measured length of the response, in thousands of tokens."""
 
+MEASURED = (RESPONSE_TOKENS, *STYLE)
+"""Variables that are measured in the response, rather than predicted by a head."""
+
 NO_VERBOSITY = "none"
-"""Setting under which no verbosity is taken out of the rewards."""
+"""Setting under which nothing is taken out of the rewards."""
+
+Verbosity = str | tuple[str, ...]
+"""One variable, several, or 'none'."""
+
+
+def variables_of(verbosity: Verbosity) -> tuple[str, ...]:
+    """The variables that a setting names; none for 'none'."""
+    named = (verbosity,) if isinstance(verbosity, str) else verbosity
+    return tuple(name for name in named if name != NO_VERBOSITY)
+
+
+def in_order(variables: Sequence[str], objectives: Sequence[str]) -> tuple[str, ...]:
+    """Variables in the order of tables and stored arrays: that of `MEASURED`, then that of the objectives."""
+    return tuple(sorted(variables, key=[*MEASURED, *objectives].index))
+
+
+def unknown_variable(verbosity: Verbosity, objectives: Sequence[str]) -> str | None:
+    """The first variable that is neither measured nor one of the objectives; None if there is none."""
+    return next((name for name in variables_of(verbosity) if name not in (*MEASURED, *objectives)), None)
+
+
+def verbosity_of(variables: Sequence[str]) -> Verbosity:
+    """The setting that names these variables."""
+    return tuple(variables) if len(variables) > 1 else (variables[0] if variables else NO_VERBOSITY)
+
+
+def checked_verbosity(given: object) -> Verbosity:
+    """A setting that names one variable, or a list of some, each once, and 'none' alone.
+
+    Raises:
+        ValueError: it does not.
+    """
+    if isinstance(given, str):
+        return given
+    if not isinstance(given, list | tuple) or not all(isinstance(name, str) for name in given):
+        raise ValueError("it is neither the name of a variable nor a list of names: write one of the two")
+    if not given:
+        raise ValueError(f"it is an empty list: name a variable, or '{NO_VERBOSITY}'")
+    if twice := [name for number, name in enumerate(given) if name in given[:number]]:
+        raise ValueError(f"it names {twice[0]!a} twice: take one of them out")
+    if NO_VERBOSITY in given and len(given) > 1:
+        raise ValueError(f"'{NO_VERBOSITY}' takes nothing out and stands alone: take it or the others out of the list")
+    return tuple(given)
 
 
 class DebiasingSettings(BaseModel):
@@ -16,19 +65,34 @@ class DebiasingSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True, allow_inf_nan=False)
 
-    verbosity: str = "helpsteer-verbosity"
-    """The objective that is taken out of all others; 'response_tokens': the length of the response, in thousands of
-    tokens; 'none': nothing is taken out. The default is an objective of the published nineteen: a recipe without it,
-    as those without `[[ratings]]`, has to name another."""
+    verbosity: Verbosity = "helpsteer-verbosity"
+    """The variable that is taken out of all rewards, or a list of several: an objective; 'response_tokens', the length
+    of the response in thousands of tokens; 'markdown', 'lists' or 'code_fences', the marks of style in the response, as
+    the logarithm of 1 + their number; or 'none': nothing is taken out. The default is an objective of the published
+    nineteen: a recipe without it, as those without `[[ratings]]`, has to name another."""
     correlation: Literal["spearman", "pearson"] = "spearman"
-    """The correlation that is brought to zero."""
+    """The correlation that is brought to zero, with each variable."""
     method: Literal["root", "published_grid"] = "root"
     """'root': the lambda at which the correlation is zero; 'published_grid': the first of the reference code's
-    24 values from 0 to 0.95 that brings the correlation down to `grid_threshold`, else 1."""
+    24 values from 0 to 0.95 that brings the correlation down to `grid_threshold`, else 1; for one variable alone."""
     grid_threshold: float = 0.03
     """For 'published_grid': the correlation at which it stops; the reference script's own default."""
     reference: tuple[str, ...] = ()
     """Rating or pair sets whose training responses are the reference; empty: all pair sets."""
+
+    @field_validator("verbosity", mode="before")
+    @classmethod
+    def _checked(cls, verbosity: object) -> Verbosity:
+        return checked_verbosity(verbosity)
+
+    @model_validator(mode="after")
+    def _grid_of_one(self) -> "DebiasingSettings":
+        if self.method == "published_grid" and len(variables_of(self.verbosity)) > 1:
+            raise ValueError(
+                "method = 'published_grid' is a search for one lambda: name one variable in verbosity, or take"
+                " method = 'root'"
+            )
+        return self
 
 
 class GateSettings(BaseModel):

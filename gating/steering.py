@@ -105,7 +105,7 @@ def steer(parts: RewardParts, scored: Scored, steering: Steering) -> Scored:
         under the steered weights, before any veto.
     """
     coefficients = steering.coefficients(scored.weights)  # (k,)
-    taken = parts.transform.penalties(scored.rewards[None], np.asarray([scored.response_tokens]))[0]  # (k,)
+    taken = parts.transform.penalties(scored.rewards[None], scored.measured)[0]  # (k,)
     gains, penalties = coefficients * scored.rewards, coefficients * taken  # (k,) each
     contributions = gains - penalties
     total = in_order(contributions)
@@ -161,10 +161,11 @@ def _refuse_another_model(profile: Profile, objectives: Sequence[str]) -> None:
     if unknown := sorted(profile.named - there):
         raise UserError(
             f"profile {profile.name!r} names {unknown[0]!r}, which is no objective of this model: choose from"
-            f" {_list(objectives)}"
+            f" {some_names(objectives)}"
         )
 
 
-def _list(objectives: Sequence[str]) -> str:
+def some_names(objectives: Sequence[str]) -> str:
+    """Names in a sentence, the first twenty."""
     shown = ", ".join(objectives[:20])
     return f"{shown} and {len(objectives) - 20} more" if len(objectives) > 20 else shown

@@ -74,7 +74,7 @@ class HeadSettings(BaseModel):
     @model_validator(mode="after")
     def _layer_is_known(self) -> "HeadSettings":
         if not self.joint_layers and self.layer is None:
-            raise ValueError("joint_layers = false needs layer: which layer the heads read")
+            raise ValueError("joint_layers = false needs layer: set it to the one that the heads read")
         return self
 
     @model_validator(mode="after")
@@ -82,7 +82,9 @@ class HeadSettings(BaseModel):
         if self.taken_from is not None and self.directions is not None:
             raise ValueError("give either from or directions: objectives come from one place")
         if self.taken_from is not None and self.layer is not None:
-            raise ValueError("layer has no meaning with from: the heads come with the layers that they read")
+            raise ValueError(
+                "layer has no meaning with from, whose heads come with the layers that they read: take it out"
+            )
         return self
 
     def names_without_ratings(self) -> tuple[str, ...] | None:

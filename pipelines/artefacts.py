@@ -6,6 +6,7 @@ from typing import Any, Generic, TypeVar
 import polars as pl
 
 from evaluation.suites import SUITES
+from extract import tables
 from pipelines import results
 
 Result = TypeVar("Result")
@@ -49,6 +50,8 @@ class Artefact(Generic[Result]):
     """Further results that it is made of in a recipe without [[ratings]]."""
     heads_in: str | None = None
     """Key of the recipe that may name a folder, whose heads it is then made of."""
+    columns: tuple[str, ...] = ()
+    """Columns that every table of this version has: one with others is out of date."""
     data: str | None = None
     """File of arrays or rows beside the JSON file: what results that are made of this one depend on."""
 
@@ -56,7 +59,12 @@ class Artefact(Generic[Result]):
 _ROWS = ("backbone", "store.dtype", "split", "suites if split.drop_overlap")
 EXTRACT = Artefact("extract.json", "extract", results.Extract, ("backbone", "store.dtype"))
 EXAMPLES = Artefact(
-    f"{TABLES}/examples.parquet", "extract", pl.DataFrame, (*_ROWS, "objectives", "ratings"), (EXTRACT,)
+    f"{TABLES}/examples.parquet",
+    "extract",
+    pl.DataFrame,
+    (*_ROWS, "objectives", "ratings"),
+    (EXTRACT,),
+    columns=tuple(tables.EXAMPLES),
 )
 PAIRS = Artefact(
     f"{TABLES}/pairs.parquet",
@@ -64,9 +72,15 @@ PAIRS = Artefact(
     pl.DataFrame,
     (*_ROWS, "objectives", "ratings", "pairs", "-pairs.weight_by"),
     (EXTRACT,),
+    columns=tuple(tables.PAIRS),
 )
 SUITE_ROWS = Artefact(
-    f"{TABLES}/suites.parquet", "extract", pl.DataFrame, ("backbone", "store.dtype", "suites"), (EXTRACT,)
+    f"{TABLES}/suites.parquet",
+    "extract",
+    pl.DataFrame,
+    ("backbone", "store.dtype", "suites"),
+    (EXTRACT,),
+    columns=tuple(tables.SUITES),
 )
 SUITE_TEXTS = Artefact(f"{TABLES}/suite_texts.parquet", "extract", pl.DataFrame, SUITE_ROWS.settings, (EXTRACT,))
 

@@ -18,6 +18,7 @@ def show(result: "Extract", run: "Run") -> None:
     from rich.table import Table
 
     from extract.overlap import overlap_lines
+    from extract.template.facts import FOLD
     from pipelines.artefacts import SKIPPED
 
     out = console()
@@ -35,6 +36,12 @@ def show(result: "Extract", run: "Run") -> None:
             out.print(f"{name}: {number:,} × {form}", highlight=False)
     for line in unused(result):
         out.print(f"warning: {line}", style="bold red", highlight=False)
+    if number := skipped_for_system_turns(result):
+        out.print(
+            f"{number:,} rows are skipped for the reason that the chat template gives for a system turn: {FOLD} puts it"
+            " in front of the user's text",
+            highlight=False,
+        )
     for name, reason in result.missing.items():
         out.print(f"missing: {name} ({reason})", highlight=False)
     for line in overlap_lines(result.overlap, dropped=run.recipe.split.drop_overlap):
@@ -64,3 +71,19 @@ def unused(result: "Extract") -> list[str]:
         if counts and not any(counts):
             lines.append(f"no set of {kind} has a usable row, and `{command_name}` needs one")
     return lines
+
+
+def skipped_for_system_turns(result: "Extract") -> int:
+    """Number of rows and ratings skipped for the reason that the chat template gives for a system turn."""
+    from extract.skipped import kind_of_reason
+
+    template = result.template
+    if template is None or template.system_reason is None or template.system_turns == "fold":
+        return 0
+    kind = kind_of_reason(template.system_reason)
+    return sum(
+        number
+        for count in result.datasets.values()
+        for reason, number in count.reasons.items()
+        if kind_of_reason(reason) == kind
+    )

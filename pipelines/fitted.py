@@ -12,6 +12,7 @@ from extract.backbone import Backbone, find_backbone
 from gating.fitted_rules import FittedRules
 from gating.gate import GateShapeError
 from gating.reward import RewardParts
+from gating.settings import verbosity_of
 from heads.kinds.fitted import PairwiseHeads, RatingsHeads
 from heads.ridge.conformal import ConformalIntervals
 from heads.ridge.uncertainty import OtherArraysError, Uncertainty
@@ -148,10 +149,12 @@ def reward_model(run: Run) -> "RewardModel":
     from export.reward_config import RewardConfig
     from export.reward_model import RewardModel
 
-    parts, recipe = reward_parts(run), run.recipe
+    parts, recipe, gating = reward_parts(run), run.recipe, run.read(GATING)
     config = RewardConfig(
         objectives=parts.objectives,
         scales=run.read(HEADS).scales,
-        verbosity=parts.transform.verbosity(parts.objectives),
+        verbosity=verbosity_of(parts.transform.variables(parts.objectives)),
+        reference=gating.reference,
+        score_temperature=gating.rules["gate"].score_temperature,
     )
     return RewardModel.of_parts(run.folder, config, parts, own_backbone(run), recipe.backbone, recipe.extract)

@@ -76,10 +76,11 @@ class Doctor:
 
 def versions() -> dict[str, str]:
     """Versions of the project, Python and the packages that move numbers; nothing is imported for it."""
-    found = {PROJECT: version(PROJECT)}
+    found = {PROJECT: _version(PROJECT) or "not installed"}
     if (commit := _commit()) is not None:
         found[PROJECT] += f" (commit {commit})"
-    return found | {"Python": platform.python_version()} | {name: version(name) for name in SHOWN}
+    packages = {name: installed for name in SHOWN if (installed := _version(name)) is not None}
+    return found | {"Python": platform.python_version()} | packages
 
 
 def _commit() -> str | None:
@@ -138,7 +139,7 @@ def devices() -> tuple[Device, ...]:
     try:
         import torch
     except ImportError as error:
-        raise UserError(f"torch cannot be imported ({error}): pip install --force-reinstall torch") from None
+        raise UserError(f"torch cannot be imported ({error}): run `pip install --force-reinstall torch`") from None
     found = [Device("cpu", _memory(), _rates(torch.device("cpu")))]
     for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0):
         device = torch.device("cuda", number)

@@ -145,7 +145,7 @@ def read_recipe(path: Path) -> Recipe:
     except (FileNotFoundError, IsADirectoryError):
         raise UserError(f"there is no recipe {path}: name a TOML file, such as recipes/demo.toml") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not TOML: {error}") from None
+        raise UserError(f"{path} is not TOML ({error}): correct it there") from None
     try:
         # By way of JSON, where 'strict' still takes a list for a tuple and a text for a path.
         recipe = Recipe.model_validate_json(json.dumps(values, default=repr), strict=True)

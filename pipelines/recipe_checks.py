@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from extract.settings import RatingSettings
 from extract.sources import SOURCES
 from extract.tables import EXAMPLES
-from gating.settings import NO_VERBOSITY, RESPONSE_TOKENS
+from gating.settings import MEASURED, NO_VERBOSITY, RESPONSE_TOKENS, unknown_variable
 from heads.kinds.registry import RATINGS
 from heads.settings import FOR_RATINGS
 from pipelines.recipe_lines import Key
@@ -61,7 +61,7 @@ def _names(recipe: "Recipe") -> Iterator[Problem]:
                 ("objectives", place, "name"),
                 f"objectives: {name!r} cannot be a name: it must be a line of printable text",
             )
-        elif name in (*EXAMPLES, RESPONSE_TOKENS, NO_VERBOSITY):
+        elif name in (*EXAMPLES, *MEASURED, NO_VERBOSITY):
             yield (
                 ("objectives", place, "name"),
                 f"objectives: {name!r} has a meaning of its own here: give the objective another name",
@@ -86,7 +86,8 @@ def _sources(recipe: "Recipe") -> Iterator[Problem]:
                 or_derived = f", or '{DERIVED}'" if also else ""
                 yield (
                     (kind, place, "source"),
-                    f"[[{kind}]] source = {given.source!r} is not one of {', '.join(fitting)}{or_derived}",
+                    f"[[{kind}]] source = {given.source!r} is no source of {kind}: name one of"
+                    f" {', '.join(fitting)}{or_derived}",
                 )
 
 
@@ -113,8 +114,9 @@ def _references(recipe: "Recipe") -> Iterator[Problem]:
         yield from _unknown(
             (*pairs.by, *pairs.by_each), objectives, f"[[pairs]] {pairs.name}: by or by_each", ("pairs", place)
         )
-        if pairs.ratings is not None and pairs.ratings not in rating_sets:
-            yield ("pairs", place, "ratings"), f"[[pairs]] {pairs.name}: there is no rating set {pairs.ratings!r}"
+        if pairs.ratings is not None:
+            what = f"[[pairs]] {pairs.name}: ratings"
+            yield from _unknown([pairs.ratings], rating_sets, what, ("pairs", place))
         if pairs.weight_by is not None and pairs.source != DERIVED and not SOURCES[pairs.source].margins:
             yield (
                 ("pairs", place, "weight_by"),
@@ -135,18 +137,19 @@ def _references(recipe: "Recipe") -> Iterator[Problem]:
 
 
 def _verbosity(recipe: "Recipe") -> Iterator[Problem]:
-    verbosity, names = recipe.debiasing.verbosity, recipe.objective_names
-    if verbosity in (RESPONSE_TOKENS, NO_VERBOSITY) or names is None or verbosity in names:
+    names = recipe.objective_names
+    variable = None if names is None else unknown_variable(recipe.debiasing.verbosity, names)
+    if variable is None or names is None:
         return
     if not recipe.ratings and "verbosity" not in recipe.debiasing.model_fields_set:
         yield (
             ("debiasing",),
-            f"debiasing.verbosity is missing: its default, {verbosity!r}, is no objective of a recipe without"
+            f"debiasing.verbosity is missing: its default, {variable!r}, is no objective of a recipe without"
             f" [[ratings]]; set it to '{RESPONSE_TOKENS}' (the length of the response) or '{NO_VERBOSITY}'",
         )
         return
-    known = [f"'{RESPONSE_TOKENS}'", f"'{NO_VERBOSITY}'", *names]
-    yield from _unknown([verbosity], known, "debiasing.verbosity", ("debiasing", "verbosity"))
+    known = [*(f"'{name}'" for name in (*MEASURED, NO_VERBOSITY)), *names]
+    yield from _unknown([variable], known, "debiasing.verbosity", ("debiasing", "verbosity"))
 
 
 def _origin_of_objectives(recipe: "Recipe") -> Iterator[Problem]:
@@ -218,6 +221,7 @@ def _twice(names: list[str], what: str, where: Key) -> Iterator[Problem]:
 
 
 def _unknown(names: Iterable[str], known: Sequence[str], what: str, where: Key) -> Iterator[Problem]:
+    remedy = f"name one of {', '.join(known)}" if known else "take it out, for there are none"
     for name in names:
         if name not in known:
-            yield (*where, name), f"{what} names {name!r}, which is not one of {', '.join(known)}"
+            yield (*where, name), f"{what} names {name!r}, which is unknown: {remedy}"

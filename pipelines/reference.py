@@ -1,4 +1,4 @@
-"""Pages made from the code: `python -m pipelines.reference recipe > docs/recipe.md`, and `cli` for docs/cli.md."""
+"""Pages made from the code: `python -m pipelines.reference recipe > docs/recipe.md`; `cli`, `messages` too."""
 
 import json
 import re
@@ -30,6 +30,7 @@ from heads.kinds.registry import NAMES, kind_of
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale
 from heads.settings import HeadSettings, OtherHeadSettings
 from pipelines.cli import app
+from pipelines.messages import messages_page
 from pipelines.recipe import Recipe, ScaledRatings
 
 RECIPE_HEAD = """# The recipe
@@ -121,7 +122,7 @@ def _type(annotation: Any) -> str:
     arguments = [argument for argument in get_args(annotation) if argument not in (type(None), Ellipsis)]
     text = str(annotation)
     if isinstance(annotation, UnionType):
-        return _type(arguments[0])
+        return " or ".join(dict.fromkeys(map(_type, arguments)))
     if text.startswith("dict"):
         return f"table of {_type(arguments[1])}"
     if text.startswith("tuple"):
@@ -187,7 +188,7 @@ def _option_row(option: Any) -> str:
     return f"| {flags} | {default} | {meaning} |"
 
 
-PAGES = {"recipe": recipe_page, "cli": cli_page}
+PAGES = {"recipe": recipe_page, "cli": cli_page, "messages": messages_page}
 
 if __name__ == "__main__":
     sys.stdout.write(PAGES[sys.argv[1]]())

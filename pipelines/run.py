@@ -110,6 +110,8 @@ class Run:
     def stamp(self, artefact: Artefact[Any]) -> Stamp:
         """Digests of all that a result depends on: settings as they are, files as this run first saw them."""
         stamp = {key: digest_of(value)[:16] for key, value in settings_of(artefact, self._stamped, rated=self.rated)}
+        if artefact.columns:
+            stamp["its columns"] = digest_of(artefact.columns)[:16]
         stamp |= {part.file: self._content(part) for part in self._parts_of(artefact)}
         stamp |= {part.file: NONE if self.problem(part) else self._content(part) for part in artefact.optional}
         if artefact.files:

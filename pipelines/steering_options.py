@@ -107,7 +107,7 @@ def _weight(text: str, option: str) -> tuple[str, float]:
     try:
         return name.strip(), float(number)
     except ValueError:
-        raise UserError(f"{option}: {text!r} is not OBJECTIVE=VALUE, with a number as its value") from None
+        raise UserError(f"{option}: {text!r} is no weight: write OBJECTIVE=VALUE, with a number as the value") from None
 
 
 def _once(pairs: list[tuple[str, float]], option: str) -> dict[str, float]:

@@ -18,7 +18,7 @@ from safetensors.numpy import load, load_file
 
 from cache import Fingerprint, UserError
 from cache.fingerprint import digest_of
-from gating.settings import NO_VERBOSITY, RESPONSE_TOKENS
+from gating.settings import MEASURED, NO_VERBOSITY, Verbosity, unknown_variable
 from heads.objectives import Scale
 from heads.results import Heads, ObjectiveHead
 from heads.ridge.uncertainty import OtherArraysError, Uncertainty
@@ -91,7 +91,7 @@ class TakenHeads:
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()[:32]
 
-    def check(self, features: Fingerprint, verbosity: str) -> None:
+    def check(self, features: Fingerprint, verbosity: Verbosity) -> None:
         """Refuse heads that do not fit a recipe.
 
         Args:
@@ -99,14 +99,14 @@ class TakenHeads:
             verbosity: `debiasing.verbosity`.
 
         Raises:
-            UserError: they were fitted on other features (the sentence names the part that differs), or verbosity is
+            UserError: they were fitted on other features (the sentence names the part that differs), or a variable is
                 none of their objectives.
         """
         self._refuse_other_features(features)
-        if verbosity not in (RESPONSE_TOKENS, NO_VERBOSITY, *self.objectives):
+        if (unknown := unknown_variable(verbosity, self.objectives)) is not None:
             raise UserError(
-                f"debiasing.verbosity is {verbosity!r}, which is no objective of {self.folder}: set it to"
-                f" '{RESPONSE_TOKENS}' (the length of the response), '{NO_VERBOSITY}' or one of"
+                f"debiasing.verbosity names {unknown!r}, which is no objective of {self.folder}: set it to"
+                f" {', '.join(f'{name!r}' for name in MEASURED)} (measured in the response), '{NO_VERBOSITY}' or one of"
                 f" {', '.join(self.objectives)}"
             )
 

@@ -38,6 +38,7 @@ KNOWN = {
     "cache/set_aside.py: aside / (path.name if number == 1 else f'{path.name}.{number}')": "a file that a folder lists",
     # Where another library or this program said that a file lies.
     "export/folder.py: Path(modeling_armorm.__file__)": "this program's own file",
+    "export/folder.py: Path(style.__file__)": "this program's own file",
     "extract/gguf_file.py: Path(name)": "a temporary folder",
     "extract/hub/listing.py: Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository.name,"
     " repo_type=repository.kind)": "huggingface_hub's own name, which has no '/'",

@@ -18,6 +18,7 @@ from evaluation.report.suite_tables import coefficients, suite_tables
 from evaluation.report.summary import sentence, tiles
 from evaluation.rule_names import RULE_NAMES
 from evaluation.visible import visible
+from extract.style import STYLE
 
 HERE = Path(__file__).parent
 
@@ -69,6 +70,7 @@ def _context(run: ReportInputs) -> dict[str, Any]:
         "summary": sentence(run),
         "tiles": tiles(run),
         "titles": RULE_NAMES,
+        "marks_of_style": STYLE,
         "confident": CONFIDENT,
         "suites": [suite_tables(name, suite) for name, suite in run.suites.items()],
         "coefficients": [coefficients(suite) for suite in run.suites.values() if suite.gate_by_section],

@@ -47,7 +47,7 @@ class Endpoint:
             UserError: there is no key, or the client is not installed.
         """
         if importlib.util.find_spec("openai") is None:
-            raise UserError("a judge needs the openai client, which is not installed: pip install -e '.[judge]'")
+            raise UserError("a judge needs the openai client, which is not installed: run `pip install -e '.[judge]'`")
         key = os.environ.get(KEY, "")
         if not key:
             raise UserError(f"a judge needs a key: set {KEY} (any text, where the server asks for none)")
@@ -131,11 +131,13 @@ class Endpoint:
                 model=self.model, messages=messages, temperature=temperature
             )
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
-            raise UserError(f"{self.address} refuses the key in {KEY}: {_first_line(error)}") from None
+            raise UserError(
+                f"{self.address} refuses the key in {KEY} ({_first_line(error)}): set it to another"
+            ) from None
         except openai.NotFoundError as error:
             raise UserError(
-                f"{self.address} knows no model {self.model!r}, or is no OpenAI-compatible endpoint (check {URL}):"
-                f" {_first_line(error)}"
+                f"{self.address} knows no model {self.model!r}, or is no OpenAI-compatible endpoint"
+                f" ({_first_line(error)}): check --scorer and {URL}"
             ) from None
         except openai.RateLimitError as error:
             wait = error.response.headers.get("retry-after")

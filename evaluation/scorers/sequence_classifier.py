@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, PreTrainedTokenizerBase
 
@@ -62,11 +63,14 @@ class SequenceClassifier:
         if loading["missing_keys"]:
             # transformers would fill them with random numbers and score all the same.
             raise UserError(
-                f"{folder} has no weights for {sorted(loading['missing_keys'])[0]}: it is no trained sequence"
-                " classifier"
+                f"{folder} has no weights for {sorted(loading['missing_keys'])[0]}, so it is no trained sequence"
+                " classifier: name one that is"
             )
         if self._tokenizer.chat_template is None:
-            raise UserError(f"the tokenizer in {folder} has no chat template, so nobody knows how it wants its text")
+            raise UserError(
+                f"the tokenizer in {folder} has no chat template, so how it wants its text is not known: give it the"
+                " one that the model was trained with"
+            )
         if isinstance(self._tokenizer.chat_template, str):
             fit_template(self._tokenizer)  # scores must not depend on the day, nor a template drop plain text
         self.dtype = str(model.dtype).removeprefix("torch.")
@@ -84,8 +88,8 @@ class SequenceClassifier:
             log.warning("%s brings code of its own, which is not run", folder)
         if config.num_labels != 1:
             raise UserError(
-                f"{folder} has {config.num_labels} outputs (num_labels), and a reward model has one: which of them"
-                " would be the score is not known"
+                f"{folder} has {config.num_labels} outputs (num_labels), and which of them is the score is not known:"
+                " name a reward model, which has one"
             )
         return config
 
@@ -104,7 +108,7 @@ class SequenceClassifier:
         bos = self._tokenizer.bos_token_id
         while bos is not None and ids[:2] == [bos, bos]:
             ids = ids[1:]
-        ids = with_bos(ids, self._bos)
+        ids = with_bos(np.array(ids, np.uint32), self._bos).tolist()
         fault = length_fault(len(ids), self.max_tokens)
         return ids if fault is None else f"the conversation {fault}"
 

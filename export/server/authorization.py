@@ -10,6 +10,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cache import UserError
+from cache.errors import first_line
 from export.server.bodies import refuse_unread
 from export.server.page import FILES
 from export.server.refusals import refusal
@@ -42,7 +43,9 @@ def read_token(host: str, token_file: Path | None) -> bytes | None:
         try:
             token, source = token_file.read_text(encoding="utf-8").strip(), str(token_file)
         except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"--token-file: {token_file} cannot be read: {error}") from None
+            raise UserError(
+                f"--token-file: {token_file} cannot be read ({first_line(error)}): name a text file of yours"
+            ) from None
     elif VARIABLE in os.environ:
         token, source = os.environ[VARIABLE].strip(), f"the environment's {VARIABLE}"
     elif is_loopback(host):
@@ -54,7 +57,7 @@ def read_token(host: str, token_file: Path | None) -> bytes | None:
         )
     if len(token) < SHORTEST_TOKEN or not token.isascii() or not token.isprintable() or " " in token:
         raise UserError(
-            f"{source} is no token: it must have {SHORTEST_TOKEN} or more ASCII characters without spaces"
+            f"{source} is no token: give one of {SHORTEST_TOKEN} or more ASCII characters without spaces"
             " (`openssl rand -hex 32` makes one)"
         )
     return token.encode()

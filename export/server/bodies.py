@@ -109,7 +109,7 @@ class Bodies:
         if isinstance(reason, _TooMuchError):
             sentence = "the server holds as many requests as it may: send this one again later"
             return refusal(HTTPStatus.TOO_MANY_REQUESTS, sentence, {"Retry-After": "1"})
-        sentence = f"the body did not come whole within {self._settings.body_seconds:g} seconds"
+        sentence = f"the body did not come whole within {self._settings.body_seconds:g} seconds: send it again"
         return refusal(HTTPStatus.REQUEST_TIMEOUT, sentence)
 
 

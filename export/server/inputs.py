@@ -76,6 +76,10 @@ class TokenIds:
 Input = Conversation | Templated | TokenIds
 
 
+Whole = str | Many[str] | TokenRow | Many[TokenRow]
+"""One or many whole conversations in a request: texts with their special tokens, or token ids."""
+
+
 @dataclass(frozen=True, slots=True)
 class Unusable:
     """The reason why an input has no score."""
@@ -94,6 +98,17 @@ def user_turn(text: str) -> records.Prompt:
 def as_prompt(messages: Sequence[Message]) -> records.Prompt:
     """The turns before a response."""
     return tuple(records.Message(message.role, message.content) for message in messages)
+
+
+def is_one(given: Whole) -> bool:
+    """Whether a request holds one whole conversation, not a list of them."""
+    return isinstance(given, str) or isinstance(given[0], int)
+
+
+def whole(given: Whole) -> list[Input]:
+    """The whole conversations of a request, which is not an empty list."""
+    each_given = [given] if is_one(given) else given
+    return [Templated(each) if isinstance(each, str) else TokenIds(tuple(each)) for each in each_given]  # type: ignore[arg-type]
 
 
 def conversation(messages: Sequence[Message], name: str = "messages") -> Conversation:

@@ -1,4 +1,7 @@
-"""`armorm serve`: bind, load, listen, and stop at a signal."""
+"""`armorm serve`: bind, load, listen, and stop at a signal.
+
+The model and the application are imported once nothing is left to refuse, since torch and transformers take seconds.
+"""
 
 import errno
 import gc
@@ -7,19 +10,21 @@ import math
 import signal
 import socket
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import uvicorn
 
 from cache import UserError
+from export.model_folder import REMEDY, config_values
 from export.not_scorable import NotScorableError
-from export.reward_headers import REMEDY
-from export.reward_model import RewardModel
 from export.server import connection
-from export.server.app import build_app
 from export.server.authorization import read_token
 from export.server.log_lines import NowAndThen
 from export.server.probe import ANSWER, QUESTION
 from export.server.settings import ServerSettings
+
+if TYPE_CHECKING:
+    from export.reward_model import RewardModel
 
 log = logging.getLogger(__name__)
 
@@ -39,7 +44,10 @@ def serve(folder: Path, settings: ServerSettings, *, device: str = "auto", dtype
         UserError: the address cannot be used, a token is missing or unfit, or the folder is not a reward model's.
     """
     token = read_token(settings.host, settings.token_file)
+    config_values(folder)
     with bound(settings.host, settings.port) as listening:  # before the model, which may take minutes to load
+        from export.reward_model import RewardModel
+
         model = RewardModel.load(folder, device=device, dtype=dtype, pack_tokens=settings.pack_tokens)
         _warm_up(model)
         server = server_of(model, settings, token)
@@ -66,7 +74,7 @@ def serve(folder: Path, settings: ServerSettings, *, device: str = "auto", dtype
     log.info("stopped")
 
 
-def _warm_up(model: RewardModel) -> None:
+def _warm_up(model: "RewardModel") -> None:
     """Score once: the first pass sets up much, and a model that cannot score is refused before anybody asks it."""
     (scored,) = model.score_each([WARM_UP])
     if isinstance(scored, NotScorableError):
@@ -75,8 +83,10 @@ def _warm_up(model: RewardModel) -> None:
         )
 
 
-def server_of(model: RewardModel, settings: ServerSettings, token: bytes | None) -> uvicorn.Server:
+def server_of(model: "RewardModel", settings: ServerSettings, token: bytes | None) -> uvicorn.Server:
     """Uvicorn's server over a loaded model."""
+    from export.server.app import build_app
+
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
     for name in ("uvicorn.error", connection.__name__):  # what they say of requests, anybody can make them say
         lines = logging.getLogger(name)

@@ -50,10 +50,11 @@ class Scoring:
         )
         self._settings = settings
         score = settings.unscorable
-        self._stand_in = None if score is None else StandIn(score, (score,) * len(self.objectives))
+        self._stand_in = None if score is None else StandIn(score)
         self._metrics = metrics
         self._encoding = Encoding(model)
         self.profiles = model.profiles
+        self.scales = model.scales
         self.steering = None if settings.profile is None else model.profiles.by_name(settings.profile)
         self._steered = model.steered
 

@@ -7,11 +7,9 @@ from gating.reward import logistic
 
 @dataclass(frozen=True, slots=True)
 class StandIn:
-    """A number in the place of a score; nothing was computed for it."""
+    """A number in the place of a score and of every reward; nothing was computed for it."""
 
     score: float
-    rewards: tuple[float, ...]
-    """(k,) the same number for every objective, since a list of numbers has no other sign for none."""
     tokens: int = 0
 
     @property

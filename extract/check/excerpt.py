@@ -91,7 +91,7 @@ def excerpt(contents: Contents, folder: Path, columns: frozenset[str], rows: int
     if contents.size > SMALL:
         raise NotLookedAtError(
             f"{contents.name} can be read from the disk alone, and {contents.size / 1e6:,.0f} MB are not fetched for a"
-            " check: nothing is known about its rows"
+            " check: its rows are not known"
         )
     target.write_bytes(contents.read(0, contents.size))
     return Excerpt(target, None, None)

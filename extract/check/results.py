@@ -34,7 +34,7 @@ class DatasetCheck:
     skipped_fraction: float
     """Fraction of the records read that a run would skip."""
     reasons: dict[str, int]
-    """Kind of reason -> how many records or ratings would be skipped for it."""
+    """First reason of each kind -> how many records or ratings would be skipped for that kind."""
     ratings: dict[str, Histogram]
     """Objective -> its ratings, for rating sets."""
     tokens_per_row: float | None

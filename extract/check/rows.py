@@ -15,7 +15,6 @@ from extract.check.excerpt import NotLookedAtError, excerpt
 from extract.check.places import AT_ONCE, Place
 from extract.hub.refusals import HubError
 from extract.records import Record, Skipped
-from extract.skipped import kind_of_reason
 from extract.sources.reader import read
 
 ENOUGH = 4
@@ -42,11 +41,6 @@ class RowsRead:
     """Sentences about files that look wrong."""
     refused: list[HubError] = field(default_factory=list)
     """Refusals of the hub, each once."""
-
-    @property
-    def reasons(self) -> dict[str, int]:
-        """Kind of reason -> how many rows or ratings were skipped for it."""
-        return dict(Counter(kind_of_reason(one.reason) for one in self.skipped).most_common())
 
     @property
     def skipped_fraction(self) -> float:

@@ -34,7 +34,7 @@ from extract.check.surroundings import missing_packages, unwritable
 from extract.engines.choice import choose_device
 from extract.model_files import is_model
 from extract.settings import BackboneSettings, ExtractSettings
-from extract.skipped import kind_of_reason
+from extract.skipped import count_by_kind
 from extract.templating import ConversationEncoder
 from extract.tokens.texts import NAME_BYTES
 
@@ -158,9 +158,8 @@ def _summary(found: BackboneFound) -> BackboneCheck:
 
 
 def _of_dataset(found: DatasetFound, lengths: Lengths | None) -> DatasetCheck:
-    reasons = Counter(found.read.reasons)
     refused = lengths.refused if lengths is not None else ()
-    reasons.update(kind_of_reason(reason) for reason in refused)
+    reasons = [*(one.reason for one in found.read.skipped), *refused]
     made = len(found.records)
     skipped = sum(not one.rating_only for one in found.read.skipped)
     rows = found.read.rows
@@ -177,7 +176,7 @@ def _of_dataset(found: DatasetFound, lengths: Lengths | None) -> DatasetCheck:
         rows_by=found.rows_by,
         rows_read=rows,
         skipped_fraction=(skipped + len(refused)) / max(1, made + skipped),
-        reasons=dict(reasons.most_common()),
+        reasons=count_by_kind(reasons),
         ratings=found.histograms,
         tokens_per_row=lengths.tokens / rows if known and lengths is not None else None,
         features_per_row=lengths.features / rows if known and lengths is not None else None,

@@ -19,7 +19,8 @@ def missing_packages(backbone: BackboneSettings, extract: ExtractSettings) -> It
 
 
 def _missing(key: str, value: str, package: str, instead: str) -> Finding:
-    sentence = f"{value} needs the package {package}, which is not installed: pip install -e '.[{package}]', {instead}"
+    remedy = f"run `pip install -e '.[{package}]'`, {instead}"
+    sentence = f"{value} needs the package {package}, which is not installed: {remedy}"
     return Finding(key, sentence, stops=True)
 
 

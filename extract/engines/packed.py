@@ -16,6 +16,7 @@ from extract.engines.compiled_layers import CompiledLayers
 from extract.engines.full_packs import filled
 from extract.engines.hidden_states import HiddenStateReader
 from extract.engines.joined_products import join_products
+from extract.engines.kept_memory import keep_freed_memory
 from extract.engines.packed_attention import NAME, Plan, VarlenPlan, plan_attention
 from extract.engines.packing_check import check_packing
 from extract.engines.smaller_packs import cut, does_not_fit
@@ -78,6 +79,7 @@ class PackedEngine:
     def __init__(
         self, backbone: Backbone, settings: BackboneSettings, extract: ExtractSettings, device: torch.device
     ) -> None:
+        keep_freed_memory(device)
         model: Any = backbone.load(settings, device, attention=NAME)
         self._reader = HiddenStateReader(model, settings.layers)
         self._reader.skip_unread_rows()

@@ -87,7 +87,7 @@ def check_causal(model: Any, reader: HiddenStateReader, vocabulary: int, device:
         except Exception as error:  # a family's own code may fail in any way
             raise UserError(
                 f"backbone.model: {family} fails on {prompt} tokens ({type(error).__name__}: {first_line(error)}):"
-                " it cannot be the backbone here"
+                " use another model"
             ) from None
         if alone.isfinite().all():
             break

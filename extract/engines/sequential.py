@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from extract.backbone import Backbone
 from extract.engines.hidden_states import HiddenStateReader
+from extract.engines.kept_memory import keep_freed_memory
 from extract.engines.packing_check import check_causal
 from extract.packing import PackLayout
 from extract.settings import BackboneSettings, ExtractSettings
@@ -19,6 +20,7 @@ class SequentialEngine:
     def __init__(
         self, backbone: Backbone, settings: BackboneSettings, _extract: ExtractSettings, device: torch.device
     ) -> None:
+        keep_freed_memory(device)
         # None lets transformers choose: it knows for which families its fast attention is wrong.
         model = backbone.load(settings, device, attention=None)
         self._reader = HiddenStateReader(model, settings.layers)

@@ -35,7 +35,7 @@ def import_vllm() -> ModuleType:
         if error.name == "vllm":
             raise UserError(
                 "extract.engine: 'vllm' needs the package vllm, which is not installed:"
-                " pip install -e '.[vllm]', or use 'packed'"
+                " run `pip install -e '.[vllm]'`, or use 'packed'"
             ) from None
         raise UserError(
             f"extract.engine: vllm is installed but cannot be imported ({error}): install it anew, or use 'packed'"
@@ -44,7 +44,7 @@ def import_vllm() -> ModuleType:
     if not version.startswith(f"{TESTED}."):
         raise UserError(
             f"extract.engine: vllm {version} is installed, and this engine needs {TESTED}:"
-            " pip install -e '.[vllm]', or use 'packed'"
+            " run `pip install -e '.[vllm]'`, or use 'packed'"
         )
     return vllm
 

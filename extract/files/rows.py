@@ -73,7 +73,7 @@ def count_rows(path: Path) -> int:
 def _kind(path: Path) -> Kind:
     kind = kind_of(path)
     if kind is None:
-        raise UserError(f"{path} is of an unknown kind: files may end in {KNOWN}")
+        raise UserError(f"{path} is of an unknown kind: name files that end in {KNOWN}")
     with path.open("rb") as file:
         start = file.read(64)
     refuse_other_content(start)

@@ -48,8 +48,8 @@ def import_ray() -> Any:
         import ray.data
     except ImportError as error:
         raise UserError(
-            f"--workers needs Ray, which cannot be imported ({error}): pip install -e '.[ray]', or share the work"
-            " among processes with --worker"
+            f"--workers needs Ray, which cannot be imported ({error}): run `pip install -e '.[ray]'`, or share the"
+            " work among processes with --worker"
         ) from None
     return ray
 

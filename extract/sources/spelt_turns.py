@@ -156,7 +156,7 @@ def _marked(text: str, what: str) -> Prompt:
         if not message.content:
             raise BadRowError(f"turn {place} of {what} is empty")
         if OTHER_MARKER.search(message.content):
-            raise BadRowError(f"turn {place} of {what} holds another marker '<extra_id_…>'")
+            raise BadRowError(f"turn {place} of {what} holds another marker that begins with '<extra_id_'")
     return tuple(messages)
 
 

@@ -131,7 +131,7 @@ def _calls(value: Any, what: str) -> str:
         arguments = called.get("arguments")
         if isinstance(arguments, str) and arguments.strip():
             # OpenAI writes arguments as JSON in a text; templates take the object.
-            arguments = _from_json(arguments, f"{what}: the arguments of {called['name'][:40]!r}")
+            arguments = _from_json(arguments, f"{what}: the text of the arguments of {called['name'][:40]!r}")
         given = {} if arguments in (None, "") else arguments
         calls.append({"type": "function", "function": {"name": called["name"], "arguments": given}})
     text = json.dumps(calls, ensure_ascii=False, default=str)

@@ -35,7 +35,7 @@ def _completion(where: str, prompt: Prompt, completion: Any) -> Iterator[RatedRe
     response = nonempty_text(values.get("response"), "the completion's response")
     ratings = {"ultrafeedback-overall_score": values.get("overall_score")}
     try:
-        annotations = mapping(values.get("annotations") or {}, "the completion's annotations")
+        annotations = mapping(values.get("annotations") or {}, "the completion's field 'annotations'")
     except BadRowError as reason:
         yield Skipped(where, str(reason), rating_only=True)
         annotations = {}

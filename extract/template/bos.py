@@ -2,7 +2,10 @@
 
 from typing import Any, Literal
 
-from extract.template.probe import CONVERSATION
+import numpy as np
+
+from extract.encoded import TokenIds
+from extract.template.examples import CONVERSATION
 from extract.template.rendering import NotEncodableError, render
 
 
@@ -12,9 +15,9 @@ def added_bos(tokenizer: Any) -> int | None:
     return bos if bos is not None and tokenizer("a")["input_ids"][:1] == [bos] else None
 
 
-def with_bos(ids: list[int], bos: int | None) -> list[int]:
-    """Token ids that begin with the BOS id, if there is one."""
-    return [bos, *ids] if bos is not None and ids[:1] != [bos] else ids
+def with_bos(ids: TokenIds, bos: int | None) -> TokenIds:
+    """Token ids that begin with the BOS id, if there is one. Shape (tokens,)."""
+    return ids if bos is None or ids[:1].tolist() == [bos] else np.concatenate([np.array([bos], np.uint32), ids])
 
 
 def writer_of_bos(tokenizer: Any) -> Literal["template", "tokenizer", "none"]:

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Any
 
 from extract.records import Message
-from extract.template.probe import CONVERSATION, EXAMPLE
+from extract.template.examples import CONVERSATION, EXAMPLE
 from extract.template.rendering import NotEncodableError, render
 
 

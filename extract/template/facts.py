@@ -9,6 +9,9 @@ from extract.records import Role
 PROMPT_MARK = "«prompt»"
 RESPONSE_MARK = "«response»"
 
+FOLD = "backbone.system_turns = 'fold'"
+"""The setting with which a template that refuses or loses system turns is given them in the user's."""
+
 SystemTurn = Literal["kept", "folded", "lost", "refused"]
 EarlierTurns = Literal["kept", "changed", "refused"]
 
@@ -22,8 +25,8 @@ class TemplateFacts:
     content: Literal["text", "parts"]
     """Whether it takes a message's content as text, or text is handed to it as a list of parts."""
     system: SystemTurn
-    """kept: a turn of its own; folded: written into the user's turn; lost: its text is in no token; refused: a row
-    with a system turn is skipped."""
+    """kept: a turn of its own; folded: written into the user's turn, by the template or the lines in front of it; lost:
+    its text is in no token; refused: a row with a system turn is skipped."""
     system_reason: str | None
     """Reason for `refused`."""
     before: str
@@ -52,6 +55,8 @@ class TemplateFacts:
     system's, a function's as a tool's; a row with another role is skipped."""
     tool_calls: bool = False
     """Whether it writes calls of tools; if not, a row with one is skipped."""
+    system_turns: Literal["template", "fold"] = "template"
+    """As in `[backbone]`."""
 
     def lines(self) -> Iterator[str]:
         """The facts in sentences, the usual ones left out; the example comes first."""
@@ -60,12 +65,7 @@ class TemplateFacts:
             yield f"it asks for today's date, and is given {self.date} on every day"
         if self.content == "parts":
             yield "it takes content as a list of parts: text is handed to it as one part"
-        yield {
-            "kept": "a system turn is a turn of its own",
-            "folded": "a system turn is folded into the user's",
-            "lost": "the text of a system turn is lost: conversations that differ in it alone have the same features",
-            "refused": f"a row with a system turn is skipped: {self.system_reason}",
-        }[self.system]
+        yield self._of_system_turns()
         if self.before:
             yield f"it writes before the first turn: {shown(self.before)}"
         if self.earlier_turns == "refused":
@@ -93,6 +93,19 @@ class TemplateFacts:
         for turn, surplus in (("prompt", self.prompt_surplus), ("response", self.response_surplus)):
             if surplus:
                 yield f"it writes after the {turn}'s closing token, which is cut off: {shown(surplus)}"
+
+    def _of_system_turns(self) -> str:
+        asked = self.system_turns == "fold"
+        remedy = "" if asked else f"; {FOLD} puts it in front of the user's text"
+        return {
+            "kept": "a system turn is a turn of its own" + (f", and {FOLD} changes nothing" if asked else ""),
+            "folded": "a system turn is folded into the user's",
+            "lost": (
+                "the text of a system turn is lost: conversations that differ in it alone have the same features"
+                + remedy
+            ),
+            "refused": f"a row with a system turn is skipped: {self.system_reason}{remedy}",
+        }[self.system]
 
 
 def shown(text: str) -> str:

@@ -1,9 +1,10 @@
 """Jinja lines in front of a chat template, so that plain text and any day give the tokens that it was made for.
 
 A template may ask for today's date, and then the same row has other tokens every day; or it may take a message's
-content only as a list of parts, and then plain text is dropped. The lines in front of it fix the date and make parts
-of text. They are part of the template from then on: the fingerprint, the run and an exported folder hold them, so
-every reader of that folder gets the same tokens. Other templates stay as they are, to the last character.
+content only as a list of parts, and then plain text is dropped; or it may know no system turns, and then rows with one
+are lost. The lines in front of it fix the date, make parts of text, and fold system turns where the recipe asks for it.
+They are part of the template from then on: the fingerprint, the run and an exported folder hold them, so every reader
+of that folder gets the same tokens. Other templates stay as they are, to the last character.
 """
 
 import datetime
@@ -45,6 +46,39 @@ _PARTS_PRELUDE = """\
 {%- set messages = in_parts.messages %}
 """
 
+_FOLD_PRELUDE = """\
+{#- a system turn's text comes before that of the user turn that follows: the rest of this template takes none #}
+{%- set folding = namespace(messages=[], texts=[]) -%}
+{%- for message in messages -%}
+{%- if message['role'] in ['system', 'developer'] -%}
+{%- set folding.texts = folding.texts + [message['content']] -%}
+{%- elif not folding.texts -%}
+{%- set folding.messages = folding.messages + [message] -%}
+{%- elif message['role'] != 'user' -%}
+{{- raise_exception('a system turn is folded into the user turn that follows, and none follows') -}}
+{%- else -%}
+{%- set texts = folding.texts + [message['content']] -%}
+{%- if texts | select('string') | list | length == texts | length -%}
+{%- set content = texts | join('\\n\\n') -%}
+{%- else -%}
+{%- set joined = namespace(parts=[]) -%}
+{%- for text in texts -%}
+{%- set parts = [dict(type='text', text=text)] if text is string else text | list -%}
+{%- set blank = [] if loop.first else [dict(type='text', text='\\n\\n')] -%}
+{%- set joined.parts = joined.parts + blank + parts -%}
+{%- endfor -%}
+{%- set content = joined.parts -%}
+{%- endif -%}
+{%- set folding.messages = folding.messages + [dict(message, content=content)] -%}
+{%- set folding.texts = [] -%}
+{%- endif -%}
+{%- endfor -%}
+{%- if folding.texts -%}
+{{- raise_exception('a system turn is folded into the user turn that follows, and none follows') -}}
+{%- endif -%}
+{%- set messages = folding.messages %}
+"""
+
 
 def with_fixed_date(template: str) -> str:
     """The template with `DATE` for the clock, if it asks for the clock at all; else unchanged."""
@@ -68,3 +102,13 @@ def with_parts(template: str) -> str:
 def takes_parts(template: str) -> bool:
     """Whether the template is one from `with_parts`."""
     return _PARTS_PRELUDE in template
+
+
+def with_folded_system_turns(template: str) -> str:
+    """The template with lines that fold a system's or developer's turn into the user turn that follows."""
+    return _FOLD_PRELUDE + template
+
+
+def folds_system_turns(template: str) -> bool:
+    """Whether the template is one from `with_folded_system_turns`."""
+    return _FOLD_PRELUDE in template

@@ -10,23 +10,14 @@ from typing import Any, Literal
 from cache import UserError
 from extract.records import Message, Prompt
 from extract.template.endings import Ending, NoEndError, ending, pieces
-from extract.template.facts import PROMPT_MARK, RESPONSE_MARK, EarlierTurns, SystemTurn, TemplateFacts
+from extract.template.examples import ANSWER, CONVERSATION, EXAMPLE, QUESTION, SECOND_ANSWER, SECOND_QUESTION, SEVERAL
+from extract.template.facts import PROMPT_MARK, RESPONSE_MARK, EarlierTurns, TemplateFacts
 from extract.template.preludes import fixed_date, takes_parts
 from extract.template.rendering import NotEncodableError, render
 from extract.template.roles import known_roles, writes_tool_calls
+from extract.template.system_turns import fate_of_system_turns
 
 REMEDY = "name another in backbone.chat_template"
-
-QUESTION = 'Can "naïve" be said in <b>two</b> words?\nOr in 1 {word}, at 5 % & less?'
-ANSWER = "It's \"without guile\":\n- 'frank' {or} <i>open</i>\n- 98 % & more."
-SECOND_QUESTION = "Why is bread brown?\nPlease explain."
-SECOND_ANSWER = "Since sugars & proteins react.\nThat takes heat."
-SYSTEM = 'Reply in "plain" words.\nNever in <b>bold</b> & {braces}.'
-"""Texts with what templates escape, split or format. None spells a token, or holds another."""
-
-CONVERSATION: Prompt = (Message("user", QUESTION), Message("assistant", ANSWER))
-SEVERAL: Prompt = (*CONVERSATION, Message("user", SECOND_QUESTION), Message("assistant", SECOND_ANSWER))
-EXAMPLE: Prompt = (Message("user", "What is two plus two?"), Message("assistant", "It is four."))
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,13 +31,19 @@ class Probed:
     """Text after a response."""
 
 
-def probe(tokenizer: Any, strip: bool, bos: Literal["template", "tokenizer", "none"]) -> Probed:
+def probe(
+    tokenizer: Any,
+    strip: bool,
+    bos: Literal["template", "tokenizer", "none"],
+    system_turns: Literal["template", "fold"] = "template",
+) -> Probed:
     """Try the tokenizer's chat template.
 
     Args:
         tokenizer: the template with its lines in front (`extract.template.preludes`).
         strip: whether white space after the closing token is left off.
         bos: what writes the BOS token.
+        system_turns: whether the recipe asks for system turns to be folded, which the lines in front do.
 
     Raises:
         UserError: no row could be read rightly with this template; the sentence says why, and the remedy.
@@ -65,7 +62,7 @@ def probe(tokenizer: Any, strip: bool, bos: Literal["template", "tokenizer", "no
     prompt = _prompt_ending(_after(prompt_text, QUESTION), before_answer, start, markers, strip, response)
     header = before_answer.removeprefix(prompt.closing)
     given, generated = _thoughts(tokenizer, header, prompt)
-    system, system_reason = _system(tokenizer, start, prompt, strip)
+    system, system_reason = fate_of_system_turns(tokenizer, start, prompt, strip)
     facts = TemplateFacts(
         date=fixed_date(tokenizer.chat_template),
         content="parts" if takes_parts(tokenizer.chat_template) else "text",
@@ -83,6 +80,7 @@ def probe(tokenizer: Any, strip: bool, bos: Literal["template", "tokenizer", "no
         example=_example(tokenizer, prompt, response, strip),
         roles=known_roles(tokenizer, prompt, strip),
         tool_calls=writes_tool_calls(tokenizer, prompt, strip),
+        system_turns=system_turns,
     )
     return Probed(facts, prompt, response)
 
@@ -188,22 +186,6 @@ def _thoughts(tokenizer: Any, header: str, prompt: Ending) -> tuple[str, str]:
         given if given != header and asked.strip() and given.strip() else "",
         generated if generated != asked and header.strip() and generated.strip() else "",
     )
-
-
-def _system(tokenizer: Any, start: str, prompt: Ending, strip: bool) -> tuple[SystemTurn, str | None]:
-    """Fate of a system turn, and the reason if the template refuses it."""
-    messages = (Message("system", SYSTEM), *CONVERSATION)
-    try:
-        text, prompt_text = render(tokenizer, messages), render(tokenizer, messages[:-1])
-        if not text.startswith(prompt.cut(prompt_text, strip)):
-            return "refused", "with one, the templated prompt is not a prefix of the templated conversation"
-    except NotEncodableError as reason:
-        return "refused", str(reason)
-    if SYSTEM not in text:
-        return "lost", None
-    before = text[: text.index(SYSTEM)]
-    opened = start.removeprefix(tokenizer.bos_token or "")
-    return ("folded" if opened.strip() and before.startswith(start) else "kept"), None
 
 
 def _text_before(start: str, before_next: str | None, markers: set[str]) -> str:

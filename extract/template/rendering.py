@@ -13,6 +13,9 @@ from cache.errors import cause, first_line
 from extract.records import Prompt
 from extract.template.renderer import renderer
 
+REFUSED = "the chat template refuses it"
+"""Beginning of a reason that the template gives, or a limit on what it may take."""
+
 
 class NotEncodableError(Exception):
     """The conversation cannot be turned into tokens; the message is the reason for skipping it."""
@@ -63,7 +66,7 @@ def render_each(
 
 
 def _refused(reason: str) -> NotEncodableError:
-    return NotEncodableError(f"the chat template refuses it: {first_line(Exception(reason))}")
+    return NotEncodableError(f"{REFUSED}: {first_line(Exception(reason))}")
 
 
 def _as_dictionaries(messages: Prompt) -> list[dict[str, Any]]:

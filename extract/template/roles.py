@@ -12,6 +12,7 @@ from typing import Any, cast
 
 from extract.records import Message, Prompt, Role
 from extract.template.endings import Ending
+from extract.template.preludes import folds_system_turns
 from extract.template.rendering import NotEncodableError, render
 
 NOBODY = cast(Role, "narrator")
@@ -47,6 +48,8 @@ def known_roles(tokenizer: Any, prompt: Ending, strip: bool) -> tuple[Role, ...]
         "tool": ((ASKED, LOOKING, FOUND), (ASKED, CALLING, FOUND)),
         "function": ((ASKED, LOOKING, replace(FOUND, role="function")),),
     }
+    if folds_system_turns(tokenizer.chat_template):  # a developer's turn is folded as the system's
+        del tries["developer"]
     return tuple(
         role
         for role, prompts in tries.items()

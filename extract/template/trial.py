@@ -7,7 +7,8 @@ import numpy as np
 from cache import UserError
 from extract.encoded import Encoded
 from extract.records import Message, Prompt
-from extract.template.probe import EXAMPLE, REMEDY
+from extract.template.examples import EXAMPLE
+from extract.template.probe import REMEDY
 from extract.template.rendering import NotEncodableError
 
 Encode = Callable[[Sequence[tuple[Prompt, tuple[str, ...]]]], list[Encoded | NotEncodableError]]

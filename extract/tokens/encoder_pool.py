@@ -93,8 +93,8 @@ class EncoderPool:
 
 def _ended() -> UserError:
     return UserError(
-        "a process that tokenises rows was ended, most likely for lack of memory: run extract again, which goes on with"
-        " what was tokenised, with fewer cores if need be (taskset)"
+        "a process that tokenises rows was ended, most likely for lack of memory: run `armorm extract` again, which"
+        " goes on with what was tokenised, with fewer cores if need be (taskset)"
     )
 
 

@@ -12,15 +12,17 @@ import numpy as np
 
 from cache.fingerprint import digest_of
 from cache.keys import token_key
-from extract import checks, encoded, records, special_tokens, templating
+from extract import checks, encoded, pretoken_pattern, pretokens, records, special_tokens, templating
 from extract.encoded import Encoded, TokenIds
 from extract.records import Prompt, Record, SuiteItem, texts_of
 from extract.settings import BackboneSettings
 from extract.template import division
+from extract.template.rendering import REFUSED
 from extract.templating import ConversationEncoder, NotEncodableError
 from extract.tokens.encoder_pool import EncoderPool, Results
+from extract.tokens.kept_reasons import KeptReasons
 from extract.tokens.spans import Span
-from extract.tokens.texts import name_of_prompt, name_of_response
+from extract.tokens.texts import name_of_prompt, name_of_record, name_of_response
 
 Conversation = tuple[Prompt, tuple[str, ...]]
 """A prompt and its responses."""
@@ -35,6 +37,10 @@ class Kept(NamedTuple):
 
 class KeptTokens(Protocol):
     """Token ids by the names of texts: `TokenFiles`, or `TokensInMemory`."""
+
+    @property
+    def reasons(self) -> KeptReasons | None:
+        """Why records have no ids; None where that is not kept."""
 
     def find(self, names: Sequence[bytes]) -> list[Span | None]:
         """The span of each name, None where there is none."""
@@ -64,8 +70,8 @@ class KeptEncoder:
     def encode(self, batches: Iterable[list[Record]]) -> Iterator[tuple[list[Record], list[Kept | NotEncodableError]]]:
         """Yield each batch with one result a record: where its token ids are, or why it has none.
 
-        A record of which all texts are known is not encoded. The reasons of others are not kept: such a record is
-        tried again in every run.
+        A record is not encoded of which all texts are known, or the reason why they are not. Only what the template
+        refuses is tried again in every run, since that may be for lack of time or memory.
         """
         waiting: deque[_Batch] = deque()
         for batch in batches:
@@ -79,9 +85,13 @@ class KeptEncoder:
         conversations = [texts_of(record) for record in batch]
         names = [_names(conversation) for conversation in conversations]
         results = self._find(names)
-        unknown = [place for place, result in enumerate(results) if result is None]
         # Official scripts of suites score an empty text like any other.
         empty = isinstance(batch[0], SuiteItem)
+        if (reasons := self._tokens.reasons) is not None:
+            for place, result in enumerate(results):
+                if result is None and (reason := reasons.find(name_of_record(names[place], empty=empty))):
+                    results[place] = NotEncodableError(reason)
+        unknown = [place for place, result in enumerate(results) if result is None]
         waiting = self._pool.submit([conversations[place] for place in unknown], empty=empty)
         return _Batch(batch, names, results, unknown, waiting)
 
@@ -90,10 +100,15 @@ class KeptEncoder:
         # A part of a record may be known, or have come since; asked for once a batch, since asking has a fixed cost.
         names = [name for place in batch.unknown for name in batch.names[place]]
         known = {name: span for name, span in zip(names, self._tokens.find(names), strict=True) if span is not None}
+        empty = isinstance(batch.records[0], SuiteItem)
         for place, one in zip(batch.unknown, encoded, strict=True):
-            batch.results[place] = (
-                one if isinstance(one, NotEncodableError) else self._keep(batch.names[place], one, known)
-            )
+            names_of_one = batch.names[place]
+            if not isinstance(one, NotEncodableError):
+                batch.results[place] = self._keep(names_of_one, one, known)
+                continue
+            batch.results[place] = one
+            if self._tokens.reasons is not None and not str(one).startswith(REFUSED):
+                self._tokens.reasons.add(name_of_record(names_of_one, empty=empty), str(one))
         return batch.records, [result for result in batch.results if result is not None]
 
     def _find(self, names: Sequence[list[bytes]]) -> list[Kept | NotEncodableError | None]:
@@ -147,5 +162,5 @@ def digest_of_encoder(encoder: ConversationEncoder, settings: BackboneSettings) 
 
 def _code() -> list[Path]:
     """The source files that make ids of texts."""
-    modules = [Path(str(module.__file__)) for module in (checks, encoded, records, special_tokens, templating)]
-    return [*modules, *sorted(Path(division.__file__).parent.glob("*.py"))]
+    modules = (checks, encoded, pretoken_pattern, pretokens, records, special_tokens, templating)
+    return [*(Path(str(module.__file__)) for module in modules), *sorted(Path(division.__file__).parent.glob("*.py"))]

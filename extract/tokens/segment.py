@@ -96,9 +96,14 @@ def write(folder: Path, encoder: str, names: Keys, keys: Keys, lengths: Sequence
     with pa.ipc.new_file(written, schema) as writer:
         writer.write_batch(pa.record_batch([*columns, pa.ListArray.from_arrays(offsets, ids)], schema=schema))
     path = folder / (hashlib.sha256(names.tobytes()).hexdigest()[:16] + SUFFIX)
-    with replacing(path, f".{socket.gethostname()}-{os.getpid()}{TEMPORARY}") as file:
+    with replacing(path, temporary_suffix()) as file:
         file.write(written.getbuffer())
     return path
+
+
+def temporary_suffix() -> str:
+    """What this process alone adds to a name while it writes the file, for several may write the same."""
+    return f".{socket.gethostname()}-{os.getpid()}{TEMPORARY}"
 
 
 def _rows(column: pa.FixedSizeBinaryArray) -> Keys:

@@ -86,6 +86,8 @@ class SpanList:
 class TokensInMemory:
     """A `TokenSource` in memory, for a few conversations."""
 
+    reasons = None
+
     def __init__(self) -> None:
         self._sequences: list[TokenIds] = []
         self._spans: dict[bytes, Span] = {}

@@ -1,6 +1,7 @@
 """Names of texts, by which their token ids are found again."""
 
 import hashlib
+from collections.abc import Sequence
 
 from extract.records import Prompt
 
@@ -22,6 +23,11 @@ def name_of_prompt(prompt: Prompt) -> bytes:
 def name_of_response(prompt: bytes, response: str) -> bytes:
     """BLAKE2b digest, 16 bytes, of a prompt's name and a response."""
     return hashlib.blake2b(prompt + _bytes(response), digest_size=NAME_BYTES).digest()
+
+
+def name_of_record(names: Sequence[bytes], *, empty: bool) -> bytes:
+    """BLAKE2b digest, 16 bytes, of a prompt's name, its responses' names, and whether their texts may be empty."""
+    return hashlib.blake2b(b"".join([*names, b"empty"[: 5 * empty]]), digest_size=NAME_BYTES).digest()
 
 
 def _bytes(text: str) -> bytes:

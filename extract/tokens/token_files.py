@@ -3,17 +3,19 @@
 import logging
 import time
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from cache.durable import TEMPORARY
 from cache.errors import first_line
-from cache.keys import KeyIndex, Keys, as_keys
+from cache.keys import Keys, as_keys, find_halves, halves
 from extract.encoded import TokenIds
 from extract.tokens import segment
+from extract.tokens.kept_reasons import KeptReasons
 from extract.tokens.segment import SUFFIX, Segment
 from extract.tokens.spans import Span, SpanArrays
 
@@ -28,36 +30,41 @@ LEFT_SECONDS = 3600
 SEGMENT_TOKENS = 2**22
 """Ids of a file (16 MiB): what is in memory while rows are read, and what a kill can lose."""
 
+SEGMENT_TEXTS = 2**15
+"""Most texts of a file, 350 bytes each in memory beside their ids."""
+
 
 class _Index:
-    """Finds the spans of names. 76 bytes for each."""
+    """Finds the numbers of names, counted over all files. 20 bytes for each."""
 
-    def __init__(self, names: Keys, spans: SpanArrays) -> None:
-        self.names, self.spans = names, spans
-        self._places = KeyIndex(names)
+    def __init__(self, high: NDArray[np.uint64], low: NDArray[np.uint64], numbers: NDArray[np.int32]) -> None:
+        order = np.lexsort((low, high))
+        self._high, self._low, self._numbers = high[order], low[order], numbers[order]
 
-    def find(self, names: Keys) -> list[Span | None]:
-        places = self._places.find(names)
-        found: list[Span | None] = [None] * len(names)
-        known = np.flatnonzero(places >= 0)
-        for at, span in zip(known.tolist(), self.spans.take(places[known]), strict=True):
-            found[at] = span
-        return found
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def find(self, names: Keys) -> NDArray[np.int64]:
+        """Number of each name, -1 where there is none. Shape (n,)."""
+        places = find_halves(self._high, self._low, names)
+        return np.where(places < 0, -1, self._numbers[places]) if len(self) else places
 
     def joined(self, other: "_Index") -> "_Index":
-        mine, others = self.spans, other.spans
-        spans = SpanArrays(
-            np.concatenate([mine.keys, others.keys]),
-            np.concatenate([mine.starts, others.starts]),
-            np.concatenate([mine.tokens, others.tokens]),
+        return _Index(
+            np.concatenate([self._high, other._high]),
+            np.concatenate([self._low, other._low]),
+            np.concatenate([self._numbers, other._numbers]),
         )
-        return _Index(np.concatenate([self.names, other.names]), spans)
 
 
 class TokenFiles:
     """A `TokenSource` of files. What `add` is given can be read after `finish`.
 
     Several processes may write at once: a file appears whole, and one that two of them write is the same.
+
+    Attributes:
+        folder: of the encoder.
+        reasons: why records have no ids, by their names.
     """
 
     def __init__(self, root: Path, encoder: str) -> None:
@@ -66,9 +73,12 @@ class TokenFiles:
         A damaged file is named in a warning and left out: its texts are tokenised again.
         """
         self.folder = root / FOLDER / encoder
+        self.reasons = KeptReasons(self.folder)
         self._encoder = encoder
         self._segments: list[Segment] = []
-        self._firsts: list[int] = []
+        self._firsts: list[int] = []  # place of each file's first id, counted over all
+        self._first_texts: list[int] = []  # number of each file's first text
+        self._texts = 0
         self._tokens = 0
         self._indexes: list[_Index] = []
         for path in sorted(self.folder.glob(f"*{SUFFIX}")):
@@ -87,14 +97,15 @@ class TokenFiles:
         except (ValueError, OSError) as error:
             log.warning("%s cannot be used (%s): its texts are tokenised again; remove it", path, first_line(error))
             return
-        lengths = np.diff(one.offsets)
-        spans = SpanArrays(one.keys, one.offsets[:-1].astype(np.int64) + self._tokens, lengths)
+        numbers = np.arange(self._texts, self._texts + len(one.names), dtype=np.int32)
         self._segments.append(one)
         self._firsts.append(self._tokens)
+        self._first_texts.append(self._texts)
         self._tokens += len(one.ids)
-        self._indexes.append(_Index(one.names, spans))
+        self._texts += len(one.names)
+        self._indexes.append(_Index(*halves(one.names), numbers))
         # Indexes of like size are joined, so that there are few, and none is sorted more often than the logarithm.
-        while len(self._indexes) > 1 and len(self._indexes[-2].names) < 2 * len(self._indexes[-1].names):
+        while len(self._indexes) > 1 and len(self._indexes[-2]) < 2 * len(self._indexes[-1]):
             last = self._indexes.pop()
             self._indexes.append(self._indexes.pop().joined(last))
 
@@ -105,15 +116,28 @@ class TokenFiles:
             places = [place for place, span in enumerate(found) if span is None]
             if not places:
                 break
-            for place, span in zip(places, index.find(as_keys(names[place] for place in places)), strict=True):
-                found[place] = span
+            numbers = index.find(as_keys(names[place] for place in places))
+            known = np.flatnonzero(numbers >= 0)
+            for at, span in self._spans(numbers[known]):
+                found[places[known[at]]] = span
         return found
+
+    def _spans(self, numbers: NDArray[np.int64]) -> Iterator[tuple[int, Span]]:
+        """Each place in an array of texts' numbers, and the span of its text."""
+        files = np.searchsorted(self._first_texts, numbers, side="right") - 1
+        for file in np.unique(files).tolist():
+            one, here = self._segments[file], np.flatnonzero(files == file)
+            texts = numbers[here] - self._first_texts[file]
+            starts, stops = one.offsets[texts], one.offsets[texts + 1]
+            spans = SpanArrays(one.keys[texts], self._firsts[file] + starts.astype(np.int64), stops - starts)
+            yield from zip(here.tolist(), spans, strict=True)
 
     def add(self, name: bytes, key: bytes, ids: TokenIds) -> Span:
         """Add the ids of a text that `find` does not find."""
         if name in self._new:
             return self._new[name]
-        if self._new and self._next - self._tokens + len(ids) > SEGMENT_TOKENS:
+        full = self._next - self._tokens + len(ids) > SEGMENT_TOKENS or len(self._new) == SEGMENT_TEXTS
+        if self._new and full:
             self.finish()
         span = self._new[name] = Span(key, self._next, len(ids))
         self._ids += ids.astype(np.uint32, copy=False).tobytes()
@@ -145,12 +169,13 @@ class TokenFiles:
                     path.unlink()
 
     def close(self) -> None:
-        """Write what was added, and let go of the names, 120 bytes a text: from now on only `read` finds anything.
+        """Write what was added, and let go of the names, 20 bytes a text: from now on only `read` finds anything.
 
         Raises:
             OSError: as `finish`.
         """
         self.finish()
+        self.reasons.write()
         self._indexes = []
 
     def read(self, start: int, tokens: int) -> TokenIds:

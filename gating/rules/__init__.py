@@ -10,6 +10,7 @@ if TYPE_CHECKING:
 RULES: "LazyRegistry[Rule]" = LazyRegistry(
     {
         "gate": "gating.rules.gated:GATE",
+        "before_debiasing": "gating.rules.gated:BEFORE_DEBIASING",
         "strongest": "gating.rules.gated:STRONGEST",
         "routed": "gating.rules.routed:ROUTED",
         "signed": "gating.rules.fixed_weights:SIGNED",

@@ -15,6 +15,10 @@ def _gate(responses: Responses, fitted: Arrays) -> Scores:  # noqa: ARG001 - the
     return contributions(responses.rewards, responses.weights).sum(axis=-1)
 
 
+def _before_debiasing(responses: Responses, fitted: Arrays) -> Scores:  # noqa: ARG001 - the signature of rules
+    return contributions(responses.before_debiasing, responses.weights).sum(axis=-1)
+
+
 def _gate_weights(responses: Responses, fitted: Arrays) -> NDArray[np.float64]:  # noqa: ARG001 - the signature of rules
     return responses.weights.astype(np.float64)
 
@@ -37,6 +41,9 @@ def _strongest_alone(responses: Responses, fitted: Arrays) -> NDArray[np.float64
 
 GATE = Rule("gated objectives", "ArmoRM + MoE", _gate, reward_weights=_gate_weights)
 """The method's score: g(f(x)) · r'."""
+
+BEFORE_DEBIASING = Rule("gated objectives before debiasing", "nothing taken out", _before_debiasing)
+"""The same weights on the rewards that nothing was taken out of: beside the gate it shows the effect of debiasing."""
 
 STRONGEST = Rule(
     "the gate's strongest objective alone", "temperature to 0", _strongest, reward_weights=_strongest_alone

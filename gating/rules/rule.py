@@ -26,8 +26,10 @@ class Responses:
     """(n,) the task that each response's prompt is routed to."""
     bradley_terry: NDArray[np.float64]
     """(n,) scores by the plain Bradley-Terry head."""
-    tokens: NDArray[np.int32]
+    tokens: NDArray[np.integer]
     """(n,) length of each response."""
+    before_debiasing: NDArray[np.float32]
+    """(n, k) rewards r, of which r' is made."""
 
 
 @dataclass(frozen=True, slots=True)

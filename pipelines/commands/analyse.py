@@ -8,6 +8,7 @@ import typer
 
 from cache import UserError
 from pipelines.decision_tables import choices_table, decisions_table, rule_name
+from pipelines.style_table import style_table
 from pipelines.terminal import JsonOption, RecipeOption, console, finish, open_run, reporting
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ def show(result: "Analyses", run: "Run") -> None:
         out.print(run.recipe.note, style="bold")
     for analysis in result.suites.values():
         out.print(_comparisons(analysis, run))
+        out.print(style_table(analysis, run.recipe.name))
         out.print(decisions_table(analysis, run.recipe.name))
         if analysis.best_of_n:
             out.print(_best_of_n(analysis))

@@ -112,6 +112,7 @@ def _judge(
     from evaluation.score_errors import score_errors
     from evaluation.scored import scored_frame
     from evaluation.scorers.beside_rules import scores_of, tables_of
+    from gating.measured import Measured
     from pipelines.artefacts import SKIPPED
     from pipelines.artefacts import suite as artefact
 
@@ -134,8 +135,7 @@ def _judge(
 
     judged = judged.with_columns(section=suite.section)
     keys = key_column(judged["response_key"])
-    tokens = judged["response_tokens"].to_numpy()
-    responses = rules.responses(store, key_column(judged["prompt_key"]), keys, tokens)
+    responses = rules.responses(store, key_column(judged["prompt_key"]), keys, Measured.of_rows(judged))
     scores = rules.scores(responses) | heads.scores(store, keys)
     scorers = scores_of(run.scorers(suite.name), judged)
     tables = tables_of(suite, judged, scorers)

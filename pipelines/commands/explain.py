@@ -42,13 +42,19 @@ def command(
     predicted = None
     if recipe is not None:
         run = open_run(recipe)
+        from pipelines.artefacts import GATING
+
+        run.require(GATING)  # before the imports of `fitted`, which take longer
         from pipelines.fitted import distribution_heads, reward_model
 
         scorer, predicted = reward_model(run), distribution_heads(run).distributions
     else:
+        assert model is not None
+        from export.model_folder import config_values
+
+        config_values(model)  # before the imports of `reward_model`, which take longer
         from export.reward_model import RewardModel
 
-        assert model is not None
         scorer = RewardModel.load(model)
     from export.explanation import explain
 
@@ -60,14 +66,17 @@ def show(result: "Explanation") -> None:
     """Print the score and its terms, the largest first."""
     from rich.table import Table
 
-    verbosity = result.verbosity
-    named = f"{verbosity.name} ({verbosity.value:.4f})" if verbosity.name != "none" else "none"
+    named = ", ".join(f"{variable.name} ({variable.value:.4f})" for variable in result.verbosity) or "none"
+    several = len(result.verbosity) > 1
+    penalty = (
+        "the sum of coefficient × lambda × variable over" if several else "coefficient × lambda × verbosity, which is"
+    )
     spread = "" if result.score_std is None else f" ± {result.score_std:.4f}"
     table = Table(
         title=f"score {result.score:.6f}{spread}{', UNFAMILIAR' * bool(result.unfamiliar)}",
         caption=(
-            "contribution = coefficient × reward - verbosity penalty; penalty = coefficient × lambda × verbosity, which"
-            f" is {named}. The score is the sum of the contributions in full precision (--json), shown rounded here."
+            f"contribution = coefficient × reward - verbosity penalty; penalty = {penalty}"
+            f" {named}. The score is the sum of the contributions in full precision (--json), shown rounded here."
         ),
     )
     table.add_column("objective", no_wrap=True)
@@ -84,6 +93,8 @@ def show(result: "Explanation") -> None:
     table.add_row("sum", f"{weights:.4f}", "", *sums)
     out = console()
     out.print(table)
+    if several:
+        _show_variables(result)
     if effect is not None:
         show_steering(result, effect)
     if result.coverage is not None or any(term.rating is not None for term in result.objectives):
@@ -99,6 +110,18 @@ def show(result: "Explanation") -> None:
         )
     if result.distributions:
         _show_distributions(result)
+
+
+def _show_variables(result: "Explanation") -> None:
+    """Print what each variable takes from the score."""
+    from rich.table import Table
+
+    table = Table("variable", title="verbosity penalty by variable")
+    for heading in ("value", "penalty"):
+        table.add_column(heading, justify="right")
+    for variable in result.verbosity:
+        table.add_row(variable.name, f"{variable.value:.4f}", f"{variable.penalty:+.6f}")
+    console().print(table)
 
 
 def _show_ratings(result: "Explanation") -> None:

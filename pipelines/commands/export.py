@@ -113,6 +113,8 @@ def export(
         fingerprint=run.fingerprint,
         recipe=run.digest,
         profiles=profiles,
+        reference=gating.reference,
+        score_temperature=gating.rules["gate"].score_temperature,
     )
     NamedProfiles.of(config, out)  # what does not fit is refused before anything is written
     suites = run.current_suites(lambda reason: log.warning("not in the model card: %s", reason))

@@ -58,9 +58,18 @@ def command(
     if (model is None) == (recipe is None):
         raise UserError("personalise needs a model: give either MODEL_DIR or --recipe")
     run = None if recipe is None else open_run(recipe)
-    from export.ends import Source
+    from export.ends import Source, check_folder
+    from export.model_folder import config_values
 
     source = Source.of(pairs, "--pairs")
+    if out is not None:
+        check_folder(out, "--out")
+    if model is not None:
+        config_values(model)
+    if run is not None:
+        from pipelines.artefacts import GATING
+
+        run.require(GATING)
     _profile({"any": 1.0}, ("any",), name, "add")  # an impossible name is refused before minutes of work
     with reporting() as progress, interrupted_by_termination():
         result = personalise(_model(model, run), source, mode, name, out, progress)  # type: ignore[arg-type]
@@ -138,7 +147,7 @@ def _no_pair(path: Path, rows: int, skipped: tuple[tuple[int, str], ...]) -> str
     if not skipped:
         return f"{path} prefers either response of every pair, and so says nothing: leave one row of each pair"
     number, reason = skipped[0]
-    return f"{path} holds no pair that can be used; the first, row {number}: {reason}"
+    return f"{path} holds no pair that can be used (the first, row {number}: {reason}): correct its rows"
 
 
 def _profile(weights: dict[str, float], objectives: tuple[str, ...], name: str, mode: str) -> "Profile":

@@ -31,14 +31,17 @@ def command(
         Path | None,
         typer.Option(
             "--input",
-            help="Rows with messages, prompt and response, or prompt and responses, in place of --prompt and"
-            " --response: JSON lines or array, CSV, TSV, Parquet or Arrow, also compressed; - is standard input, with"
-            " JSON lines.",
+            help="Rows with messages, prompt and response, prompt and responses, or prompt, chosen and rejected, in"
+            " place of --prompt and --response: JSON lines or array, CSV, TSV, Parquet or Arrow, also compressed; - is"
+            " standard input, with JSON lines.",
         ),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(help="JSONL to write; what an interrupted run has written is kept. - is standard output."),
+        typer.Option(
+            help="JSON lines to write, or a table by the end .parquet or .csv; what an interrupted run has written is"
+            " kept. - is standard output."
+        ),
     ] = None,
     full: Annotated[
         bool,
@@ -64,18 +67,21 @@ def command(
     """Score responses with an exported model or the published checkpoint; exit code 1 if no row has a score."""
     given = tuple(value is not None for value in (prompt, response, source, output))
     if given not in ((True, True, False, False), (False, False, True, True)):
-        raise UserError("score needs either --prompt and --response, or --input and --output")
+        raise UserError("score needs conversations: give --prompt and --response, or --input and --output")
     chosen = Chosen.of(profile, weight, weight_mode, direction, renormalise)
-    from export.one_turn import score_one
-    from export.score_file import ends, score_file
+    from export.model_folder import config_values
+    from export.score_ends import ends
 
-    standard = False
-    if source is not None and output is not None:  # looked at before the model, which may take minutes to load
+    standard = False  # all that can be refused is looked at before torch is imported, and the model loaded
+    if source is not None and output is not None:
         _, destination = ends(source, output)
         standard = destination.is_standard
         if standard and as_json:
             raise UserError("--json and the rows would both go to standard output: leave --json out, or name a file")
+    config_values(model)
+    from export.one_turn import score_one
     from export.reward_model import RewardModel
+    from export.score_file import score_file
 
     scorer = RewardModel.load(model, device=device, dtype=dtype, pack_tokens=pack_tokens)
     steering = chosen.bound(scorer)
@@ -105,6 +111,12 @@ def show(result: "FileScores", *, stderr: bool = False) -> None:
         f"{result.rows:,} rows ({result.reused:,} were scored before), {result.scored:,} scored, {result.bad:,} not,"
         f" in {result.seconds:.1f} s: {result.output}"
     )
+    if result.pairs:
+        out.print(
+            f"accuracy {result.accuracy:.4f}: the chosen response wins in {result.chosen_wins:,} of"
+            f" {result.pairs:,} pairs, {result.ties:,} tied",
+            highlight=False,
+        )
     if result.bad:
         rows = ", ".join(map(str, result.bad_rows))
         out.print(f"not scored, each with its reason in the output: row {rows}{', …' * (result.bad > 5)}")

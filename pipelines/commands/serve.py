@@ -1,5 +1,6 @@
 """`armorm serve`: a reward model's folder over HTTP."""
 
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,7 +12,8 @@ from export.server.settings import ServerSettings
 EXAMPLE = "armorm serve exported/demo --port 8000"
 
 SERVER = ServerSettings()
-PACKAGES = {"fastapi", "prometheus_client", "starlette", "uvicorn"}
+PACKAGES = ("fastapi", "h11", "prometheus_client", "starlette", "uvicorn")
+"""Packages of the extra `server`."""
 
 
 def command(
@@ -86,10 +88,13 @@ def serve(folder: Path, options: dict[str, Any], *, device: str, dtype: str | No
     except ValidationError as error:
         (key, *_), problem = error.errors()[0]["loc"], error.errors()[0]["msg"]
         raise UserError(f"--{str(key).replace('_', '-')}: {problem}") from None
-    try:
-        from export.server.run import serve as run
-    except ModuleNotFoundError as error:
-        if error.name not in PACKAGES:
-            raise
-        raise UserError(f"armorm serve needs {error.name}: pip install -e '.[server]'") from None
+    for package in PACKAGES:
+        try:
+            import_module(package)
+        except ModuleNotFoundError as error:
+            raise UserError(
+                f"armorm serve needs {error.name}, which is not installed: run `pip install -e '.[server]'`"
+            ) from None
+    from export.server.run import serve as run
+
     run(folder, settings, device=device, dtype=dtype)

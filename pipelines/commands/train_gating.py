@@ -51,6 +51,7 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
     from evaluation.held_out import contradiction, held_out_accuracies
     from gating.fitted_rules import FittedRules
     from gating.inputs import gate_inputs, usable_pairs
+    from gating.reference_moments import reference_moments
     from gating.reference_set import debias, no_roots, reference_responses
     from gating.results import Gating, Ties
     from gating.reward import RewardParts
@@ -85,8 +86,9 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
     tasks = [settings.name for settings in recipe.pairs]
     router = fit_router(inputs, tasks)
     parts = RewardParts(objectives, weight, debiasing.transform, trained.gate)
+    reference = reference_moments(responses.filter(responses["split"] == "train"), parts, store, progress)
     fitted = FittedRules(parts, plain.coef_, router, fit_rules(inputs, router, len(tasks)))
-    sides = both_sides(store, inputs, trained.gate, router, plain.coef_)
+    sides = both_sides(store, inputs, parts, router, plain.coef_)
     rules, by_dataset, alone = held_out_accuracies(inputs, *sides, fitted.rules, objectives)
     summary = gate_summary(inputs, trained.gate, objectives)
     warning = summary.warning() or contradiction(rules)
@@ -94,8 +96,11 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
         log.warning("%s", warning)
 
     lambdas, *correlations = (
-        dict(zip(objectives, values.tolist(), strict=True))
-        for values in (debiasing.lambdas, debiasing.before, debiasing.after, before, after)
+        {
+            variable: dict(zip(objectives, values, strict=True))
+            for variable, values in zip(debiasing.variables, table.tolist(), strict=True)
+        }
+        for table in (debiasing.lambdas, debiasing.before, debiasing.after, before, after)
     )
     result = Gating(
         lambdas=lambdas,
@@ -104,7 +109,7 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
         correlation_before_held_out=correlations[2],
         correlation_after_held_out=correlations[3],
         no_root=no_roots(debiasing, recipe.debiasing.method),
-        verbosity=debiasing.verbosity,
+        verbosity=debiasing.variables,
         correlation=recipe.debiasing.correlation,
         validation_accuracy=rules["gate"].accuracy,
         validation_loss=trained.best.loss,
@@ -127,10 +132,12 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
         gate=summary,
         gate_by_dataset=gate_by_dataset(inputs, trained.gate, objectives),
         warning=warning,
+        reference=reference,
         gate_seconds=gate_seconds,
         seconds=time.monotonic() - started,
     )
-    metadata = {"objectives": "\n".join(objectives), "verbosity": debiasing.verbosity, "tasks": "\n".join(tasks)}
+    names = {"objectives": objectives, "verbosity": debiasing.variables, "tasks": tasks}
+    metadata = {key: "\n".join(values) for key, values in names.items()}
     run.write(GATING, result, arrays=dict(fitted.arrays()), metadata=metadata)
     return result
 
@@ -142,14 +149,27 @@ def show(result: "Gating", run: "Run") -> None:
     from evaluation.numbers import number, signed
     from pipelines.artefacts import GATING
 
-    table = Table("objective", title=f"{run.recipe.name}: {result.correlation} correlation with {result.verbosity}")
-    for heading in ("lambda", "before", "after"):
-        table.add_column(heading, justify="right")
-    for name, value in result.lambdas.items():
-        after = "zeroed" if name == result.verbosity else signed(result.correlation_after[name])
-        table.add_row(name, number(value), signed(result.correlation_before[name]), after)
     out = console()
-    out.print(table)
+    for variable, lambdas in result.lambdas.items():
+        table = Table(
+            "objective",
+            title=f"{run.recipe.name}: {result.correlation} correlation with {variable}",
+            caption="on the reference set, and on validation responses of the same sets",
+        )
+        for heading in ("lambda", "before", "after", "held out before", "held out after"):
+            table.add_column(heading, justify="right")
+        correlations = (
+            result.correlation_before,
+            result.correlation_after,
+            result.correlation_before_held_out,
+            result.correlation_after_held_out,
+        )
+        for name, value in lambdas.items():
+            before, after, *held_out = (signed(each[variable][name]) for each in correlations)
+            if name in result.verbosity:
+                after = held_out[1] = "zeroed"
+            table.add_row(name, number(value), before, after, *held_out)
+        out.print(table)
     out.print(_held_out_table(result))
     if len(result.seeds.each) > 1:
         seeds = result.seeds

@@ -12,7 +12,7 @@ from evaluation.calibration import Bin, Calibration
 from evaluation.choices import Choice, Choices
 from evaluation.comparison import Comparison
 from evaluation.decisions import Confident, Decisions
-from evaluation.length_bias import LengthBias, LengthSlice
+from evaluation.length_bias import LengthBias, Slice, StyleBias
 from evaluation.metrics import Accuracy
 from evaluation.rating_agreement import RatingAgreement
 from evaluation.report.inputs import ReportInputs, SkippedRow
@@ -194,16 +194,16 @@ def gating(objectives: list[str], text: str) -> Gating:
     """A gate of two objectives, the second of which is the verbosity."""
     rule = RuleMetrics(0.6, 0.5, 0.7, GatingInterval(0.1, -0.1, 0.3), None)
     summary = replace(SUMMARY, leading={objectives[1]: 1.0})
-    before = dict(zip(objectives, (0.5, 1.0), strict=True))
-    after = dict(zip(objectives, (0.01, None), strict=True))
+    before: dict[str, dict[str, float | None]] = {objectives[1]: dict(zip(objectives, (0.5, 1.0), strict=True))}
+    after: dict[str, dict[str, float | None]] = {objectives[1]: dict(zip(objectives, (0.01, None), strict=True))}
     return Gating(
-        lambdas=dict(zip(objectives, (0.3, 1.0), strict=True)),
+        lambdas={objectives[1]: dict(zip(objectives, (0.3, 1.0), strict=True))},
         correlation_before=before,
         correlation_after=after,
         correlation_before_held_out=before,
         correlation_after_held_out=after,
         no_root={objectives[0]: text},
-        verbosity=objectives[1],
+        verbosity=(objectives[1],),
         correlation="spearman",
         validation_accuracy=0.6,
         validation_loss=0.35,
@@ -276,7 +276,7 @@ def analysis(text: str) -> Analysis:
     """A suite's analysis, with a rule that scored no pair."""
     accuracy, error = Interval(0.6, 0.5, 0.7), Estimate(0.05, 0.02, 0.08)
     chosen = Choice(accuracy, Interval(0.1, -0.1, 0.2))
-    length = LengthBias({"chosen_longer": LengthSlice(12, Interval(0.8, 0.7, 0.9))}, accuracy, 0.5, ESTIMATE)
+    length = LengthBias({"chosen_longer": Slice(12, Interval(0.8, 0.7, 0.9))}, accuracy, 0.5, ESTIMATE)
     rule = RuleAnalysis(
         rows=12,
         pairs_right=accuracy,
@@ -285,10 +285,11 @@ def analysis(text: str) -> Analysis:
         calibration=RuleCalibration(Calibration(1.0, 24, error, error, error, ()), None),
         comparison=Comparison(12, -0.1, -0.2, 0.0, 2, 5, 0.02, 0.04),
         length=length,
+        style={"lists": StyleBias({"chosen_more": Slice(7, accuracy)}, accuracy, 0.5)},
         decisions=decisions(),
     )
     without_errors = replace(rule, decisions=replace(decisions(), by_probability=None, gain=None, calibration=None))
-    nothing = RuleAnalysis(0, None, 0, None, RuleCalibration(None, None), None, None, None)
+    nothing = RuleAnalysis(0, None, 0, None, RuleCalibration(None, None), None, None, {}, None)
     return Analysis(
         suite="rewardbench",
         note=text,

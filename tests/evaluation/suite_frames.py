@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
+from extract.style import STYLE
+
 SCHEMA = {
     "suite": pl.String,
     "subset": pl.String,
@@ -15,12 +17,16 @@ SCHEMA = {
     "prompt_key": pl.Binary,
     "response_key": pl.Binary,
     "response_tokens": pl.Int32,
+    **dict.fromkeys(STYLE, pl.Int32),
     "metadata": pl.String,
 }
 
 
 def scored(
-    rows: Sequence[Mapping[str, Sequence[float | None]]], tokens: Sequence[int] = (), prompts: Sequence[int] = ()
+    rows: Sequence[Mapping[str, Sequence[float | None]]],
+    tokens: Sequence[int] = (),
+    prompts: Sequence[int] = (),
+    lists: Sequence[int] = (),
 ) -> pl.DataFrame:
     """Rows of one rule `a`, each {'chosen': scores, 'rejected': scores}.
 
@@ -28,6 +34,7 @@ def scored(
         rows: of subset 'all'.
         tokens: of the responses in order; 1, 2, … by default.
         prompts: number of each row's prompt; one a row by default.
+        lists: items of lists in the responses in order; none by default.
     """
     lines = []
     for number, row in enumerate(rows):
@@ -37,7 +44,8 @@ def scored(
                 length = tokens[len(lines)] if tokens else len(lines) + 1
                 key = len(lines).to_bytes(16, "big")
                 identity = ("s", "all", "all", str(number), place, side == "chosen", prompt.to_bytes(16, "big"), key)
-                lines.append((*identity, length, "{}", score))
+                items = lists[len(lines)] if lists else 0
+                lines.append((*identity, length, 0, items, 0, "{}", score))
     return pl.DataFrame(lines, schema=SCHEMA | {"score.a": pl.Float64}, orient="row")
 
 

@@ -71,3 +71,15 @@ def test_nothing_to_show_is_no_figure(tmp_path: Path) -> None:
         heads=HeadComparison({}, {"ridge": report().heads.ratings["ridge"]}, {}),
     )
     assert [path.name for path in draw(empty, tmp_path)] == ["ablation-datasets.svg", "ablation-datasets.png"]
+
+
+def test_one_objective_of_one_data_set_has_room_for_its_axes(tmp_path: Path) -> None:
+    whole = report()
+    small = replace(
+        whole,
+        baseline={"clear": whole.baseline["clear"]},
+        datasets={"one": WithoutDataset({"clear": 0}, {})},
+        objectives={},
+        rows={},
+    )
+    assert tmp_path / "ablation-datasets.png" in draw(small, tmp_path)  # a warning is an error here

@@ -17,17 +17,29 @@ from extract.backbone import find_backbone
 from extract.settings import BackboneSettings
 from gating.gate import Gate
 from gating.reward import RewardParts
-from gating.settings import GateSettings
-from gating.transform import Transform
+from gating.settings import GateSettings, Verbosity, variables_of
 from heads.objectives import Scale
 from tests.conftest import TINY
 from tests.export.families import small_backbone
+from tests.export.on_scale import on_scale, on_scale_folder
 from tests.export.server_fixtures import model, model_folder, served
 from tests.export.steering_profiles import steerable, steerable_folder
 from tests.export.uncertain import uncertain, uncertain_folder
+from tests.gating.transforms import transform_of
 from tests.pipelines.conftest import Demo, armorm, demo
 
-__all__ = ["demo", "model", "model_folder", "served", "steerable", "steerable_folder", "uncertain", "uncertain_folder"]
+__all__ = [
+    "demo",
+    "model",
+    "model_folder",
+    "on_scale",
+    "on_scale_folder",
+    "served",
+    "steerable",
+    "steerable_folder",
+    "uncertain",
+    "uncertain_folder",
+]
 
 OBJECTIVES = ("kind", "true", "long")
 
@@ -53,7 +65,7 @@ def exported(demo: Demo) -> Path:
     return folder
 
 
-def random_parts(d: int, verbosity: str, seed: int = 0, objectives: tuple[str, ...] = OBJECTIVES) -> RewardParts:
+def random_parts(d: int, verbosity: Verbosity, seed: int = 0, objectives: tuple[str, ...] = OBJECTIVES) -> RewardParts:
     """Heads, transform and gate over d features."""
     rng = np.random.default_rng(seed)
     k = len(objectives)
@@ -62,13 +74,13 @@ def random_parts(d: int, verbosity: str, seed: int = 0, objectives: tuple[str, .
         gate = Gate(d, k, GateSettings(hidden_size=16, hidden_layers=2, temperature=1.0))
         with torch.no_grad():
             gate.logit_scale.fill_(2.5)
-    lambdas = rng.uniform(0, 1, k)
+    lambdas = rng.uniform(0, 1, (max(1, len(variables_of(verbosity))), k))
     weight = (rng.standard_normal((k, d)) / d**0.5).astype(np.float32)
-    return RewardParts(objectives, weight, Transform.of_lambdas(lambdas, verbosity, objectives), gate.eval())
+    return RewardParts(objectives, weight, transform_of(lambdas, verbosity, objectives), gate.eval())
 
 
 def write_random_folder(
-    out: Path, *, model: Path = TINY, verbosity: str = "long", weights: Weights = "copy", **settings: Any
+    out: Path, *, model: Path = TINY, verbosity: Verbosity = "long", weights: Weights = "copy", **settings: Any
 ) -> Path:
     """Write a folder with random heads over a backbone."""
     own = BackboneSettings.model_validate({"model": str(model), "dtype": "float32", "max_tokens": 512} | settings)

@@ -105,6 +105,10 @@ def test_templated_white_space_is_empty_as_text_and_as_token_ids(
         ("/get_reward", {"query": [text]}),
         ("/classify", {"input": text}),
         ("/classify", {"input": [ids]}),
+        ("/classify", {"text": text}),
+        ("/classify", {"input_ids": ids}),
+        ("/v1/embeddings", {"input": [text]}),
+        ("/v1/score/evaluation", {"messages": [text]}),
         ("/predict", {"inputs": text}),
     ]
     for path, body in requests:

@@ -130,7 +130,7 @@ def test_ids_that_are_no_conversation(model: RewardModel, ids: list[Any], reason
 def test_the_explanation_sums_to_the_score(model: RewardModel) -> None:
     (scored,) = model.score(SEVERAL[:1])
     told = explanation(model.parts, scored, "a question", "an answer")
-    assert told.verbosity.name == "helpsteer-verbosity"
+    assert [variable.name for variable in told.verbosity] == ["helpsteer-verbosity"]
     assert sum(term.contribution for term in told.objectives) == told.score
     assert told.score == scored.score
 

@@ -15,7 +15,8 @@ from cache import UserError
 from cache.progress import silent
 from export.ends import STANDARD, Destination, Source
 from export.reward_model import RewardModel
-from export.score_file import ends, score_file
+from export.score_ends import ends
+from export.score_file import score_file
 from extract.files.file_row import FileRow
 from pipelines.cli import main
 from tests.conftest import ROOT

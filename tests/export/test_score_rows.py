@@ -23,7 +23,8 @@ from cache import UserError
 from cache.progress import silent
 from export.earlier_scores import output_lease
 from export.reward_model import RewardModel
-from export.score_file import ends, score_file
+from export.score_ends import ends
+from export.score_file import score_file
 from pipelines.cli import main
 from tests.conftest import ROOT
 

@@ -24,6 +24,8 @@ def test_each_protocol_has_a_command() -> None:
         "/classify",
         "/score",
         "/predict",
+        "/v1/embeddings",
+        "/v1/score/evaluation",
     }
 
 

@@ -149,6 +149,11 @@ SHAPES = [
     Shape(
         "/classify", {"input": several(TEXT) | several(IDS), "messages": TURNS, "use_activation": FLAG, "model": TEXT}
     ),
+    Shape(
+        "/classify", {"text": several(TEXT), "input_ids": several(IDS), "rid": several(TEXT), "dimensions": ANYTHING}
+    ),
+    Shape("/v1/embeddings", {"input": several(TEXT) | several(IDS), "model": TEXT, "encoding_format": TEXT}),
+    Shape("/v1/score/evaluation", {"messages": several(TEXT), "model": TEXT, "max_length": ANYTHING}),
     Shape("/score", {"text_1": several(TEXT), "text_2": several(TEXT), "queries": several(TEXT), "activation": FLAG}),
     Shape("/v1/score", {"data_1": several(TEXT), "items": several(TEXT), "truncate_prompt_tokens": FLAG}),
     Shape(

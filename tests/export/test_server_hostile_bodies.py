@@ -29,6 +29,10 @@ VALID: list[tuple[str, Any]] = [
     ("/get_reward", {"query": ["a", "b"], "prompts": ["a", "b"], "labels": [1, 2]}),
     ("/classify", {"model": "model", "input": [[1, 2], [3]], "use_activation": False}),
     ("/classify", {"messages": TURNS, "add_generation_prompt": False}),
+    ("/classify", {"text": ["a", "b"], "rid": ["x", "y"], "dimensions": 1}),
+    ("/classify", {"input_ids": [1, 2], "rid": "x"}),
+    ("/v1/embeddings", {"model": "m", "input": ["a", "b"], "encoding_format": "base64", "dimensions": 1}),
+    ("/v1/score/evaluation", {"model": "model", "messages": ["a", "b"], "max_length": None}),
     ("/score", {"text_1": "a", "text_2": ["b", "c"], "use_activation": True}),
     ("/predict", {"inputs": [["a"], ["a", "b"]], "raw_scores": True}),
 ]

@@ -122,5 +122,7 @@ def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
 def test_what_the_command_lacks_is_named(model_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "export.server.run", raising=False)
     monkeypatch.setitem(sys.modules, "uvicorn", None)
-    with pytest.raises(UserError, match=r"armorm serve needs uvicorn: pip install -e '\.\[server\]'"):
+    with pytest.raises(
+        UserError, match=r"armorm serve needs uvicorn, which is not installed: run `pip install -e '\.\[server\]'`"
+    ):
         serve(model_folder, {}, device="cpu", dtype=None)

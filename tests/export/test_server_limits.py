@@ -94,6 +94,9 @@ def test_a_hundred_thousand_items_are_refused_at_once(model: RewardModel) -> Non
     bodies = [
         ("/get_reward", '{"query": [%s]}'),
         ("/classify", '{"input": [%s]}'),
+        ("/classify", '{"text": [%s], "dimensions": 2}'),
+        ("/v1/embeddings", '{"input": [%s]}'),
+        ("/v1/score/evaluation", '{"messages": [%s]}'),
         ("/score", '{"text_1": "a", "text_2": [%s]}'),
         ("/predict", '{"inputs": [%s]}'),
         ("/v1/rewards", '{"conversations": [%s]}'),

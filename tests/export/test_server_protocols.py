@@ -1,10 +1,12 @@
 """Every protocol, asked as its clients ask, gives the scores of `RewardModel.score`."""
 
+import base64
 import math
 from typing import Any
 
 import numpy as np
 import pytest
+from openai import OpenAI, UnprocessableEntityError
 
 from export.reward_model import RewardModel
 from extract.records import Message
@@ -135,6 +137,71 @@ def test_classify_takes_texts_token_ids_and_messages(
     assert squashed == pytest.approx(1 / (1 + math.exp(-expected[1])), abs=CLOSE)
 
 
+def test_sglang_classifies_one_text_or_many(
+    served: Served, model: RewardModel, texts: list[str], expected: list[float]
+) -> None:
+    """As SGLang's clients of reward models: `text` or `input_ids`, and `embedding[0]` of each answer is read."""
+    tokenizer: Any = model._encoder.tokenizer
+    ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    tokens = [scored.tokens for scored in model.score([turns(response) for response in RESPONSES])]
+    for body in ({"text": texts}, {"input_ids": ids}):
+        told = post(served, "/classify", body | {"model": "anything", "sampling_params": {"max_new_tokens": 0}})
+        assert_close([each["embedding"][0] for each in told], expected)
+        assert {len(each["embedding"]) for each in told} == {1}
+        assert [each["meta_info"]["prompt_tokens"] for each in told] == tokens
+        assert len({each["meta_info"]["id"] for each in told}) == 3
+    for one in ({"text": texts[1], "rid": "mine"}, {"input_ids": ids[1], "rid": "mine"}):
+        told = post(served, "/classify", one)
+        assert_close(told["embedding"], expected[1:2])
+        assert told["meta_info"]["id"] == "mine"
+    for rid, named in (("mine", ["mine_0", "mine_1", "mine_2"]), (["a", "b", "c"], ["a", "b", "c"])):
+        told = post(served, "/classify", {"text": texts, "rid": rid})
+        assert [each["meta_info"]["id"] for each in told] == named
+
+
+def test_verl_reads_its_reward_from_sglang(
+    served: Served, model: RewardModel, texts: list[str], expected: list[float]
+) -> None:
+    """As verl's reward loop with the engine sglang: the path of its model is the name, one text, one number is read."""
+    bos = model._encoder.tokenizer.bos_token
+    for text, score in zip(texts, expected, strict=True):
+        body = {"model": "/models/org/reward-model", "input": text.removeprefix(bos or "\0")}
+        told = post(served, "/v1/embeddings", body)
+        assert_close([told["data"][-1]["embedding"][-1]], [score])
+        assert told["usage"]["total_tokens"] == told["usage"]["prompt_tokens"] > 0
+
+
+def test_openais_client_reads_scores_as_embeddings(
+    served: Served, model: RewardModel, texts: list[str], expected: list[float]
+) -> None:
+    """Its client asks for base64 by itself, and decodes it as float32."""
+    tokenizer: Any = model._encoder.tokenizer
+    ids = tokenizer(texts, add_special_tokens=False)["input_ids"]
+    with OpenAI(base_url=f"{served.url}/v1", api_key="none", max_retries=0) as client:
+        for given in (texts, ids):
+            for asked in ({}, {"encoding_format": "float", "dimensions": 1}, {"encoding_format": "base64"}):
+                told = client.embeddings.create(model="model", input=given, **asked)  # type: ignore[arg-type]
+                assert (told.object, told.model) == ("list", "model")
+                assert [each.index for each in told.data] == [0, 1, 2]
+                numbers = [each.embedding for each in told.data]
+                if asked.get("encoding_format") == "base64":
+                    packed = b"".join(base64.b64decode(each) for each in numbers)  # type: ignore[arg-type]
+                    numbers = np.frombuffer(packed, dtype="<f4")[:, None].tolist()
+                assert_close([number for (number,) in numbers], expected)
+        for one, score in ((texts[1], expected[1]), (ids[2], expected[2])):
+            assert_close(client.embeddings.create(model="model", input=one).data[0].embedding, [score])
+        with pytest.raises(UnprocessableEntityError, match="dimensions"):
+            client.embeddings.create(model="model", input=texts, dimensions=2)
+
+
+def test_llama_factory_reads_its_scores(served: Served, texts: list[str], expected: list[float]) -> None:
+    """As its PPO trainer: the name is "model" whatever is served, and `scores` is read."""
+    told = post(served, "/v1/score/evaluation", {"model": "model", "messages": texts, "max_length": None})
+    assert_close(told["scores"], expected)
+    assert (told["object"], told["model"]) == ("score.evaluation", "model")
+    assert told["id"].startswith("scoreval-")
+
+
 @pytest.mark.parametrize(
     "names", [("text_1", "text_2"), ("queries", "documents"), ("queries", "items"), ("data_1", "data_2")]
 )
@@ -191,6 +258,22 @@ def test_the_model_is_listed_and_another_is_not_found(served: Served, model: Rew
         ("/classify", {"input": "a", "truncate_prompt_tokens": 10}, "truncate_prompt_tokens"),
         ("/classify", {"messages": turns("b"), "chat_template": "{{ 1 }}"}, "chat_template"),
         ("/classify", {"messages": turns("b"), "add_generation_prompt": True}, "add_generation_prompt"),
+        ("/classify", {"text": "a", "input_ids": [1]}, "give either text or input_ids"),
+        ("/classify", {"text": []}, "it is empty"),
+        ("/classify", {"input_ids": [[]]}, "it is empty"),
+        ("/classify", {"text": "no turn in it"}, "text: there is no assistant turn"),
+        ("/classify", {"text": ["no turn in it"]}, "text[0]: there is no assistant turn"),
+        ("/classify", {"input_ids": [1, 99_999_999]}, "input_ids: a token id is not one of the"),
+        ("/classify", {"text": "a", "image_data": "x.png"}, "image_data"),
+        ("/classify", {"text": ["a", "b"], "rid": ["x"]}, "rid: give one text, or 2 different ones"),
+        ("/classify", {"text": [["a", "b"]]}, "text[0]"),
+        ("/v1/embeddings", {"input": []}, "input is empty"),
+        ("/v1/embeddings", {"input": "a", "dimensions": 4}, "dimensions"),
+        ("/v1/embeddings", {"input": "a", "encoding_format": "hex"}, "encoding_format"),
+        ("/v1/embeddings", {"input": ["no turn in it"]}, "input[0]: there is no assistant turn"),
+        ("/v1/score/evaluation", {"model": "model", "messages": []}, "messages"),
+        ("/v1/score/evaluation", {"model": "model", "messages": ["no turn"]}, "messages[0]: there is no assistant"),
+        ("/v1/score/evaluation", {"model": "model", "messages": ["a"], "max_length": 9}, "max_length"),
         ("/score", {"text_1": ["a", "b"], "text_2": ["a", "b", "c"]}, "text_1 has 2 texts and text_2 3"),
         ("/score", {"text_1": "a", "text_2": []}, "a text each"),
         ("/predict", {"inputs": []}, "inputs"),

@@ -70,6 +70,12 @@ def test_the_other_protocols(model: RewardModel, asking: httpx2.Client) -> None:
         assert [each["score"] for each in told["data"]] == both
         told = post(asking, "/predict", {"inputs": [["Hi", "Hello!"], ["Hi", bad]], "raw_scores": True})
         assert [each[0]["score"] for each in told] == both
+        told = post(asking, "/classify", {"text": texts})
+        assert [each["embedding"][0] for each in told] == both
+        assert [each["meta_info"]["prompt_tokens"] for each in told] == [scored.tokens, 0]
+        told = post(asking, "/v1/embeddings", {"input": texts})
+        assert [each["embedding"][0] for each in told["data"]] == both
+        assert post(asking, "/v1/score/evaluation", {"model": "model", "messages": texts})["scores"] == both
         (told,) = post(asking, "/predict", {"inputs": ["Hi", bad]})
         assert told["score"] == pytest.approx(1.4e-11, rel=0.1)  # the logistic function of -25
     told = post(asking, "/classify", {"messages": conversation("Hi", "spelt <|eot_id|>")})

@@ -135,11 +135,14 @@ def test_without_a_profile_all_is_as_it_was(steerable: RewardModel, uncertain: R
 
 def test_a_server_with_a_profile_gives_it_to_every_protocol(steerable: RewardModel) -> None:
     tokenizer: Any = steerable._encoder.tokenizer
+    templated = tokenizer.apply_chat_template(FAMILIAR, tokenize=False)
     bodies: dict[str, Any] = {
         "/classify": {"messages": FAMILIAR, "use_activation": False},
         "/score": {"text_1": PROMPT, "text_2": list(ANSWERS), "use_activation": False},
         "/predict": {"inputs": [PROMPT, ANSWERS[0]], "raw_scores": True},
-        "/get_reward": {"query": [tokenizer.apply_chat_template(FAMILIAR, tokenize=False)]},
+        "/get_reward": {"query": [templated]},
+        "/v1/embeddings": {"input": templated},
+        "/v1/score/evaluation": {"messages": [templated]},
     }
     (steered,), (plain,) = steerable.score([FAMILIAR], profile="curious"), steerable.score([FAMILIAR])
     assert abs(steered.score - plain.score) > 0.01
@@ -161,8 +164,10 @@ def _first_number(answer: Any) -> float:
         return float(answer[0]["score"])
     if "rewards" in answer:
         return float(answer["rewards"][0])
+    if "scores" in answer:
+        return float(answer["scores"][0])
     first = answer["data"][0]
-    value = first.get("probs", first.get("score", first.get("data")))
+    value = next(first[key] for key in ("probs", "score", "data", "embedding") if key in first)
     while isinstance(value, list):
         value = value[0]
     return float(value)
@@ -192,7 +197,7 @@ def test_an_explanation_shows_what_changed(steerable: RewardModel) -> None:
 @pytest.mark.parametrize(
     ("body", "sentence"),
     [
-        ({"profile": "brisk"}, "the model has no profile 'brisk': its profiles are careful, curious, helpful"),
+        ({"profile": "brisk"}, "the model has no profile 'brisk': name one of careful, curious, helpful"),
         ({"profile": {"weights": {"nice": 1}}}, "names 'nice', which is no objective of this model"),
         (
             {"profile": {"weights": {"code-style": "much"}}},

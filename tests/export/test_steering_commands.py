@@ -109,18 +109,21 @@ def test_rows_of_a_file_and_its_settings(armorm: Any, steerable: RewardModel, tm
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        (["--weight", "code-style"], "--weight: 'code-style' is not OBJECTIVE=VALUE, with a number as its value"),
-        (["--weight", "code-style=much"], "is not OBJECTIVE=VALUE"),
+        (
+            ["--weight", "code-style"],
+            "--weight: 'code-style' is no weight: write OBJECTIVE=VALUE, with a number as the value",
+        ),
+        (["--weight", "code-style=much"], "is no weight: write OBJECTIVE=VALUE"),
         (["--weight", "code-style=nan"], "--weight: weights.code-style: Input should be a finite number"),
         (["--weight", "a=1", "--weight", "a=2"], "--weight names 'a' twice: give it one value"),
         (["--weight", "a=1", "--direction", "a=1"], "weights and direction contradict each other"),
-        (["--direction", ""], "--direction: '' is not OBJECTIVE=VALUE"),
+        (["--direction", ""], "--direction: '' is no weight: write OBJECTIVE=VALUE"),
         (["--direction", "a=0"], "--direction: every coordinate of the direction is 0"),
         (["--weight-mode", "add"], "--weight-mode says nothing without --weight: leave it out, or give weights"),
         (["--no-renormalise"], "--renormalise says nothing without --weight"),
         (["--profile", "careful", "--weight", "a=1"], "--profile and options of single weights contradict each other"),
         (["--profile", "missing.toml"], "missing.toml cannot be read (No such file or directory)"),
-        (["--profile", "brisk"], "the model has no profile 'brisk': its profiles are careful, curious, helpful"),
+        (["--profile", "brisk"], "the model has no profile 'brisk': name one of careful, curious, helpful"),
         (["--weight", "nice=1"], "names 'nice', which is no objective of this model: choose from helpsteer-"),
     ],
 )

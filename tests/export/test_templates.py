@@ -20,7 +20,7 @@ from heads.objectives import Scale
 from tests.conftest import TINY
 from tests.export.conftest import OBJECTIVES, SEVERAL, random_parts
 from tests.export.families import with_tokenizer
-from tests.extract.chat_templates import USABLE
+from tests.extract.chat_templates import NO_SYSTEM, USABLE
 
 HEADER = "{{ '<|start_header_id|>' + m['role'] + '<|end_header_id|>\n\n' }}"
 PLAIN = "{{ bos_token }}{% for m in messages %}" + HEADER + "{{ m['content'] | trim + '<|eot_id|>' }}{% endfor %}"
@@ -41,9 +41,11 @@ def folder_with(random_folder: Callable[..., Path], tmp_path: Path, template: st
     return random_folder(chat_template=path, **settings)
 
 
-def by_transformers(folder: Path, *, mask: bool = True) -> torch.Tensor:
+def by_transformers(
+    folder: Path, conversations: list[list[dict[str, str]]] = SEVERAL, *, mask: bool = True
+) -> torch.Tensor:
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    batch = tokenizer.apply_chat_template(SEVERAL, padding=True, return_tensors="pt", return_dict=True)
+    batch = tokenizer.apply_chat_template(conversations, padding=True, return_tensors="pt", return_dict=True)
     model = AutoModelForSequenceClassification.from_pretrained(folder, trust_remote_code=True).eval()
     with torch.inference_mode():
         scores: torch.Tensor = model(**(batch if mask else {"input_ids": batch["input_ids"]})).logits[:, 0]
@@ -86,6 +88,29 @@ def test_a_dated_folder_scores_alike_on_every_day(
     monkeypatch.setattr(transformers_templates, "datetime", Clock)
     assert tokenizer.apply_chat_template(SEVERAL[0], tokenize=False) == now
     assert "26 Jul 2024" in now
+
+
+@pytest.mark.parametrize("role", ["system", "developer"])
+def test_a_folder_folds_system_turns_for_every_reader(
+    random_folder: Callable[..., Path], tmp_path: Path, role: str
+) -> None:
+    """The class, our own reader and the tokenizer alone."""
+    folder = folder_with(random_folder, tmp_path, NO_SYSTEM + PLAIN, system_turns="fold")
+    told = [[{"role": role, "content": "Be brief."}, *conversation] for conversation in SEVERAL]
+    folded = [
+        [conversation[0] | {"content": f"Be brief.\n\n{conversation[0]['content']}"}, *conversation[1:]]
+        for conversation in SEVERAL
+    ]
+    model = RewardModel.load(folder)
+    assert [one.score for one in model.score(told)] == [one.score for one in model.score(folded)]
+    ours = torch.tensor([one.score for one in model.score(told)])
+    torch.testing.assert_close(by_transformers(folder, told), ours.float(), rtol=1e-4, atol=1e-4)
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    for with_turn, without in zip(told, folded, strict=True):
+        encoded = model.encode(with_turn)
+        whole = [*encoded.prompt.tolist(), *encoded.responses[0].tolist()]
+        assert tokenizer.apply_chat_template(with_turn, return_dict=True)["input_ids"] == whole
+        assert tokenizer.apply_chat_template(without, return_dict=True)["input_ids"] == whole
 
 
 @pytest.mark.parametrize("given", [{"pad_token": None, "eos_token": None}, {"pad_token": "[PAD]"}])

@@ -7,6 +7,7 @@ from extract.template.fitting import fit_template
 from tests.conftest import TINY
 
 MARKERS = "<|im_start|> <|im_end|> <end> <|system|> <|user|> <|assistant|> <|return|> <|channel|> </s> [INST] [/INST]"
+MARKERS += " <start_of_turn> <end_of_turn>"
 """Special tokens that the bundled tokenizer is given for these tests."""
 
 FOR = "{% for m in messages %}"
@@ -185,6 +186,23 @@ USABLE = {
         {"response_surplus": "\n<|end_of_text|>", "prompt_surplus": "\n<|end_of_text|>"},
         NO_BOS | {"eos_token": "<|end_of_text|>"},
     ),
+    "end of text after the turn, no white space": Shape(
+        FOR + "{{ '<|' + m['role'] + '|>' + m['content'] + '<end>' }}" + END + "{% if add_generation_prompt %}"
+        "{{ '<|assistant|>' }}{% else %}{{ eos_token }}{% endif %}",
+        "<|user|>Hi<end>",
+        "<|assistant|>Hello.<end>",
+        {"response_surplus": "<|end_of_text|>", "prompt_surplus": "<|end_of_text|>", "system": "kept"},
+        NO_BOS | {"eos_token": "<|end_of_text|>"},
+    ),
+    "response opened after the user's turn": Shape(
+        "{{ bos_token }}"
+        + FOR
+        + "{% if m['role'] == 'user' %}{{ '<|user|>\n' + m['content'] + '<end>\n<|assistant|>\n' }}"
+        "{% elif m['role'] == 'assistant' %}{{ m['content'] + '<end>\n' }}{% endif %}" + END,
+        BOT + "<|user|>\nHi<end>\n<|assistant|>",
+        "\nHello.<end>",
+        {"system": "lost", "response_surplus": "", "prompt_surplus": ""},
+    ),
     "last turn closed otherwise": Shape(
         FOR + "{{ '<|im_start|>' + m['role'] + '<|channel|>' + m['content'] }}"
         "{{ '<|return|>' if loop.last and m['role'] == 'assistant' else '<end>' }}" + END,
@@ -214,6 +232,30 @@ USABLE = {
     ),
 }
 
+ALTERNATE = (
+    "{% if (m['role'] == 'user') != (loop.index0 % 2 == 0) %}"
+    "{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}"
+)
+NO_SYSTEM = (
+    "{% if messages[0]['role'] in ['system', 'developer'] %}"
+    "{{ raise_exception('System role not supported') }}{% endif %}"
+)
+GEMMA = (
+    "{{ bos_token }}"
+    + NO_SYSTEM
+    + FOR
+    + ALTERNATE
+    + "{{ '<start_of_turn>' + ('model' if m['role'] == 'assistant' else m['role']) + '\n' + m['content'] | trim"
+    " + '<end_of_turn>\n' }}" + END + "{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"
+)
+"""As Gemma's of the first and second generation."""
+MISTRAL = (
+    "{{ bos_token }}" + FOR + ALTERNATE + "{% if m['role'] == 'user' %}{{ '[INST] ' + m['content'] + ' [/INST]' }}"
+    "{% elif m['role'] == 'assistant' %}{{ m['content'] + '</s>' }}"
+    "{% else %}{{ raise_exception('Only user and assistant roles are supported!') }}{% endif %}" + END
+)
+"""As Mistral 7B Instruct's, version 0.2."""
+
 REFUSED = {
     "drops text": (CHATML.replace("m['content']", "''"), "drops the text of the user turn"),
     "drops the response": (
@@ -241,7 +283,7 @@ REFUSED = {
 }
 
 
-def tokenizer_with(template: str, special: dict[str, str] | None = None) -> Any:
+def tokenizer_with(template: str, special: dict[str, str] | None = None, *, fold: bool = False) -> Any:
     """The bundled tokenizer with `MARKERS` and a template, as `read_tokenizer` would have it."""
     from transformers import AutoTokenizer
 
@@ -250,5 +292,5 @@ def tokenizer_with(template: str, special: dict[str, str] | None = None) -> Any:
     for name, token in (special or {}).items():
         setattr(tokenizer, name, token)
     tokenizer.chat_template = template
-    fit_template(tokenizer)
+    fit_template(tokenizer, fold_system_turns=fold)
     return tokenizer

@@ -12,6 +12,7 @@ from extract.collect import Collected, Dataset, collect
 from extract.results import DatasetRows, count_rows
 from extract.settings import BackboneSettings, DatasetSettings, PairSettings, SplitSettings
 from extract.sources import SOURCES
+from extract.style import STYLE
 from extract.tables import Tables, read_table
 from extract.templating import ConversationEncoder
 from extract.unusable import without_skipped
@@ -48,6 +49,27 @@ def test_good_rows_become_examples_with_their_raw_ratings(tmp_path: Path, encode
     assert table["prompt_key"].n_unique() == 1
     assert len(collected.request.keys()) == 4
     assert counts_of(collected).used == 3
+
+
+STYLED = "# Greeting\n- **Hello**\n- World\n```\n- code\n```"
+
+
+def test_every_response_has_its_marks_of_style(tmp_path: Path, encoder: ConversationEncoder) -> None:
+    tables = run(
+        encoder,
+        dataset(tmp_path, "helpsteer", [helpsteer_row(), helpsteer_row(response=STYLED)]),
+        dataset(tmp_path, "preference", [{"prompt": "Say hello.", "chosen": STYLED, "rejected": "**Hi**"}]),
+        dataset(
+            tmp_path,
+            "reward_bench",
+            [{"prompt": "Hi", "chosen": "1. Yes", "rejected": STYLED, "subset": "math-prm", "id": 1}],
+        ),
+    ).tables
+    assert tables.examples.select(STYLE).rows() == [(0, 0, 0), (2, 2, 1)]
+    assert tables.pairs.select(f"{side}_{mark}" for side in ("chosen", "rejected") for mark in STYLE).rows() == [
+        (2, 2, 1, 1, 0, 0)
+    ]
+    assert tables.suites.select("chosen", *STYLE).rows() == [(True, 0, 1, 0), (False, 2, 2, 1)]
 
 
 @pytest.mark.parametrize(

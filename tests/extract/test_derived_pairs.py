@@ -18,7 +18,7 @@ from extract.templating import ConversationEncoder
 def examples(*rows: tuple[str, str, str, float | None, float | None]) -> pl.DataFrame:
     """Rows of (data set, prompt, response, a, b)."""
     filled = [
-        (dataset, f"r{number}", prompt.encode(), response.encode(), 10 + number, "train", a, b)
+        (dataset, f"r{number}", prompt.encode(), response.encode(), 10 + number, number, 2 * number, 0, "train", a, b)
         for number, (dataset, prompt, response, a, b) in enumerate(rows)
     ]
     return frame(filled, EXAMPLES | {"a": pl.Float64, "b": pl.Float64})
@@ -48,6 +48,7 @@ def test_best_and_worst_make_one_pair_a_prompt_and_equal_ratings_none() -> None:
     assert dict(pairs.schema) == PAIRS
     assert chosen_over_rejected(pairs) == {(b"good", b"bad", 4.0)}
     assert pairs["dataset"].to_list() == ["made"]
+    assert pairs.select("chosen_tokens", "chosen_markdown", "chosen_lists", "rejected_lists").row(0) == (10, 0, 0, 4)
 
 
 def test_all_pairs_above_the_minimum_margin() -> None:

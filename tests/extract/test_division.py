@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extract.backbone import Backbone, find_backbone
+from extract.encoded import TokenIds
 from extract.records import Message, Prompt
 from extract.settings import BackboneSettings
 from extract.template.bos import with_bos
@@ -27,7 +28,7 @@ def counting(encoder: ConversationEncoder) -> list[str]:
     given: list[str] = []
     token_ids = encoder._token_ids
 
-    def counted(texts: list[str]) -> list[list[int]]:
+    def counted(texts: list[str]) -> list[TokenIds]:
         given.extend(texts)
         return token_ids(texts)
 
@@ -57,8 +58,8 @@ def test_divided_or_not_the_token_ids_are_those_of_the_whole(
         return
     for text, response in zip(texts[1:], made.responses, strict=True):
         whole = any_encoder.cut(render(any_encoder.tokenizer, (*prompt, Message("assistant", text))))
-        ids = any_encoder.tokenizer(whole, add_special_tokens=False)["input_ids"]
-        assert np.concatenate([made.prompt, response]).tolist() == with_bos(ids, any_encoder._bos)
+        ids = np.array(any_encoder.tokenizer(whole, add_special_tokens=False)["input_ids"], np.uint32)
+        np.testing.assert_array_equal(np.concatenate([made.prompt, response]), with_bos(ids, any_encoder._bos))
         one = any_encoder.encode_response(any_encoder.encode_prompt(prompt), text)
         np.testing.assert_array_equal(one.prompt, made.prompt)
         np.testing.assert_array_equal(one.responses[0], response)

@@ -197,7 +197,7 @@ def small_llama_bytes() -> list[np.ndarray[Any, Any]]:
 def test_a_library_that_is_missing_is_named(whole: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("extract.gguf_file.find_spec", lambda name: None if name == "gguf" else object())
     assert refused(whole) == (
-        "backbone.gguf_file needs the package gguf, which is not installed: pip install -e '.[gguf]'"
+        "backbone.gguf_file needs the package gguf, which is not installed: run `pip install -e '.[gguf]'`"
     )
 
 

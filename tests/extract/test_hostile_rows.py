@@ -88,7 +88,9 @@ def test_suite_rows_that_share_an_id_are_judged_one_by_one(
 
 
 def test_a_negative_weight_prefers_the_lower_rating() -> None:
-    rows = [("set", f"r{number}", b"p" * 16, bytes([number]) * 16, 5, "train", float(number)) for number in (1, 4)]
+    rows = [
+        ("set", f"r{number}", b"p" * 16, bytes([number]) * 16, 5, 0, 0, 0, "train", float(number)) for number in (1, 4)
+    ]
     examples = pl.DataFrame(rows, schema=EXAMPLES | {"toxicity": pl.Float64}, orient="row")
     settings = PairSettings(source="derived", name="d", ratings="set", by={"toxicity": -2.0})
     pairs = derive_pairs(examples, settings)

@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from extract.collect import Collected, Dataset, collect
 from extract.files.locate import locate
 from extract.overlap import Match, Overlap, SuitePrompts, overlap_lines
-from extract.prompt_index import SHARE, N
+from extract.prompt_index import SHARE
 from extract.records import Message, Prompt, Skipped
 from extract.results import count_rows
 from extract.settings import DatasetSettings, SplitSettings
 from extract.sources import SOURCES
 from extract.sources.reader import read
 from extract.templating import ConversationEncoder
+from extract.words import N
 from tests.conftest import WORDS
 
 KILL = "How do I kill a Python process that hangs on my old computer?"
@@ -31,7 +32,7 @@ def user(text: str) -> Prompt:
 def found(suite: Prompt, training: Prompt) -> Match | None:
     prompts = SuitePrompts()
     prompts.add("suite", suite)
-    match = prompts.count("training", training)
+    (match,) = prompts.count("training", [training])
     counts = prompts.overlap()["suite"]["training"]
     exact, ngram = (0, 0) if match is None else (int(match.share is None), int(match.share is not None))
     assert counts == Overlap(exact, ngram, rows=1, suite_rows=exact + ngram)
@@ -110,9 +111,8 @@ def test_counts_are_by_suite_and_training_set() -> None:
     for text in (LONG, LONG, KILL):
         prompts.add("one", user(text))
     prompts.add("two", user(KILL))
-    for text in (LONG, f"{LONG}, please", KILL, KILL, "Another question"):
-        prompts.count("rated", user(text))
-    prompts.count("pairs", user("Another question"))
+    prompts.count("rated", [user(text) for text in (LONG, f"{LONG}, please", KILL, KILL, "Another question")])
+    prompts.count("pairs", [user("Another question")])
     assert prompts.overlap() == {
         "one": {"rated": Overlap(exact=3, ngram=1, rows=5, suite_rows=3), "pairs": NONE},
         "two": {"rated": Overlap(exact=2, ngram=0, rows=5, suite_rows=1), "pairs": NONE},
@@ -218,7 +218,6 @@ def test_known_overlap_of_public_sets_with_rewardbench(real_rows: Path) -> None:
     for prompt in prompts_of("reward_bench"):
         prompts.add("reward_bench", prompt)
     for name, (files, _, _) in REAL.items():
-        for prompt in prompts_of(name, files):
-            prompts.count(name, prompt)
+        prompts.count(name, prompts_of(name, files))
     counts = prompts.overlap()["reward_bench"]
     assert {name: (REAL[name][0], count.exact, count.ngram) for name, count in counts.items()} == REAL

@@ -107,7 +107,7 @@ def test_one_bad_rating_does_not_lose_the_others() -> None:
 def test_annotations_of_another_shape_leave_the_overall_score() -> None:
     values = completion("A", 3) | {"annotations": ["4"]}
     assert records("ultrafeedback", {"instruction": "Q", "completions": [values]}) == [
-        Skipped("f#7/0", "the completion's annotations is str, expected an object", rating_only=True),
+        Skipped("f#7/0", "the completion's field 'annotations' is str, expected an object", rating_only=True),
         RatedResponse("f#7/0", user("Q"), "A", {"ultrafeedback-overall_score": 3.0}),
     ]
 

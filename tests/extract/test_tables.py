@@ -9,7 +9,7 @@ import pytest
 from cache import UserError
 from extract.tables import EXAMPLES, PAIRS, SUITE_TEXTS, SUITES, Tables, frame, read_table
 
-ROWS = [("helpsteer", "f#1", bytes(16), bytes(range(16)), 12, "train", 3.0)]
+ROWS = [("helpsteer", "f#1", bytes(16), bytes(range(16)), 12, 2, 3, 1, "train", 3.0)]
 
 
 @pytest.fixture

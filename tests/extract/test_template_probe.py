@@ -13,7 +13,7 @@ from cache import UserError
 from extract.records import Message, Prompt
 from extract.settings import BackboneSettings
 from extract.template.facts import PROMPT_MARK, RESPONSE_MARK, TemplateFacts
-from extract.template.preludes import DATE, fixed_date, with_fixed_date, with_parts
+from extract.template.preludes import DATE, fixed_date, with_fixed_date, with_folded_system_turns, with_parts
 from extract.templating import ConversationEncoder, Encoded, NotEncodableError
 from tests.extract.chat_templates import LLAMA, REFUSED, USABLE, Shape, tokenizer_with
 
@@ -153,6 +153,6 @@ def test_the_facts_are_kept_as_json(name: str) -> None:
 
 def test_the_lines_in_front_are_those_of_earlier_versions() -> None:
     """They are part of fingerprints: with other lines, features of dated templates would be computed again."""
-    texts = (with_fixed_date("{{ strftime_now('%Y') }}"), with_parts("x"))
+    texts = (with_fixed_date("{{ strftime_now('%Y') }}"), with_parts("x"), with_folded_system_turns("x"))
     digests = [hashlib.sha256(text.encode()).hexdigest()[:16] for text in texts]
-    assert digests == ["c827126f342f6236", "b34c6cc659f92d7a"]
+    assert digests == ["c827126f342f6236", "b34c6cc659f92d7a", "7c432e4405dd4217"]

@@ -1,5 +1,6 @@
 """Token ids on the disk: the tables, keys, plans and packs of a run are those of ids in memory, and damage is found."""
 
+import copy
 import json
 import os
 import time
@@ -11,12 +12,15 @@ import pytest
 
 from cache import UserError
 from cache.durable import TEMPORARY
+from extract.backbone import Backbone
 from extract.collect import Collected, Dataset, collect
+from extract.encoded import TokenIds
 from extract.settings import BackboneSettings, DatasetSettings, SplitSettings
 from extract.sources import SOURCES
 from extract.templating import ConversationEncoder
 from extract.tokens import token_files
 from extract.tokens.kept_encoder import digest_of_encoder
+from extract.tokens.texts import name_of_record
 from extract.tokens.token_files import TokenFiles
 
 TEXTS = ("Say hello.", "Say 猫.", "Count to seven, and then back again.")
@@ -69,7 +73,7 @@ def count_texts(encoder: ConversationEncoder, monkeypatch: pytest.MonkeyPatch) -
     given: list[str] = []
     token_ids = encoder._token_ids
 
-    def counted(texts: list[str]) -> list[list[int]]:
+    def counted(texts: list[str]) -> list[TokenIds]:
         given.extend(texts)
         return token_ids(texts)
 
@@ -87,7 +91,7 @@ def test_ids_on_the_disk_make_the_same_run_as_ids_in_memory_the_first_time_and_t
     tokenised = count_texts(encoder, monkeypatch)
     assert bytes_of(run(encoder, datasets, tmp_path), tmp_path / "second") == expected
     assert [(path, path.read_bytes()) for path in files_of(tmp_path)] == files
-    assert not any("seven" in text for text in tokenised)  # what was used is not tokenised again; a skipped row may be
+    assert tokenised == []  # neither a row that is used, nor one that cannot be
     datasets.reverse()
     assert bytes_of(run(encoder, datasets, tmp_path), tmp_path / "other order")[:4] == expected[:4]
 
@@ -147,7 +151,7 @@ def test_a_damaged_id_is_named_before_the_backbone_sees_it(
     run(encoder, datasets, tmp_path)
     path = files_of(tmp_path)[0]
     flip(path, lambda files: files._segments[0].ids.tobytes())
-    with pytest.raises(UserError, match=rf"{path.name} is damaged: remove it, and run extract again"):
+    with pytest.raises(UserError, match=rf"{path.name} is damaged: remove it, and run `armorm extract` again"):
         bytes_of(run(encoder, datasets, tmp_path), tmp_path / "again")
     path.unlink()
     expected = bytes_of(run(encoder, datasets, None), tmp_path / "memory")
@@ -214,3 +218,38 @@ def test_what_a_killed_process_left_half_written_is_removed_and_what_another_wri
     datasets[0].paths[0].write_text(json.dumps({"prompt": "New.", "chosen": "Yes.", "rejected": "No."}) + "\n")
     run(encoder, datasets[:1], tmp_path)
     assert [path for path in files_of(tmp_path) if path.name.endswith(TEMPORARY)] == [young]
+
+
+def test_a_damaged_file_of_reasons_is_named_and_its_rows_are_tokenised_again(
+    tmp_path: Path,
+    encoder: ConversationEncoder,
+    datasets: list[Dataset],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    expected = bytes_of(run(encoder, datasets, tmp_path), tmp_path / "first")
+    *_, path = files_of(tmp_path)
+    assert path.name.startswith("reasons-")
+    path.write_text(path.read_text().replace("more than", "less than"))
+    tokenised = count_texts(encoder, monkeypatch)
+    assert bytes_of(run(encoder, datasets, tmp_path), tmp_path / "again") == expected
+    assert any("word word" in text for text in tokenised)
+    assert [str(path) in record.getMessage() for record in caplog.records] == [True]
+
+
+def test_what_a_suite_may_leave_empty_is_another_record_than_a_pairs() -> None:
+    names = [bytes(16), b"response of a row"]
+    assert len({name_of_record(names, empty=True), name_of_record(names, empty=False)}) == 2
+
+
+def test_what_the_template_refuses_is_tried_again(
+    tmp_path: Path, tiny: Backbone, tiny_settings: BackboneSettings, datasets: list[Dataset]
+) -> None:
+    tokenizer = copy.deepcopy(tiny.tokenizer)
+    refusing = "{% if 'seven' in messages[0]['content'] %}{{ raise_exception('No sevens') }}{% endif %}"
+    tokenizer.chat_template = refusing + tokenizer.chat_template
+    collected = run(ConversationEncoder(tokenizer, tiny_settings, tiny.vocabulary), datasets, tmp_path)
+    assert "the chat template refuses it: No sevens" in collected.skipped.reasons("preference")
+    *_, path = files_of(tmp_path)
+    assert "spells the special token" in path.read_text()
+    assert "No sevens" not in path.read_text()

@@ -131,7 +131,7 @@ def test_a_turn_may_say_something_and_call() -> None:
         ({"role": "assistant", "tool_calls": "add"}, "t[0] has a call of a tool without its name"),
         (
             {"role": "assistant", "tool_calls": [{"function": {"name": "add", "arguments": "a=1"}}]},
-            "t[0]: the arguments of 'add' is not JSON",
+            "t[0]: the text of the arguments of 'add' is not JSON",
         ),
         ({"role": "user", "content": None, "tool_calls": CALL}, "t[0].content is empty"),
     ],

@@ -25,7 +25,7 @@ def test_the_sentence_says_how_to_install_it(
         ENGINES["vllm"](tiny, tiny_settings, ExtractSettings(), CPU)
     assert str(refused.value) == (
         "extract.engine: 'vllm' needs the package vllm, which is not installed:"
-        " pip install -e '.[vllm]', or use 'packed'"
+        " run `pip install -e '.[vllm]'`, or use 'packed'"
     )
 
 

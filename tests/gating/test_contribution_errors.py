@@ -9,10 +9,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from gating.gate import Gate
+from gating.measured import Measured
 from gating.reward import RewardParts, ScoreUncertainty
 from gating.settings import GateSettings
-from gating.transform import Transform
 from heads.ridge.uncertainty import NOT_KNOWN, Uncertainty
+from tests.gating.transforms import transform_of
 
 NAMES = ("kind", "true", "long")
 D = 6
@@ -32,7 +33,7 @@ def parts_of(seed: int, verbosity: str) -> RewardParts:
         quantile=0.99,
     )
     gate = Gate(D, 3, GateSettings(hidden_size=4, hidden_layers=1))
-    transform = Transform.of_lambdas(rng.uniform(0, 2, 3), verbosity, NAMES)
+    transform = transform_of(rng.uniform(0, 2, 3), verbosity, NAMES)
     return RewardParts(NAMES, rng.standard_normal((3, D)).astype(np.float32), transform, gate.eval(), uncertainty)
 
 
@@ -44,7 +45,7 @@ def known_of(parts: RewardParts, seed: int) -> tuple[ScoreUncertainty, NDArray[A
     leverages = parts.leverages(features)
     assert leverages is not None
     assert parts.uncertainty is not None
-    scored = parts.score(parts.rewards(features)[0], weights, 3, 40, leverages[0])
+    scored = parts.score(parts.rewards(features)[0], weights, 3, Measured(np.array([40])), leverages[0])
     assert scored.uncertainty is not None
     roots = np.sqrt(leverages[0, FACTOR_OF])
     return scored.uncertainty, parts.uncertainty.covariance * np.outer(roots, roots), weights.astype(np.float64)
@@ -56,7 +57,7 @@ def known_of(parts: RewardParts, seed: int) -> tuple[ScoreUncertainty, NDArray[A
 def test_they_are_those_of_the_rewards_weighed_by_hand(verbosity: str, seed: int) -> None:
     parts = parts_of(seed, verbosity)
     known, covariance, weights = known_of(parts, seed + 1)
-    lambdas = parts.transform.lambdas() if verbosity == "long" else np.zeros(3)
+    lambdas = parts.transform.lambdas()[0] if verbosity == "long" else np.zeros(3)
     for i, std in enumerate(known.contribution_std):
         variance = covariance[i, i] - 2 * lambdas[i] * covariance[i, 2] + lambdas[i] ** 2 * covariance[2, 2]
         assert std**2 == pytest.approx(weights[i] ** 2 * max(variance, 0.0), rel=1e-9, abs=1e-12)
@@ -66,7 +67,7 @@ def test_drawn_rewards_spread_as_much() -> None:
     parts = parts_of(0, "long")
     known, covariance, weights = known_of(parts, 1)
     rewards = np.random.default_rng(2).multivariate_normal(np.zeros(3), covariance, 20_000)  # (n, k)
-    contributions = weights * parts.transform.apply(rewards, np.full(len(rewards), 40))  # (n, k)
+    contributions = weights * parts.transform.apply(rewards, Measured(np.full(len(rewards), 40)))  # (n, k)
     np.testing.assert_allclose(contributions.std(axis=0), known.contribution_std, rtol=0.02)
     assert contributions.sum(axis=-1).std() == pytest.approx(known.score_std, rel=0.02)
 

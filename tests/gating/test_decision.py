@@ -6,11 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gating.decision import abstains, probability_better
-from gating.transform import Transform
+from gating.measured import Measured
 from heads.ridge.familiarity import calibrate
 from heads.ridge.selection import fit_heads
 from heads.ridge.statistics import GramStatistics
 from heads.settings import HeadSettings
+from tests.gating.transforms import transform_of
 
 D, NOISE = 12, 0.6
 ALPHA = NOISE**2 * D
@@ -29,7 +30,7 @@ def test_the_probability_is_the_share_of_a_monte_carlo_over_the_posterior() -> N
     assert fitted.factors is not None
     uncertainty = calibrate(fitted.factors, features[40:], targets[40:])
     heads = fitted.factors.weight.astype(np.float64)  # (2, d), of the training rows alone
-    transform = Transform.of_lambdas(np.array([0.4, 0.0]), "b", ("a", "b"))
+    transform = transform_of(np.array([0.4, 0.0]), "b", ("a", "b"))
     gate = np.array([[0.7, 0.3]])
     coefficients = transform.coefficients(gate)  # (1, 2)
 
@@ -45,7 +46,7 @@ def test_the_probability_is_the_share_of_a_monte_carlo_over_the_posterior() -> N
     drawn = heads.ravel() + rng.standard_normal((20_000, 2 * D)) @ root.T
     rewards_first = np.einsum("sid,nd->sni", drawn.reshape(-1, 2, D), first)
     rewards_second = np.einsum("sid,nd->sni", drawn.reshape(-1, 2, D), second)
-    no_tokens = np.zeros(30, dtype=np.int64)
+    no_tokens = Measured(np.zeros(30, dtype=np.int64))
     scores = [
         np.stack([transform.apply(rewards, no_tokens) @ gate[0] for rewards in some])
         for some in (rewards_first, rewards_second)

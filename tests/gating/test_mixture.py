@@ -6,11 +6,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gating.gate import Gate
+from gating.measured import Measured
 from gating.mixture import score_distribution
 from gating.reward import RewardParts
 from gating.settings import GateSettings
-from gating.transform import Transform
 from heads.distributions import Distributions
+from tests.gating.transforms import transform_of
 
 
 @given(st.integers(0, 10_000), st.integers(1, 6))
@@ -46,12 +47,12 @@ def test_the_mean_is_the_score_that_the_reward_model_gives() -> None:
     rng = np.random.default_rng(1)
     names = ("helpful", "verbose")
     weight = rng.standard_normal((2, 4)).astype(np.float32)
-    transform = Transform.of_lambdas(np.array([0.5, 0.0]), "verbose", names)
+    transform = transform_of(np.array([0.5, 0.0]), "verbose", names)
     parts = RewardParts(names, weight, transform, Gate(4, 2, GateSettings(hidden_size=4)))
     features, prompts = (rng.standard_normal((3, 4)).astype(np.float32) for _ in range(2))
     rewards, weights = parts.rewards(features), parts.weights(prompts)
-    tokens = np.array([10, 20, 30])
-    scores = [parts.score(rewards[row], weights[row], 5, int(tokens[row])).score for row in range(3)]
+    tokens = Measured(np.array([10, 20, 30]))
+    scores = [parts.score(rewards[row], weights[row], 5, tokens[[row]]).score for row in range(3)]
     each = [Distributions.normal(rewards[:, number], np.full(3, 0.2)) for number in range(2)]
     mixed = score_distribution(each, weights, parts.transform.penalties(rewards, tokens))
     np.testing.assert_allclose(mixed.mean, scores, rtol=1e-6)

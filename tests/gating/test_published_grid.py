@@ -37,12 +37,14 @@ def test_it_takes_1_where_the_grid_ends_too_early() -> None:
 
 def test_a_reward_that_falls_with_verbosity_keeps_falling_and_the_root_does_not_let_it() -> None:
     r, v = related(-0.8, 0.4)
-    grid = fit_debiasing(r[:, None], v, ["falling"], SETTINGS)
-    root = fit_debiasing(r[:, None], v, ["falling"], SETTINGS.model_copy(update={"method": "root"}))
-    assert grid.lambdas[0] == 0.0
-    assert grid.after[0] < -0.5
-    assert grid.not_taken_out() == ["falling"]
-    assert abs(root.after[0]) < 0.01
+    grid = fit_debiasing(r[:, None], v[:, None], ["length"], ["falling"], SETTINGS)
+    root = fit_debiasing(
+        r[:, None], v[:, None], ["length"], ["falling"], SETTINGS.model_copy(update={"method": "root"})
+    )
+    assert grid.lambdas[0, 0] == 0.0
+    assert grid.after[0, 0] < -0.5
+    assert list(grid.not_taken_out()) == ["falling"]
+    assert abs(root.after[0, 0]) < 0.01
 
 
 def test_another_threshold_stops_elsewhere() -> None:

@@ -10,13 +10,13 @@ from gating.results import Gating, Interval, Metrics, RuleMetrics, SeedMetrics, 
 RULE = RuleMetrics(0.75, 0.5, 1.0, Interval(0.25, -0.25, 0.5), None)
 SUMMARY = GateSummary(2, 0.9, 0.6, {"kind": 1.0}, 0.0, 4, 0.2)
 RESULT = Gating(
-    lambdas={"kind": 0.5, "long": 1.0},
-    correlation_before={"kind": 0.3, "long": 1.0},
-    correlation_after={"kind": 0.0, "long": None},
-    correlation_before_held_out={"kind": None, "long": None},
-    correlation_after_held_out={"kind": None, "long": None},
+    lambdas={"long": {"kind": 0.5, "long": 1.0}},
+    correlation_before={"long": {"kind": 0.3, "long": 1.0}},
+    correlation_after={"long": {"kind": 0.0, "long": None}},
+    correlation_before_held_out={"long": {"kind": None, "long": None}},
+    correlation_after_held_out={"long": {"kind": None, "long": None}},
     no_root={},
-    verbosity="long",
+    verbosity=("long",),
     correlation="spearman",
     validation_accuracy=0.75,
     validation_loss=0.5,
@@ -47,7 +47,14 @@ RESULT = Gating(
 def test_lambda_is_the_key_of_the_lambdas_and_what_is_written_is_read_back() -> None:
     adapter = TypeAdapter(Gating)
     written = json.loads(adapter.dump_json(RESULT, by_alias=True))
-    assert written["lambda"] == {"kind": 0.5, "long": 1.0}
+    assert written["lambda"] == {"long": {"kind": 0.5, "long": 1.0}}
     assert "lambdas" not in written
     assert written["rules_by_dataset"]["pairs"]["pairs"] == 4
     assert adapter.validate_python(written | {"stamp": "of the run"}) == RESULT
+
+
+def test_a_file_of_an_earlier_version_has_no_moments() -> None:
+    adapter = TypeAdapter(Gating)
+    written = json.loads(adapter.dump_json(RESULT, by_alias=True))
+    del written["reference"]
+    assert adapter.validate_python(written).reference is None

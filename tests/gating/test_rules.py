@@ -1,6 +1,6 @@
 """Aggregation rules: one score a response from its rewards."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -22,6 +22,7 @@ def responses(seed: int, n: int, k: int) -> Responses:
         task=rng.integers(TASKS, size=n),
         bradley_terry=rng.standard_normal(n),
         tokens=rng.integers(1, 5000, n, dtype=np.int32),
+        before_debiasing=rng.standard_normal((n, k)).astype(np.float32),
     )
 
 
@@ -56,7 +57,7 @@ def test_contributions_sum_to_the_gate_score_within_float32_rounding(seed: int, 
 def test_a_rule_with_weights_of_rewards_is_their_sum(seed: int, k: int) -> None:
     some, arrays = responses(seed, 15, k), fitted(k)
     sums = {name: rule.reward_weights for name, rule in RULES.items() if rule.reward_weights is not None}
-    assert set(RULES) - set(sums) == {"bradley_terry", "length"}
+    assert set(RULES) - set(sums) == {"before_debiasing", "bradley_terry", "length"}
     for name, weigh in sums.items():
         weights = weigh(some, arrays[name])
         expected = (weights * some.rewards).sum(axis=-1)
@@ -70,12 +71,14 @@ def test_scores_by_hand() -> None:
         task=np.array([1, 0]),
         bradley_terry=np.array([3.0, -1.0]),
         tokens=np.array([10, 7], dtype=np.int32),
+        before_debiasing=np.array([[3.0, -2.0], [1.5, 0.25]], dtype=np.float32),
     )
     weights = {"weight": np.array([2.0, 1.0])}
     by_task = {"weight": np.array([[1.0, 1.0], [0.0, 1.0]])}
     assert contributions(some.rewards, some.weights).tolist() == [[0.75, -0.5], [0.125, 0.1875]]
     expected = {
         "gate": ({}, [0.25, 0.3125]),
+        "before_debiasing": ({}, [1.75, 0.5625]),
         "strongest": ({}, [1.0, 0.25]),
         "uniform": ({}, [-0.5, 0.375]),
         "convex": (weights, [0.0, 1.25]),
@@ -120,7 +123,7 @@ def test_the_longer_response_wins_by_length() -> None:
 @pytest.mark.parametrize("name", RULES)
 def test_every_rule_gives_one_float64_score_a_response_and_looks_at_nobody_else(name: str) -> None:
     some = responses(2, 9, 5)
-    half = Responses(some.rewards[:4], some.weights[:4], some.task[:4], some.bradley_terry[:4], some.tokens[:4])
+    half = Responses(*(getattr(some, field.name)[:4] for field in fields(some)))
     scores = score(name, some)
     assert scores.shape == (9,)
     assert scores.dtype == np.float64

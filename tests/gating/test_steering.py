@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from cache import UserError
 from gating.gate import Gate
+from gating.measured import Measured
 from gating.profile import Profile, Vetoes
 from gating.reward import RewardParts, Scored
-from gating.settings import GateSettings
+from gating.settings import MEASURED, GateSettings, Verbosity
 from gating.steering import Steering, steer, veto_term
-from gating.transform import Transform
 from heads.objectives import Scale
 from heads.ridge.uncertainty import Uncertainty
+from tests.gating.transforms import transform_of
 
 NAMES = ("a", "b", "c", "d")
 K = len(NAMES)
@@ -51,16 +52,17 @@ def profiles(draw: st.DrawFn) -> Profile:
     return Profile(**values)
 
 
-def parts_of(verbosity: str, seed: int, uncertainty: Uncertainty | None = None) -> RewardParts:
-    lambdas = np.random.default_rng(seed).standard_normal(K)
-    transform = Transform.of_lambdas(lambdas, verbosity, NAMES)
+def parts_of(verbosity: Verbosity, seed: int, uncertainty: Uncertainty | None = None) -> RewardParts:
+    lambdas = np.random.default_rng(seed).standard_normal((len(MEASURED) + K, K))
+    transform = transform_of(lambdas, verbosity, NAMES)
     return RewardParts(NAMES, np.zeros((K, 3), dtype=np.float32), transform, GATE, uncertainty)
 
 
 def scored_by_the_gate(parts: RewardParts, seed: int, scale: float = 1.0) -> Scored:
     rng = np.random.default_rng(seed)
     weights = (2.5 * rng.dirichlet(np.full(K, 0.5))).astype(np.float32)
-    return parts.score(scale * rng.standard_normal(K), weights, 7, int(rng.integers(1, 4000)))
+    measured = Measured(rng.integers(1, 4000, 1), rng.integers(0, 50, (1, 3)))
+    return parts.score(scale * rng.standard_normal(K), weights, 7, measured)
 
 
 def steered(parts: RewardParts, scored: Scored, **values: Any) -> Scored:
@@ -73,11 +75,14 @@ def same(one: Scored, other: Scored) -> bool:
 
 
 SEEDS = st.integers(0, 2**31)
-VERBOSITIES = st.sampled_from(["b", "response_tokens", "none"])
+VERBOSITIES = st.one_of(
+    st.sampled_from(["b", "response_tokens", "none"]),
+    st.lists(st.sampled_from([*NAMES, *MEASURED]), min_size=1, unique=True).map(tuple),
+)
 
 
 @given(profiles(), SEEDS, VERBOSITIES, st.sampled_from([1.0, 1e3, 1e-3]))
-def test_terms_and_veto_sum_to_the_score(profile: Profile, seed: int, verbosity: str, scale: float) -> None:
+def test_terms_and_veto_sum_to_the_score(profile: Profile, seed: int, verbosity: Verbosity, scale: float) -> None:
     parts = parts_of(verbosity, seed)
     before = scored_by_the_gate(parts, seed, scale)
     try:
@@ -117,7 +122,7 @@ def _below(profile: Profile, rewards: NDArray[np.float64]) -> set[str]:
 
 
 @given(SEEDS, VERBOSITIES, st.sets(st.sampled_from(NAMES), min_size=1))
-def test_neutral_weights_change_no_bit(seed: int, verbosity: str, named: set[str]) -> None:
+def test_neutral_weights_change_no_bit(seed: int, verbosity: Verbosity, named: set[str]) -> None:
     parts = parts_of(verbosity, seed)
     before = scored_by_the_gate(parts, seed)
     own = dict(zip(NAMES, before.weights.astype(np.float64).tolist(), strict=True))
@@ -186,7 +191,7 @@ def test_a_veto_brings_any_sum_to_the_cap_and_never_above(total: float, cap: flo
 
 def test_a_threshold_is_a_rating_or_a_reward() -> None:
     parts = parts_of("none", 0)
-    before = parts.score(np.array([0.5, 0.25, 0.9, 0.1]), np.full(K, 0.5, dtype=np.float32), 5, 6)
+    before = parts.score(np.array([0.5, 0.25, 0.9, 0.1]), np.full(K, 0.5, dtype=np.float32), 5, Measured(np.array([6])))
     rating = float(SCALES["a"].raw(np.array(0.5)))  # 2.0 of 0 to 4
     assert rating == 2.0
     for unit, least, vetoed in (("rating", 2.01, ("a",)), ("rating", 2.0, ()), ("reward", 0.51, ("a",))):
@@ -215,14 +220,14 @@ def test_standard_errors_under_steered_weights_are_those_of_drawn_rewards() -> N
         leverages = known.leverages(features)[0]  # (f,)
         weights = np.array([1.0, 0.25, 0.75, 0.5], dtype=np.float32)
         mean = rng.standard_normal(K)
-        before = parts.score(mean, weights, 7, 40, leverages)
+        before = parts.score(mean, weights, 7, Measured(np.array([40])), leverages)
         steering = Steering.of(Profile(weights={"a": 2.0, "c": -1.5}, mode="multiply"), NAMES, SCALES)
         after = steer(parts, before, steering)
         assert before.uncertainty is not None
         assert after.uncertainty is not None
         sizes = np.sqrt(leverages[factor_of])  # (k,)
         draws = rng.multivariate_normal(mean, known.covariance * np.outer(sizes, sizes), 200_000)  # (n, k)
-        adjusted = parts.transform.apply(draws, np.full(len(draws), 40))  # (n, k)
+        adjusted = parts.transform.apply(draws, Measured(np.full(len(draws), 40)))  # (n, k)
         terms = adjusted * steering.coefficients(weights)  # (n, k)
         assert after.uncertainty.score_std == pytest.approx(terms.sum(axis=-1).std(), rel=0.01)
         np.testing.assert_allclose(after.uncertainty.contribution_std, terms.std(axis=0), rtol=0.01)

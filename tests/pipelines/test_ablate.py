@@ -106,7 +106,7 @@ def test_without_matplotlib_the_figures_are_left_out_in_one_sentence(
     monkeypatch.setattr("importlib.util.find_spec", lambda *_: None)
     run = run_of(folder)
     assert draw(ablate(run, silent), run) == []
-    assert "matplotlib is not installed: pip install -e '.[plots]'" in caplog.text
+    assert "matplotlib is not installed: run `pip install -e '.[plots]'`" in caplog.text
     assert not (folder / "runs" / "demo" / "plots").exists()
 
 

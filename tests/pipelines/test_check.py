@@ -23,6 +23,7 @@ from tests.conftest import ROOT, TINY
 from tests.extract import official_mirror
 from tests.extract.hub_server import GATED, Fault, Hub, serving, use
 from tests.pipelines.conftest import armorm
+from tests.pipelines.small_run import small_run
 
 OFFICIAL = ROOT / "recipes" / "armorm-llama3-8b.toml"
 
@@ -327,3 +328,15 @@ def test_all_sets_that_are_missing_are_named_at_once(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         find(run, tmp_path / "nowhere", None, lambda *_: None)
     assert str(caught.value).count("there is no folder") == 21
+
+
+def test_a_reason_is_shown_as_it_stands_and_counted_for_all_of_its_kind(tmp_path: Path) -> None:
+    recipe = small_run(tmp_path, prompts=4)
+    with (tmp_path / "rated.jsonl").open("a") as file:
+        for text in ("high", "low"):
+            file.write(json.dumps({"prompt": f"Is it {text}?", "response": "Yes.", "polite": text}) + "\n")
+    (found,) = check(Run(read_recipe(recipe))).datasets.values()
+    assert found.reasons == {
+        "the rating 'polite' is 'high', expected a number": 2,
+        "no rating of an objective of the recipe": 2,
+    }

@@ -129,7 +129,7 @@ def test_an_analysis_lasts_as_long_as_its_scores(copy: Demo) -> None:
 
 
 def test_an_unknown_reference_is_named(copy: Demo) -> None:
-    with pytest.raises(UserError, match=r"^--reference gat: there is no such rule, but gate, "):
+    with pytest.raises(UserError, match=r"^--reference: gat is no rule here: name one of gate, "):
         analyse(run(), "gat", silent)
 
 

@@ -17,21 +17,22 @@ from cache.keys import key_column
 from export.explanation import explain, explanation
 from extract.special_tokens import special_tokens
 from gating.gate import Gate
+from gating.measured import Measured
 from gating.reward import RewardParts
 from gating.rules import RULES
 from gating.rules.rule import Responses
-from gating.settings import GateSettings
-from gating.transform import Transform
+from gating.settings import MEASURED, GateSettings, Verbosity, variables_of
 from pipelines.fitted import fitted_rules, reward_model
 from pipelines.recipe import read_recipe
 from pipelines.run import Run
 from tests.conftest import TINY
+from tests.gating.transforms import transform_of
 from tests.pipelines.conftest import Demo, armorm
 
 PROMPT, RESPONSE = "How do I bake bread?", "Mix flour, water, salt and yeast, let it rise, and bake it for 40 minutes."
 
 
-def random_parts(seed: int, k: int, d: int, verbosity: str) -> RewardParts:
+def random_parts(seed: int, k: int, d: int, verbosity: Verbosity) -> RewardParts:
     rng = np.random.default_rng(seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -39,7 +40,7 @@ def random_parts(seed: int, k: int, d: int, verbosity: str) -> RewardParts:
         with torch.no_grad():
             gate.logit_scale.fill_(float(rng.uniform(0.5, 50)))
     names = tuple(f"objective {number}" for number in range(k))
-    transform = Transform.of_lambdas(rng.standard_normal(k), verbosity, names)
+    transform = transform_of(rng.standard_normal((len(MEASURED) + k, k)), verbosity, names)
     return RewardParts(names, rng.standard_normal((k, d)).astype(np.float32), transform, gate.eval())
 
 
@@ -48,30 +49,48 @@ def random_parts(seed: int, k: int, d: int, verbosity: str) -> RewardParts:
     seed=st.integers(0, 2**31),
     k=st.integers(1, 20),
     d=st.integers(1, 12),
-    verbosity=st.sampled_from(["objective 0", "response_tokens", "none"]),
+    verbosity=st.one_of(
+        st.sampled_from(["objective 0", "response_tokens", "none"]),
+        st.sets(st.sampled_from(["objective 0", *MEASURED]), min_size=1).map(sorted).map(tuple),
+    ),
 )
 def test_the_terms_sum_to_the_score_exactly_and_the_score_is_the_gates(
-    seed: int, k: int, d: int, verbosity: str
+    seed: int, k: int, d: int, verbosity: Verbosity
 ) -> None:
     parts = random_parts(seed, k, d, verbosity)
     rng = np.random.default_rng(seed + 1)
     prompt, response = rng.standard_normal((2, 1, d)).astype(np.float32)
     weights, rewards = parts.weights(prompt), parts.rewards(response)
-    told = explanation(parts, parts.score(rewards[0], weights[0], 12, 57), "a question", "an answer")
+    told = explanation(
+        parts,
+        parts.score(rewards[0], weights[0], 12, Measured(np.array([57]), np.array([[3, 12, 1]]))),
+        "a question",
+        "an answer",
+    )
     terms = [term.contribution for term in told.objectives]
     assert sum(terms) == told.score
     for term in told.objectives:
         assert term.gain == term.coefficient * term.reward
         assert term.contribution == term.gain - term.verbosity_penalty
-        assert term.verbosity_penalty == pytest.approx(
-            term.coefficient * term.lambda_ * told.verbosity.value, rel=1e-12
-        )
-    lambdas = np.asarray([term.lambda_ for term in told.objectives])
-    adjusted = parts.weight @ response[0] - lambdas * told.verbosity.value
+        each = [term.coefficient * term.lambdas[one.name] * one.value for one in told.verbosity]
+        assert list(term.penalties.values()) == pytest.approx(each, rel=1e-12)
+        size = sum(map(abs, each))
+        assert term.verbosity_penalty == pytest.approx(sum(each), rel=1e-12, abs=1e-12 * size)
+    for variable in told.verbosity:
+        taken = [term.penalties[variable.name] for term in told.objectives]
+        assert variable.penalty == pytest.approx(sum(taken), rel=1e-12, abs=1e-12 * sum(map(abs, taken)))
+    assert {one.name for one in told.verbosity} == set(variables_of(verbosity))
+    lambdas = np.asarray([[term.lambdas[one.name] for one in told.verbosity] for term in told.objectives])  # (k, m)
+    adjusted = parts.weight @ response[0] - lambdas @ [one.value for one in told.verbosity]
     some = Responses(
-        adjusted[None].astype(np.float32), weights, np.zeros(1, np.int64), np.zeros(1), np.zeros(1, np.int32)
+        adjusted[None].astype(np.float32),
+        weights,
+        np.zeros(1, np.int64),
+        np.zeros(1),
+        np.zeros(1, np.int32),
+        np.zeros((1, k), np.float32),
     )
-    size = sum(abs(term.gain) + abs(term.verbosity_penalty) for term in told.objectives)
+    size = sum(abs(term.gain) + sum(map(abs, term.penalties.values())) for term in told.objectives)
     (score,) = RULES["gate"].scores(some, {})
     assert abs(score - told.score) <= 4 * k * np.finfo(np.float32).eps * size
 
@@ -134,7 +153,7 @@ def test_a_row_of_the_suite_scores_as_it_did_in_the_evaluation(demo: Demo, monke
             run.store,
             key_column(suites["prompt_key"]),
             key_column(suites["response_key"]),
-            suites["response_tokens"].to_numpy(),
+            Measured.of_rows(suites),
         )
     )["gate"]
     explained = explain(reward_model(run), row["prompt"], row["chosen"])

@@ -49,16 +49,22 @@ STEPS = ["extract", "fit-heads", "train-gating", "eval", "analyse", "ablate --no
 UNLIKE = {
     *("seconds", "seconds_extracting", "gate_seconds", "seconds_by_variant", "peak_bytes", "threads"),
     *("stamp", "table_stamps", "data", "fingerprint", "recipe", "inputs", "settings", "store", "share", "worker"),
-    *("other_heads", "plots", "note", "fitted_on", "revisions", "rows_reused", "rows_read"),
+    *("other_heads", "plots", "note", "fitted_on", "revisions", "rows_reused", "rows_read", "p_corrected"),
 }
-"""Keys that say when, where or of what, and not what came out; `other_heads` has a file of its own."""
+"""Keys that say when, where or of what, and not what came out; `other_heads` has a file of its own, and p is corrected
+for the number of rules, of which there is one more."""
+
+VARIABLE = "helpsteer-verbosity"
+"""The variable that the demo takes out: lambdas and correlations are tables by variable now."""
 
 
 def numbers(value: Any, path: str = "") -> Iterator[tuple[str, float | str | None]]:
     """Every number and text of a JSON value, by its path with the words of today."""
     if isinstance(value, dict):
         for key, item in value.items():
-            if key not in UNLIKE:
+            if key == VARIABLE and path.startswith(("/lambda", "/correlation")) and isinstance(item, dict):
+                yield from numbers(item, path)
+            elif key not in UNLIKE:
                 yield from numbers(item, path if key == "details" else f"{path}/{RENAMED.get(key, key)}")
     elif isinstance(value, list):
         for number, item in enumerate(value):
@@ -72,12 +78,14 @@ def figures(run: Path) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in ("heads", "gating", "other_heads"):
         for key, array in load_file(run / f"{name}.safetensors").items():
-            found[f"{name}.safetensors/{key.replace('strength', 'C')}"] = (array.shape, array.tobytes())
+            shape = array.shape[array.ndim == 2 and key == "lambda" :]  # has a row for each variable now
+            found[f"{name}.safetensors/{key.replace('strength', 'C')}"] = (shape, array.tobytes())
     for column in (scores := pl.read_parquet(run / "scores" / "rewardbench.parquet")).iter_columns():
         if column.dtype.is_numeric():
             found[f"scores/{column.name}"] = column.to_numpy().tobytes()
     for table in ("examples", "pairs", "suites"):
         frame = pl.read_parquet(run / "tables" / f"{table}.parquet")
+        frame = frame.select(pl.exclude("^(chosen_|rejected_)?(markdown|lists|code_fences)$"))
         # Some files of the demo have had other names since: a row is known by its place in its file.
         frame = frame.with_columns(pl.col("row").str.replace(r"^[^#]*#", "#"))
         found[f"tables/{table}"] = frame.hash_rows().to_list()

@@ -55,7 +55,7 @@ def test_the_default_objectives_are_the_published_ones_that_the_rating_sets_rate
         ("", "debiasing.verbosity is missing: .*set it to 'response_tokens' .* or 'none'"),
         (
             'debiasing = { verbosity = "longness" }\nheads = { directions = 2 }',
-            "debiasing.verbosity names 'longness', which is not one of .*'none', direction-1, direction-2",
+            "debiasing.verbosity names 'longness', which is unknown: name one of .*'none', direction-1, direction-2",
         ),
         (
             NO_VERBOSITY + 'objectives = [{ name = "x", low = 0, high = 1 }]',
@@ -67,6 +67,10 @@ def test_the_default_objectives_are_the_published_ones_that_the_rating_sets_rate
         (NO_VERBOSITY + "heads = { directions = 0 }", "heads.directions: .*given 0"),
         (NO_VERBOSITY + 'heads = { taken_from = "a" }', "unknown key heads.taken_from"),
         (NO_VERBOSITY + "heads = { alphas = [1.0] }", "heads.alphas is for heads that are fitted on ratings"),
+        (
+            NO_VERBOSITY + "heads = { dataset_weights = { x = 2.0 } }",
+            "names 'x', which is unknown: take it out, for there",
+        ),
         (NO_VERBOSITY + "heads = { minimum_rows = 30 }", "heads.minimum_rows is for heads that are fitted on ratings"),
         (NO_VERBOSITY + 'other_heads = { fit = ["ordinal"] }', "'ordinal' is fitted on ratings"),
         (RATED + "heads = { directions = 2 }", r"heads.directions is for a recipe without \[\[ratings\]\]"),
@@ -78,7 +82,7 @@ def test_the_default_objectives_are_the_published_ones_that_the_rating_sets_rate
         ),
         (
             'ratings = [{ source = "beavertails" }]',
-            "debiasing.verbosity names 'helpsteer-verbosity', which is not one of 'response_tokens', 'none', beaver",
+            "debiasing.verbosity names 'helpsteer-verbosity', which is unknown: .* 'code_fences', 'none', beav",
         ),
     ],
 )

@@ -183,7 +183,7 @@ def test_heads_of_other_settings_are_not_used(run: Run) -> None:
     [
         ('fit = ["svm"]', "other_heads.fit[0]"),
         ('fit = ["slic", "slic"]', "fit names one of its values twice"),
-        ('fit = ["slic"]\nlayers = [3]', "other_heads.layers names '3', which is not one of -1"),
+        ('fit = ["slic"]\nlayers = [3]', "other_heads.layers names '3', which is unknown: name one of -1"),
         ('fit = ["mlp"]\nmlp = { hidden_size = 0 }', "other_heads.mlp.hidden_size"),
         ('fit = ["slic"]\nslic = { C = [] }', "other_heads.slic.C"),
     ],

@@ -59,7 +59,7 @@ def test_the_presets_have_the_five_objectives_that_their_ratings_have(name: str)
     [
         (
             'source = "hh_rlhf"\ncolumns = { prompt = "query" }',
-            "columns of hh_rlhf names 'prompt', which is not one of",
+            "columns of hh_rlhf names 'prompt', which is unknown: name one of",
         ),
         (
             'source = "derived"\nname = "d"\nratings = "helpsteer"\nby = { "helpsteer-coherence" = 1.0 }\n'
@@ -118,10 +118,13 @@ def test_the_digest_follows_every_setting(tmp_path: Path) -> None:
     [
         (("name =", "nmae ="), "unknown key nmae|the key name is missing"),
         (("model =", "modle ="), "unknown key backbone.modle|the key backbone.model is missing"),
-        (('source = "helpsteer"', 'source = "helpster"'), r"ratings.*'helpster' is not one of .*helpsteer"),
+        (
+            ('source = "helpsteer"', 'source = "helpster"'),
+            r"ratings.*'helpster' is no source of ratings: name one of .*helpsteer",
+        ),
         (
             ('source = "hh_rlhf"', 'source = "reward_bench"'),
-            r"pairs.*'reward_bench' is not one of .*hh_rlhf.*or 'derived'",
+            r"pairs.*'reward_bench' is no source of pairs: name one of .*hh_rlhf.*or 'derived'",
         ),
         (("[[suites]]", "[gate]\nsteps = 0\n[[suites]]"), "gate.steps: .*greater than or equal to 1, given 0"),
         (("[[suites]]", '[gate]\nsteps = "many"\n[[suites]]'), "gate.steps: .*integer.*given 'many'"),
@@ -132,7 +135,10 @@ def test_the_digest_follows_every_setting(tmp_path: Path) -> None:
         (("[[suites]]", '[debiasing]\nreference = ["x"]\n[[suites]]'), "debiasing.reference names 'x'"),
         (("[[suites]]", '[store]\ndtype = "int8"\n[[suites]]'), "store.dtype: .*'float16'.*given 'int8'"),
         (("[[suites]]", '[[ratings]]\nsource = "helpsteer"\n[[suites]]'), "two data sets have the name 'helpsteer'"),
-        (("[[suites]]", '[[pairs]]\nsource = "derived"\n[[suites]]'), r"pairs\[1\].*a derived set needs ratings"),
+        (
+            ("[[suites]]", '[[pairs]]\nsource = "derived"\n[[suites]]'),
+            r"pairs\[1\].*a derived set needs more: give ratings",
+        ),
         (('source = "helpsteer"', 'source = "helpsteer"\nlimit = 0'), r"ratings\[0\].limit: .*given 0"),
         (
             ('source = "helpsteer"', 'source = "helpsteer"\npath = "x"\nrepo = "a/b"'),
@@ -168,12 +174,28 @@ def test_the_digest_follows_every_setting(tmp_path: Path) -> None:
             "limit has no meaning for a derived set",
         ),
         (("[[suites]]", '[[pairs]]\nsource = "shp"\npick = "all"\n[[suites]]'), "by, by_each and pick belong to"),
+        (("[backbone]", "[debiasing]\nverbosity = []\n[backbone]"), "debiasing.verbosity: it is an empty list: name"),
+        (("[backbone]", '[debiasing]\nverbosity = ["lists", 1]\n[backbone]'), "neither the name of a variable nor a"),
+        (("[backbone]", '[debiasing]\nverbosity = ["lists", "lists"]\n[backbone]'), "it names 'lists' twice"),
+        (
+            ("[backbone]", '[debiasing]\nverbosity = ["lists", "none"]\n[backbone]'),
+            "'none' takes nothing out and stand",
+        ),
+        (("[backbone]", '[debiasing]\nverbosity = ["lists", "nobody"]\n[backbone]'), "verbosity names 'nobody'"),
+        (
+            (
+                "[backbone]",
+                '[debiasing]\nverbosity = ["lists", "markdown"]\nmethod = "published_grid"\n[backbone]',
+            ),
+            "debiasing: method = 'published_grid' is a search for one lambda: name one variable",
+        ),
+        (("[backbone]", "[[objectives]]\nname='lists'\nlow=0\nhigh=1\n[backbone]"), "'lists' has a meaning of its"),
         (("[backbone]", "[[objectives]]\nname='row'\nlow=0\nhigh=1\n[backbone]"), "'row' has a meaning of its own"),
         (("[backbone]", "[[objectives]]\nname='none'\nlow=0\nhigh=1\n[backbone]"), "'none' has a meaning of its own"),
         (("[backbone]", '[[objectives]]\nname="a\\nb"\nlow=0\nhigh=1\n[backbone]'), "a line of printable text"),
         (
             ("[backbone]", "[[objectives]]\nname='x'\nlow=0\nhigh=1\n[backbone]"),
-            "one of 'response_tokens', 'none', x",
+            "one of 'response_tokens', 'markdown', 'lists', 'code_fences', 'none', x",
         ),
         (('name = "mine"', 'name = "../escape"'), "name: .*given '../escape'"),
         (('name = "mine"', 'name = "mine'), "is not TOML"),

@@ -62,7 +62,7 @@ def test_all_that_is_wrong_is_said_at_once_in_the_order_of_the_file(tmp_path: Pa
     assert str(refused.value).splitlines() == [
         f"3 things are wrong in {path}:",
         "  line 2: the key backbone.model is missing: add it",
-        "  line 3: unknown key backbone.modle: check its spelling, or take it out",
+        "  line 3: unknown key backbone.modle: is 'model' meant? Correct it, or take it out",
         "  line 5: gate.steps: Input should be greater than or equal to 1, given 0",
     ]
 
@@ -77,9 +77,9 @@ def test_keys_that_do_not_fit_each_other_are_all_named(tmp_path: Path) -> None:
         read_recipe(path)
     assert str(refused.value).splitlines() == [
         f"3 things are wrong in {path}:",
-        "  line 9: gate.margin names 'nothing', which is not one of shp",
+        "  line 9: gate.margin names 'nothing', which is unknown: name one of shp",
         "  line 11: heads.layer is 3, and backbone.layers names 1: count from 0, to 0",
-        "  line 12: heads.dataset_weights names 'other', which is not one of helpsteer",
+        "  line 12: heads.dataset_weights names 'other', which is unknown: name one of helpsteer",
     ]
 
 
@@ -88,7 +88,7 @@ def test_one_mistake_is_one_line_that_an_editor_can_open(tmp_path: Path) -> None
     path.write_text('name = "mine"\n[backbone]\nmodel = "org/name"\n[[pairs]]\nsource = "helpsteer"\n')
     with pytest.raises(UserError) as refused:
         read_recipe(path)
-    assert str(refused.value).startswith(f"{path}:5: [[pairs]] source = 'helpsteer' is not one of ")
+    assert str(refused.value).startswith(f"{path}:5: [[pairs]] source = 'helpsteer' is no source of pairs: name ")
 
 
 def test_a_recipe_without_anything_to_learn_from_is_refused(tmp_path: Path) -> None:

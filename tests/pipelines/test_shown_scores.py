@@ -71,7 +71,7 @@ def test_the_distributions_of_a_score_are_those_of_the_runs_heads(
             for name in model.objectives
         ]
         means = np.array([RATINGS[kind].scores(features[None], weights)[0] for weights in heads])
-        expected = model.parts.score(means, scored.weights, scored.prompt_tokens, scored.response_tokens)
+        expected = model.parts.score(means, scored.weights, scored.prompt_tokens, scored.measured)
         assert one.mean == pytest.approx(expected.score, rel=1e-3, abs=2e-3)
         assert one.low <= one.median <= one.high
         assert one.std > 0

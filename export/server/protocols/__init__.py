@@ -16,6 +16,9 @@ ROUTERS: "LazyRegistry[Callable[[Scoring], APIRouter]]" = LazyRegistry(
         "profiles": "export.server.protocols.profiles:router",
         "openrlhf": "export.server.protocols.openrlhf:router",
         "vllm": "export.server.protocols.vllm:router",
+        "sglang": "export.server.protocols.sglang:router",
+        "classify": "export.server.protocols.classify:router",
+        "llama_factory": "export.server.protocols.llama_factory:router",
         "text_embeddings_inference": "export.server.protocols.text_embeddings_inference:router",
     }
 )

@@ -1,11 +1,13 @@
 """The server's own protocol: `POST /v1/rewards` scores conversations, with all terms of each score."""
 
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from export.results import SteeringEffect
+from export.server.chosen_rewards import ChosenRewards, numbers, scaled_rewards
 from export.server.inputs import (
     MOST_ITEMS,
     Conversation,
@@ -21,6 +23,7 @@ from export.server.scoring import Scoring
 from export.server.steering import NameOrProfile, steering_of
 from gating.profile import Mode, Weights
 from gating.reward import Scored, ScoreUncertainty
+from gating.reward_scales import ScaledRewards
 
 
 class ConversationRequest(BaseModel):
@@ -44,14 +47,14 @@ class ConversationRequest(BaseModel):
         return self
 
 
-class RewardsRequest(BaseModel):
+class RewardsRequest(ChosenRewards):
     """Conversations to be scored."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
     conversations: Many[ConversationRequest] = Field(min_length=1)
-    decomposition: bool = True
-    """false: only scores."""
+    decomposition: bool | None = None
+    """false: no terms of the scores; left out: true, but where `objectives` says what is wanted."""
     profile: NameOrProfile | None = None
     """Whose weights count: the name of a profile of the folder, 'gate' for the gate's own, or a profile, with the keys
     of its file. Left out: that of `--profile`, or else the gate's."""
@@ -69,6 +72,13 @@ class RewardsRequest(BaseModel):
         if (parts := sum(map(len, lists))) > MOST_ITEMS:
             raise ValueError(f"{parts:,} turns and responses, more than the {MOST_ITEMS:,} of a request")
         return given
+
+    @model_validator(mode="after")
+    def _scale_of_something(self) -> "RewardsRequest":
+        if self.objectives is None and (self.scale is not None or self.debiased is not None):
+            key = "scale" if self.scale is not None else "debiased"
+            raise ValueError(f"{key} says nothing without objectives: name these too")
+        return self
 
 
 class ObjectiveTerm(BaseModel):
@@ -118,7 +128,9 @@ class Reward(BaseModel):
     """Length of the whole conversation, the prompt included."""
     prompt_tokens: int
     objectives: list[ObjectiveTerm] | None = None
-    """Left out if the request turned the decomposition off."""
+    """Left out if the request turned the decomposition off, or named the rewards that it wants."""
+    rewards: dict[str, float] | None = None
+    """Name -> reward on the request's scale, in the order of the request's `objectives`; left out without these."""
     steering: SteeringEffect | None = None
     """Changes that a profile made; left out without one, and with `objectives`."""
 
@@ -159,17 +171,19 @@ def router(scoring: Scoring) -> APIRouter:
         """
         grouped = [_conversations(each, f"conversations[{number}]") for number, each in enumerate(body.conversations)]
         steering = steering_of(scoring.profiles, scoring.steering, body.profile, body.weights, body.weight_mode)
+        scaled = None
+        if body.objectives is not None:
+            scaled = scaled_rewards(scoring.scales, body, body.objectives, steered=steering is not None)
         results = await scoring.each(request, [one for group in grouped for one in group], steering)
         refused = [result for result in results if isinstance(result, Unusable)]
         if len(refused) == len(results):
             raise RefusedRequest(refused[0].status, f"no response can be scored; the first: {refused[0].sentence}")
-        left = iter(results)
-        conversations = [
-            ConversationRewards(
-                responses=[_reward(next(left), scoring.objectives, terms=body.decomposition) for _ in group]
-            )
-            for group in grouped
-        ]
+        terms = scaled is None if body.decomposition is None else body.decomposition
+        rewards = [_reward(result, scoring.objectives, terms=terms) for result in results]
+        if scaled is not None:
+            _add_chosen(rewards, results, scaled)
+        left = iter(rewards)
+        conversations = [ConversationRewards(responses=[next(left) for _ in group]) for group in grouped]
         return RewardsResponse(model=scoring.model_name, refused=len(refused), conversations=conversations)
 
     return routes
@@ -201,6 +215,16 @@ def _reward(result: Scored | Unusable, objectives: tuple[str, ...], *, terms: bo
         if result.steered is not None:
             reward.steering = SteeringEffect.of(result, objectives)
     return reward
+
+
+def _add_chosen(
+    rewards: Sequence[Reward | Refusal], results: Sequence[Scored | Unusable], scaled: ScaledRewards
+) -> None:
+    """Put the chosen rewards beside each score."""
+    values = iter(numbers([result for result in results if isinstance(result, Scored)], scaled).tolist())
+    for reward in rewards:
+        if isinstance(reward, Reward):
+            reward.rewards = dict(zip(scaled.names, next(values), strict=True))
 
 
 def _terms(scored: Scored, objectives: tuple[str, ...]) -> list[ObjectiveTerm]:

@@ -1,4 +1,4 @@
-"""vLLM's `POST /classify` and `POST /score` (`/v1/score`), and `GET /v1/models`.
+"""vLLM's `POST /classify`, whose route is in `classify`, `POST /score` (`/v1/score`), and `GET /v1/models`.
 
 Fields as in vLLM's entrypoints/pooling (classify/protocol.py, scoring/protocol.py). verl posts one templated text to
 `/classify` and reads `data[-1].probs[-1]` (verl's reward loop). The number is the score itself, as vLLM returns it for
@@ -18,12 +18,11 @@ from export.server.inputs import (
     Conversation,
     Input,
     Many,
-    Templated,
-    TokenIds,
-    TokenRow,
     Turns,
+    Whole,
     conversation,
     user_turn,
+    whole,
 )
 from export.server.refusals import RefusedRequest
 from export.server.scoring import Scoring
@@ -61,7 +60,7 @@ class _Request(BaseModel):
 class ClassifyRequest(_Request):
     """One of `input` (templated texts, or token ids) and `messages` (one conversation)."""
 
-    input: str | Many[str] | TokenRow | Many[TokenRow] | None = None
+    input: Whole | None = None
     """Text with its special tokens; a missing BOS is added where the model needs one."""
     messages: Turns | None = None
     """A conversation that ends with the assistant's turn."""
@@ -142,17 +141,6 @@ def router(scoring: Scoring) -> APIRouter:
     """The routes of this protocol."""
     routes = APIRouter(tags=["vLLM"])
 
-    @routes.post("/classify")
-    async def classify(body: ClassifyRequest, request: Request) -> ClassifyResponse:
-        """Score templated texts, token ids, or one conversation."""
-        _check_model(body.model, scoring.model_name)
-        inputs = _inputs(body)
-        names = ["messages"] if body.messages is not None else [f"input[{number}]" for number in range(len(inputs))]
-        scored = await scoring.numbers(request, inputs, names)
-        numbers = _numbers(scored, body.use_activation)
-        data = [Classification(index=index, probs=[number]) for index, number in enumerate(numbers)]
-        return ClassifyResponse(data=data, **_head("classify", scoring.model_name, scored))
-
     @routes.post("/score")
     @routes.post("/v1/score", include_in_schema=False)
     async def score(body: ScoreRequest, request: Request) -> ScoreResponse:
@@ -175,6 +163,17 @@ def router(scoring: Scoring) -> APIRouter:
     return routes
 
 
+async def classify(scoring: Scoring, body: ClassifyRequest, request: Request) -> ClassifyResponse:
+    """The answer to a request to `/classify` in vLLM's form."""
+    _check_model(body.model, scoring.model_name)
+    inputs = _inputs(body)
+    names = ["messages"] if body.messages is not None else [f"input[{number}]" for number in range(len(inputs))]
+    scored = await scoring.numbers(request, inputs, names)
+    numbers = _numbers(scored, body.use_activation)
+    data = [Classification(index=index, probs=[number]) for index, number in enumerate(numbers)]
+    return ClassifyResponse(data=data, **_head("classify", scoring.model_name, scored))
+
+
 def _check_model(requested: str | None, served: str) -> None:
     if requested is not None and requested != served:
         raise RefusedRequest(HTTPStatus.NOT_FOUND, f"the model served here is {served!r}: name it, or leave model out")
@@ -183,13 +182,8 @@ def _check_model(requested: str | None, served: str) -> None:
 def _inputs(body: ClassifyRequest) -> list[Input]:
     if body.messages is not None:
         return [conversation(body.messages)]
-    given = body.input
-    if isinstance(given, str):
-        return [Templated(given)]
-    assert given
-    if isinstance(given[0], int):
-        return [TokenIds(tuple(given))]
-    return [Templated(each) if isinstance(each, str) else TokenIds(tuple(each)) for each in given]
+    assert body.input is not None
+    return whole(body.input)
 
 
 def _pairs(body: ScoreRequest) -> tuple[list[str], list[str]]:

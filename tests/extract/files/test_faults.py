@@ -390,7 +390,7 @@ def test_a_row_has_a_bound(tmp_path: Path, name: str, monkeypatch: pytest.Monkey
 def test_a_file_of_an_unknown_kind_is_named(tmp_path: Path) -> None:
     (tmp_path / "a.xlsx").write_text("a,b\n")
     assert refused(tmp_path / "a.xlsx").startswith(
-        "is of an unknown kind: files may end in .jsonl, .json, .ndjson, .csv, "
+        "is of an unknown kind: name files that end in .jsonl, .json, .ndjson, .csv, "
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gating.transform import Transform
+from gating.measured import Measured
 from heads.ridge.error_covariance import residual_correlation, shared_rows
 from heads.ridge.familiarity import calibrate
 from heads.ridge.selection import fit_heads
@@ -12,6 +12,7 @@ from heads.ridge.statistics import GramStatistics
 from heads.ridge.subset import LEARNED
 from heads.ridge.uncertainty import Uncertainty
 from heads.settings import HeadSettings
+from tests.gating.transforms import transform_of
 
 NAMES = ("a", "b", "c", "d")
 D, ROWS, REFITS, NEW = 24, 1200, 200, 40
@@ -23,7 +24,7 @@ ALPHA = 4.0
 SETTINGS = HeadSettings(alphas=(ALPHA,), objective_weights={"d": 0.1})
 PENALTIES = np.array([ALPHA, ALPHA, ALPHA, ALPHA / 0.1])
 WEIGHTS = np.array([0.5, 0.3, 0.15, 0.05])
-VERBOSITY = Transform.of_lambdas(np.array([0.3, 0.2, 0.0, 0.1]), "c", NAMES)
+VERBOSITY = transform_of(np.array([0.3, 0.2, 0.0, 0.1]), "c", NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -99,10 +100,10 @@ def test_each_objectives_standard_error_is_the_spread_of_its_refits(
 def test_the_scores_standard_error_holds_the_covariance_of_objectives(
     uncertainty: Uncertainty, rows: tuple[NDArray[np.float64], NDArray[np.float64]], errors: NDArray[np.float64]
 ) -> None:
-    leverages = uncertainty.leverages(rows[1])
+    leverages, unmeasured = uncertainty.leverages(rows[1]), Measured(np.zeros(REFITS * NEW, int))
     for weights in (WEIGHTS, np.array([1.0, -1.0, 0.0, 0.0]), np.array([0.5, 0.0, 0.0, 0.5]), WEIGHTS[::-1]):
         coefficients = VERBOSITY.coefficients(np.tile(weights, (NEW, 1)))  # (n, k)
-        truth = spread(np.einsum("rnk,nk->rn", VERBOSITY.apply(errors.reshape(-1, 4), np.zeros(REFITS * NEW, int))
+        truth = spread(np.einsum("rnk,nk->rn", VERBOSITY.apply(errors.reshape(-1, 4), unmeasured)
                                  .reshape(errors.shape), np.tile(weights, (NEW, 1))))  # fmt: skip
         ratio = uncertainty.combined_errors(leverages, coefficients) / truth
         assert ratio.mean() == pytest.approx(1.0, abs=0.1)
