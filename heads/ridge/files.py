@@ -17,7 +17,8 @@ from cache.durable import write_text
 from cache.fingerprint import digest_of
 from cache.names import FileName
 from cache.parsing import parse
-from heads.ridge.group import Group, Layout
+from heads.ridge.group import Group
+from heads.ridge.layout import Layout
 from heads.ridge.statistics import GramStatistics, file_name
 from heads.ridge.stored_arrays import StatisticsDamageError, StoredArrays
 from heads.ridge.subset import GroupKey

@@ -2,64 +2,20 @@
 
 import ctypes
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.precision import from_storage, to_storage
+from heads.ridge.layout import Layout
 from heads.ridge.stored_arrays import StoredArrays
 from heads.ridge.symmetric import Real, Scratch, add_lower, packed_length
-
-Storage = Literal["float16", "bfloat16", "float32", "float64"]
 
 BLOCK_ROWS = 2048
 """Rows multiplied at once. In float32 the sum over a block is within 2e-6 of float64 even for equal rows, where
 rounding never cancels, and adding a block to a group's total costs 3e-8 at most: 1e-5 is kept up to 500,000 rows
 of a group in this worst case, and for rows that differ by a wide margin."""
-
-EXACT_WIDTH = 1024
-"""Features of at most this width are multiplied in float64, which takes twice the time, and seconds there.
-Wider ones in float32: products of float16 or bfloat16 are exact in it, and only their sums are rounded."""
-
-KEPT_BYTES = 1 << 20
-"""Rows up to this size are kept even where the matrix is smaller."""
-
-ITEM_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Shapes and dtypes shared by all groups of some statistics."""
-
-    width: int
-    """layers * d"""
-    targets: int
-    blocks: tuple[tuple[int, int], ...]
-    """Ranges (first, end) of columns; products are summed within each range."""
-    storage: Storage
-    """Dtype of the stored features; rows are kept in it, without loss."""
-    product: Literal["float32", "float64"]
-    """Dtype in which features are multiplied."""
-
-    @property
-    def kept_rows(self) -> int:
-        """Largest number of kept rows: as many as take no more memory than the matrices."""
-        matrices = sum(packed_length(end - first) for first, end in self.blocks) * ITEM_BYTES[self.product]
-        return max(matrices, KEPT_BYTES) // (self.width * ITEM_BYTES[self.storage])
-
-    def lossless(self, features: Real) -> NDArray[Any]:
-        """Features in the storage dtype."""
-        if self.storage == "float64":
-            return features.astype(np.float64)
-        return to_storage(features.astype(np.float32, copy=False), self.storage)
-
-    def numbers(self, kept: NDArray[Any]) -> Real:
-        """Kept features in the dtype of products."""
-        values: Real = kept if self.storage == "float64" else from_storage(kept, self.storage)
-        return values.astype(self.product, copy=False)
 
 
 class Group:

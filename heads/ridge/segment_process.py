@@ -12,7 +12,8 @@ from typing import Any
 
 from cache import FeatureStore, UserError
 from heads.ridge.files import FOLDER, Origin, save_statistics
-from heads.ridge.group import Group, Layout
+from heads.ridge.group import Group
+from heads.ridge.layout import Layout
 from heads.ridge.rated_rows import RatedRows, add_rows
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.stored_arrays import StoredArrays

@@ -12,7 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from heads.ridge.group import EXACT_WIDTH, Group, Layout, Storage
+from heads.ridge.group import Group
+from heads.ridge.layout import EXACT_WIDTH, Layout, Storage
 from heads.ridge.subset import LEARNED, GroupKey, Scope, Subset
 from heads.ridge.symmetric import Scratch
 
