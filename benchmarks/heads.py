@@ -2,22 +2,32 @@
 
     python -m benchmarks.heads --rows 40000 --json benchmarks/heads.json
     python -m benchmarks.heads --full-size
+    python -m benchmarks.heads --rows 160000 --workers 2
 
 The authors' way, with scikit-learn as their public code does it: all features in memory as float32, cut into
 training and validation rows; for every objective and alpha a `Ridge` on the rows that rate it, judged on the
 validation rows; then once more with the best alpha on all rows. Ours: one pass over the same store into
 statistics, then everything from those. Both read the same shards, in separate processes, one after the
 other. Read the ratios.
+
+With --workers: the same statistics by one process with a thread for each core, and by several with their share of the
+threads; then by several of which one is killed when the first sums are saved, and again, which goes on with those.
 """
 
 import argparse
+import hashlib
 import importlib.metadata
 import json
+import multiprocessing
 import os
 import platform
+import resource
+import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from itertools import pairwise
 from pathlib import Path
@@ -27,12 +37,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.process_memory import peak_bytes
-from cache import FeatureStore, Fingerprint
-from cache.prefetch import prefetched
-from heads.ridge.files import FOLDER, Origin, load_statistics, save_statistics
+from cache import FeatureStore, Fingerprint, UserError
+from heads.ridge import segments
+from heads.ridge.files import FOLDER, INDEX, Origin, load_statistics, save_statistics
+from heads.ridge.rated_rows import RatedRows, add_rows
 from heads.ridge.selection import fit_heads
 from heads.ridge.statistics import GramStatistics
-from heads.ridge.subset import FRACTIONS
+from heads.ridge.subset import FRACTIONS, LEARNED
+from heads.ridge.workers import Workers, add_rows_with_workers
 from heads.settings import HeadSettings
 
 ALPHAS = tuple(10.0**power for power in range(-2, 7))
@@ -52,17 +64,20 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=WIDTH, help="values of a feature")
     parser.add_argument("--authors-rows", type=int, help="rows for the authors' way, if fewer; its time is scaled up")
     parser.add_argument("--full-size", action="store_true", help="ours alone, at 570,000 rows and two smaller sizes")
+    parser.add_argument("--workers", type=int, default=1, help="compare this many processes with one, ours alone")
     parser.add_argument("--folder", type=Path, help="folder of the store; by default a temporary one")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--way", choices=WAYS, help=argparse.SUPPRESS)  # in the process that it starts
     arguments = parser.parse_args()
     if arguments.way:
-        sys.stdout.write(json.dumps(run_way(arguments.way, arguments.folder, arguments.rows)))
+        sys.stdout.write(json.dumps(run_way(arguments.way, arguments.folder, arguments.rows, arguments.workers)))
         return
     with tempfile.TemporaryDirectory(dir=arguments.folder) as temporary:
         folder = Path(temporary)
         if arguments.full_size:
             results = full_size(folder, arguments.width)
+        elif arguments.workers > 1:
+            results = by_processes(folder, arguments.rows, arguments.width, arguments.workers)
         else:
             results = side_by_side(folder, arguments.rows, arguments.width, arguments.authors_rows or arguments.rows)
     packages = ("numpy", "scipy", "scikit-learn")
@@ -116,9 +131,45 @@ def full_size(folder: Path, width: int) -> dict[str, Any]:
     return {"width": width, "ours": [start("saved", folder, rows) for rows in FULL_SIZES]}
 
 
-def start(way: str, folder: Path, rows: int) -> dict[str, Any]:
+def by_processes(folder: Path, rows: int, width: int, workers: int) -> dict[str, Any]:
+    """One process and several, one after the other and each twice, then a killed run; with the results' differences."""
+    generate(folder, rows, width)
+    ways = ("saved", "workers", "workers", "saved")  # so that a machine that slows down favours neither
+    measured = [start(way, folder, rows, workers) for way in ways]
+    killed = [start(way, folder, rows, workers) for way in ("killed", "resumed")]
+    one, several = (np.load(folder / f"{way}.npz") for way in ("saved", "workers"))
+    size = np.linalg.norm(one["weights"], axis=-1)  # (k,)
+    sums = [load_statistics(folder / way).statistics for way in ("saved", "workers")]
+    return {
+        "rows": rows,
+        "width": width,
+        "workers": workers,
+        "one_process": [each for each in measured if each["way"] == "saved"],
+        "by_workers": [each for each in measured if each["way"] == "workers"],
+        "killed_and_resumed": killed,
+        "same_alphas": bool((one["alphas"] == several["alphas"]).all()),
+        "coefficients": float((np.linalg.norm(several["weights"] - one["weights"], axis=-1) / size).max()),
+        "sums": max(difference_of_sums(*sums, objective) for objective in np.cumsum([0, *PATTERNS[:-1]])),
+        "resumed_the_same_to_the_bit": files_of_sums(folder / "workers") == files_of_sums(folder / "killed"),
+    }
+
+
+def files_of_sums(folder: Path) -> dict[str, str]:
+    """File -> digest of its content."""
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (folder / FOLDER).iterdir()}
+
+
+def difference_of_sums(one: GramStatistics, other: GramStatistics, objective: int) -> float:
+    """Largest difference of an entry of x x', over the geometric mean of the two diagonal entries beside it."""
+    first, second = (each.subset(objective, LEARNED).xx() for each in (one, other))  # (d, d)
+    scale = np.sqrt(first.diagonal())
+    return float((np.abs(first - second) / np.outer(scale, scale)).max())
+
+
+def start(way: str, folder: Path, rows: int, workers: int = 1) -> dict[str, Any]:
     """Run one way in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.heads", "--way", way, "--folder", str(folder), "--rows", str(rows)]
+    command += ["--workers", str(workers)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     measured: dict[str, Any] = json.loads(done.stdout)
     sys.stderr.write(f"{way}, {rows:,} rows: {measured}\n")
@@ -168,12 +219,12 @@ def columns_of_patterns() -> list[NDArray[np.int64]]:
     return [np.arange(first, last) for first, last in pairwise(edges)]
 
 
-def run_way(way: str, folder: Path, rows: int) -> dict[str, Any]:
+def run_way(way: str, folder: Path, rows: int, workers: int) -> dict[str, Any]:
     """Fit, save the results for the comparison, and print time and memory of this process."""
     store = FeatureStore.open(folder, FINGERPRINT.digest)
     data = {name: array[:rows] for name, array in np.load(folder / "rows.npz").items()}
     started = time.perf_counter()
-    measured = WAYS[way](store, data, folder)
+    measured = by_statistics(store, data, folder, way, workers) if way in OURS else OTHERS[way](store, data, folder)
     measured["seconds"] = time.perf_counter() - started
     measured["peak_bytes"] = peak_bytes()
     return measured | {"rows": rows}
@@ -224,29 +275,54 @@ def exactly(store: FeatureStore, data: dict[str, NDArray[Any]], folder: Path) ->
 
 
 def by_statistics(
-    store: FeatureStore, data: dict[str, NDArray[Any]], folder: Path, save: bool = False
+    store: FeatureStore, data: dict[str, NDArray[Any]], folder: Path, way: str = "ours", workers: int = 1
 ) -> dict[str, Any]:
-    """One pass, then every solve; with `save` the statistics are saved and loaded, as by `armorm fit-heads`."""
+    """One pass, then every solve, the first time in a folder.
+
+    Args:
+        store: the features.
+        data: the rows.
+        folder: receives the results.
+        way: 'ours'; 'saved': the statistics are saved and read back, as by `armorm fit-heads`; 'workers', 'killed' and
+            'resumed': the same by several processes.
+        workers: number of processes.
+    """
     started = time.perf_counter()
-    statistics = GramStatistics(NAMES, store.hidden_size, storage=store.dtype, spill=folder / FOLDER)
+    own = folder / ("killed" if way == "resumed" else way)
+    if way != "resumed":
+        shutil.rmtree(own, ignore_errors=True)
+    statistics = GramStatistics(NAMES, store.hidden_size, storage=store.dtype, spill=own / FOLDER)
     buckets = np.searchsorted(FRACTIONS, data["keys"][:, 0] / 256.0, side="right")
     buckets[data["held_out"]] = 0
-    for positions, features in prefetched(store.stream(data["keys"])):
-        flat = features[:, 0]  # (b, d)
-        for split, held_out in (("train", False), ("validation", True)):
-            chosen = data["held_out"][positions] == held_out
-            rows = positions[chosen]
-            statistics.add("all", split, flat[chosen], data["targets"][rows], buckets[rows])
-    measured = {"pass": time.perf_counter() - started}
-    if save:
-        save_statistics(folder, statistics, Origin(), "")
-        statistics = load_statistics(folder).statistics
+    parts = (("all", "train"), ("all", "validation"))
+    rows = RatedRows(
+        data["keys"], np.arange(len(buckets)), data["targets"], buckets, data["held_out"].astype(np.int64), parts
+    )
+    if way in ("ours", "saved"):
+        add_rows(statistics, store, rows, lambda _: None)
+    else:
+        if way == "killed":
+            threading.Thread(target=kill_a_worker, args=(own,), daemon=True).start()
+        threads = max(1, len(os.sched_getaffinity(0)) // workers)
+        try:
+            add_rows_with_workers(statistics, store, rows, own, Workers(workers, threads))
+        except UserError as error:
+            return {"way": way, "error": str(error)}
+    measured: dict[str, Any] = {"way": way, "pass": time.perf_counter() - started}
+    if way != "ours":
+        save_statistics(own, statistics, Origin(), "")
+        statistics = load_statistics(own).statistics
         measured["save"] = time.perf_counter() - started - measured["pass"]
-        measured["statistics_bytes"] = sum(path.stat().st_size for path in (folder / FOLDER).iterdir())
+        measured["statistics_bytes"] = sum(path.stat().st_size for path in (own / FOLDER).iterdir())
+        own_use, workers_use = map(resource.getrusage, (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+        measured["processor_seconds"] = sum(use.ru_utime + use.ru_stime for use in (own_use, workers_use))
+        measured["largest_worker_bytes"] = 1024 * workers_use.ru_maxrss
+        if way == "resumed" or (folder / f"{way}.npz").exists():  # its sums are compared, or it was timed before
+            return measured
     fitted = fit_heads(statistics, HeadSettings(alphas=ALPHAS, uncertainty=False), skip_unfit=False).objectives
     measured["solve"] = time.perf_counter() - started - sum(measured.get(part, 0.0) for part in ("pass", "save"))
     np.savez(
-        folder / "ours.npz",
+        folder / f"{way}.npz",
         path=np.array([head.validation_path for head in fitted]).T,
         best=np.array([head.validation_mse for head in fitted]),
         alphas=np.array([head.alpha for head in fitted]),
@@ -255,12 +331,18 @@ def by_statistics(
     return measured
 
 
-WAYS = {
-    "ours": by_statistics,
-    "saved": lambda store, data, folder: by_statistics(store, data, folder, save=True),
-    "authors": by_authors,
-    "exact": exactly,
-}
+def kill_a_worker(folder: Path) -> None:
+    """End one of this process's workers once a segment's sums are saved."""
+    while not list((folder / segments.FOLDER).glob(f"*/{INDEX}")):
+        time.sleep(0.01)
+    process = multiprocessing.active_children()[0]
+    assert process.pid is not None
+    os.kill(process.pid, signal.SIGKILL)
+
+
+OURS = ("ours", "saved", "workers", "killed", "resumed")
+OTHERS = {"authors": by_authors, "exact": exactly}
+WAYS = (*OURS, *OTHERS)
 
 if __name__ == "__main__":
     main()

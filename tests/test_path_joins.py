@@ -71,6 +71,7 @@ KNOWN = {
     "extract/tokens/segment.py: folder / (hashlib.sha256(names.tobytes()).hexdigest()[:16] + SUFFIX)": "a digest",
     "extract/tokens/token_files.py: root / FOLDER / encoder": "a digest",
     "extract/tables.py: folder / f'{name}.parquet'": "constants in the loop's head",
+    "heads/ridge/segments.py: folder / name": "a digest",
     "heads/ridge/statistics.py: self._spill / f'{file_name(key)}.safetensors'": "extract.settings.Name, and numbers",
     "pipelines/run.py: self.folder / (file.file if isinstance(file, Artefact) else file)": "pipelines.artefacts",
     # Checked names, which the function's own annotations do not show.
@@ -80,7 +81,7 @@ KNOWN = {
     "extract/hub/listing.py: self.snapshot / file.path": "an InnerPath",
     "export/weights.py: backbone / file": "a FileName, a value of _WeightsIndex.weight_map",
     "extract/ray/shard_worker.py: self._folder / plan_file.FOLDER / f'{shard.name}.lock'": "a ShardName",
-    "heads/ridge/files.py: folder / FOLDER / name": "a _GroupFile, a key of _Index.groups",
+    "heads/ridge/files.py: folder / FOLDER / name": "a GroupFile, a key of _Index.groups",
     "pipelines/commands/cache_status.py: root / earlier.fingerprint": "a StoreName",
     "pipelines/commands/cache_status.py: root / find_backbone(settings).fingerprint(settings, run.recipe.store.dtype,"
     " engine).digest": "a StoreName",

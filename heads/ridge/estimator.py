@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from heads.ridge.group import Storage
+from heads.ridge.layout import Storage
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.subset import LEARNED, TRAIN, Scope, scope_of
 from heads.ridge.system import RidgeSystem

@@ -17,7 +17,8 @@ from cache.durable import write_text
 from cache.fingerprint import digest_of
 from cache.names import FileName
 from cache.parsing import parse
-from heads.ridge.group import Group, Layout
+from heads.ridge.group import Group
+from heads.ridge.layout import Layout
 from heads.ridge.statistics import GramStatistics, file_name
 from heads.ridge.stored_arrays import StatisticsDamageError, StoredArrays
 from heads.ridge.subset import GroupKey
@@ -54,7 +55,7 @@ class _StoredGroup:
     """As `StoredArrays.about`."""
 
 
-class _GroupFile(FileName):
+class GroupFile(FileName):
     """The file name of a group."""
 
     __slots__ = ()
@@ -72,7 +73,7 @@ class _Index:
     layers: Annotated[int, Field(ge=1)]
     layout: Layout
     origin: Origin
-    groups: dict[_GroupFile, _StoredGroup]
+    groups: dict[GroupFile, _StoredGroup]
     checksum: str | None = None
     """Digest of all else."""
 
@@ -97,10 +98,10 @@ def save_statistics(folder: Path, statistics: GramStatistics, origin: Origin, st
         stamp: input of the statistics -> digest, which `load_statistics` returns.
     """
     statistics.flush()
-    files: dict[_GroupFile, dict[str, object]] = {}
+    files: dict[GroupFile, dict[str, object]] = {}
     for key, group in statistics.groups.items():
         digest = origin.rows.get(f"{key.dataset}/{key.split}", "")
-        name = _GroupFile("-".join(filter(None, (file_name(key), digest[:12]))) + ".safetensors")
+        name = GroupFile("-".join(filter(None, (file_name(key), digest[:12]))) + ".safetensors")
         stored = group.save(folder / FOLDER / name)
         files[name] = {"key": [*key[:3], list(key.pattern)], "n": group.n, "arrays": stored.about}
     index = {

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,15 @@ from numpy.typing import NDArray
 
 from cache import FeatureStore
 from cache.keys import unique_keys
-from cache.prefetch import prefetched
 from cache.progress import Progress, silent
 from heads.objectives import Objective, Scale
 from heads.ridge.files import FOLDER, Origin, SavedStatistics, load_statistics, save_statistics
+from heads.ridge.rated_rows import RatedRows, add_rows
+from heads.ridge.segments import FOLDER as UNFINISHED
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.stored_arrays import StatisticsDamageError
 from heads.ridge.subset import FRACTIONS, TRAIN
+from heads.ridge.workers import Workers, add_rows_with_workers
 from heads.settings import HeadSettings
 
 log = logging.getLogger(__name__)
@@ -46,6 +49,7 @@ def update_statistics(
     settings: HeadSettings,
     store: FeatureStore,
     stamp: Mapping[str, str],
+    workers: Workers | None = None,
     progress: Progress = silent,
 ) -> UpdatedStatistics:
     """Statistics of all rated rows, saved in `folder`; reads the features of changed data sets only.
@@ -58,7 +62,11 @@ def update_statistics(
         settings: say whether products between layers are summed.
         store: holds the responses' features.
         stamp: saved with the statistics, see `save_statistics`.
+        workers: processes that share the sums; None: this one makes them.
         progress: called with the number of responses done.
+
+    Raises:
+        UserError: a response has no feature, or one of several processes was ended from outside.
     """
     targets = targets_of(examples, objectives, scales)
     origin = _origin(examples, targets, store)
@@ -84,49 +92,32 @@ def update_statistics(
     parts = examples.select(part=pl.col("dataset") + "/" + pl.col("split"))["part"]
     rows = np.flatnonzero(~parts.is_in(sorted(reusable)).to_numpy())
     if len(rows):
-        add_rows(statistics, store, examples[rows], targets[rows], progress)
+        rated = _rated_rows(examples[rows], targets[rows])
+        if workers is None:
+            total = len(rated.keys)
+            add_rows(statistics, store, rated, lambda done: progress("summing features", done, total, "rows"))
+        else:
+            add_rows_with_workers(statistics, store, rated, folder, workers, progress)
     if len(rows) or saved is None or (saved.origin, saved.stamp) != (origin, stamp):
         save_statistics(folder, statistics, origin, stamp)
+    if (folder / UNFINISHED).exists():
+        shutil.rmtree(folder / UNFINISHED)
     return UpdatedStatistics(statistics, len(rows), len(examples) - len(rows))
 
 
-def add_rows(
-    statistics: GramStatistics,
-    store: FeatureStore,
-    examples: pl.DataFrame,
-    targets: NDArray[np.float64],
-    progress: Progress = silent,
-) -> None:
-    """Add the table's rows in one pass over their features, which are read ahead while others are multiplied.
-
-    Args:
-        statistics: extended in place.
-        store: holds the features.
-        examples: rows of the table of rated responses.
-        targets: (n, k) targets of these rows, NaN where not rated.
-        progress: called with the number of responses done.
-    """
-    parts = examples.select("dataset", "split", part=pl.struct("dataset", "split").rank("dense"))
-    part = parts["part"].to_numpy()
-    names = {number: (dataset, split) for dataset, split, number in parts.unique().iter_rows()}
-    buckets = _buckets(examples)
+def _rated_rows(examples: pl.DataFrame, targets: NDArray[np.float64]) -> RatedRows:
+    """Rows of the table with their targets (n, k)."""
+    ranked = examples.select("dataset", "split", part=pl.struct("dataset", "split").rank("dense") - 1)
+    distinct = ranked.unique().sort("part")
     keys, (places,) = unique_keys(examples["response_key"])
-    rows_of = np.argsort(places, kind="stable")
-    starts = np.searchsorted(places[rows_of], np.arange(len(keys) + 1))  # a key's rows: rows_of[start:next]
-    done = 0
-    for positions, features in prefetched(store.stream(keys)):
-        counts = starts[positions + 1] - starts[positions]
-        rows = np.concatenate([rows_of[starts[at] : starts[at + 1]] for at in positions])
-        flat = features.reshape(len(features), -1)  # (b, layers * d)
-        if (counts > 1).any():
-            flat = np.repeat(flat, counts, axis=0)  # (rows, layers * d)
-        for number in np.unique(part[rows]):
-            chosen = part[rows] == number
-            some = rows[chosen]
-            statistics.add(*names[number], flat if chosen.all() else flat[chosen], targets[some], buckets[some])
-        done += len(positions)
-        progress("summing features", done, len(keys), "rows")
-    statistics.flush()
+    return RatedRows(
+        keys,
+        places,
+        targets,
+        _buckets(examples),
+        ranked["part"].to_numpy().astype(np.int64),
+        tuple(zip(distinct["dataset"], distinct["split"], strict=True)),
+    )
 
 
 def targets_of(examples: pl.DataFrame, objectives: Sequence[Objective], scales: Scales) -> NDArray[np.float64]:

@@ -2,68 +2,29 @@
 
 import ctypes
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cache.precision import from_storage, to_storage
+from heads.ridge.layout import Layout
 from heads.ridge.stored_arrays import StoredArrays
 from heads.ridge.symmetric import Real, Scratch, add_lower, packed_length
-
-Storage = Literal["float16", "bfloat16", "float32", "float64"]
 
 BLOCK_ROWS = 2048
 """Rows multiplied at once. In float32 the sum over a block is within 2e-6 of float64 even for equal rows, where
 rounding never cancels, and adding a block to a group's total costs 3e-8 at most: 1e-5 is kept up to 500,000 rows
 of a group in this worst case, and for rows that differ by a wide margin."""
 
-EXACT_WIDTH = 1024
-"""Features of at most this width are multiplied in float64, which takes twice the time, and seconds there.
-Wider ones in float32: products of float16 or bfloat16 are exact in it, and only their sums are rounded."""
-
-KEPT_BYTES = 1 << 20
-"""Rows up to this size are kept even where the matrix is smaller."""
-
-ITEM_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4, "float64": 8}
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """Shapes and dtypes shared by all groups of some statistics."""
-
-    width: int
-    """layers * d"""
-    targets: int
-    blocks: tuple[tuple[int, int], ...]
-    """Ranges (first, end) of columns; products are summed within each range."""
-    storage: Storage
-    """Dtype of the stored features; rows are kept in it, without loss."""
-    product: Literal["float32", "float64"]
-    """Dtype in which features are multiplied."""
-
-    @property
-    def kept_rows(self) -> int:
-        """Largest number of kept rows: as many as take no more memory than the matrices."""
-        matrices = sum(packed_length(end - first) for first, end in self.blocks) * ITEM_BYTES[self.product]
-        return max(matrices, KEPT_BYTES) // (self.width * ITEM_BYTES[self.storage])
-
-    def lossless(self, features: Real) -> NDArray[Any]:
-        """Features in the storage dtype."""
-        if self.storage == "float64":
-            return features.astype(np.float64)
-        return to_storage(features.astype(np.float32, copy=False), self.storage)
-
-    def numbers(self, kept: NDArray[Any]) -> Real:
-        """Kept features in the dtype of products."""
-        values: Real = kept if self.storage == "float64" else from_storage(kept, self.storage)
-        return values.astype(self.product, copy=False)
-
 
 class Group:
     """Sums over n rows of features x (width,) and targets y (k,); an unrated target counts as 0.
+
+    Args:
+        layout: shapes and dtypes.
+        large: whether the group is a piece of one with more rows than are kept: its rows wait for a block alone, so
+            that a process that sums some of them multiplies them itself.
 
     Attributes:
         n: rows.
@@ -73,8 +34,9 @@ class Group:
         yy: (k,) float64
     """
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, large: bool = False) -> None:
         self.layout = layout
+        self.large = large
         self.n = 0
         self.xy = np.zeros((layout.width, layout.targets))
         self.x = np.zeros(layout.width)
@@ -83,7 +45,7 @@ class Group:
         self._kept: list[NDArray[Any]] = []
         self._kept_targets: list[NDArray[np.float64]] = []
         self._packed: list[Real] = []
-        self._file: StoredArrays | None = None  # rows and matrices, when they are not in memory
+        self._file: StoredArrays | None = None
 
     @property
     def is_rows(self) -> bool:
@@ -96,6 +58,11 @@ class Group:
         if self._file is not None:
             return self._file.length("rows")
         return sum(map(len, self._kept))
+
+    @property
+    def file(self) -> StoredArrays | None:
+        """The file of rows and matrices, when they are not in memory."""
+        return self._file
 
     @property
     def bytes(self) -> int:
@@ -115,10 +82,7 @@ class Group:
 
     def rows(self) -> Iterator[tuple[Real, NDArray[np.float64]]]:
         """The unmultiplied rows (b, width) and their targets (b, k), at most `BLOCK_ROWS` at a time."""
-        kept, targets = self._kept, self._kept_targets
-        if self._file is not None:
-            kept, targets = ([self._file["rows"]], [self._file["targets"]]) if self.kept else ([], [])
-        for features, values in _blocks(kept, targets):
+        for features, values in _blocks(*self._unmultiplied()):
             yield self.layout.numbers(features), values
 
     def add(self, features: Real, targets: NDArray[np.float64], scratch: Scratch) -> None:
@@ -132,6 +96,24 @@ class Group:
         self.yy += np.square(targets).sum(axis=0)
         self._kept.append(self.layout.lossless(features))
         self._kept_targets.append(targets.copy())
+        self._multiply_if_many(scratch)
+
+    def merge(self, other: "Group", scratch: Scratch) -> None:
+        """Add the rows of another group of the same layout, which this one has not seen."""
+        self.load()
+        self.n += other.n
+        self.xy += other.xy
+        self.x += other.x
+        self.y += other.y
+        self.yy += other.yy
+        packed = other.packed()
+        if packed and not self._packed:
+            self._packed = [np.zeros_like(array) for array in packed]
+        for mine, theirs in zip(self._packed, packed, strict=False):
+            mine += theirs
+        features, targets = other._unmultiplied()
+        self._kept += features
+        self._kept_targets += targets
         self._multiply_if_many(scratch)
 
     def flush(self, scratch: Scratch) -> None:
@@ -202,8 +184,14 @@ class Group:
         group._file = file
         return group
 
+    def _unmultiplied(self) -> tuple[list[NDArray[Any]], list[NDArray[np.float64]]]:
+        """The kept rows and their targets, in pieces."""
+        if self._file is None:
+            return self._kept, self._kept_targets
+        return ([self._file["rows"]], [self._file["targets"]]) if self.kept else ([], [])
+
     def _multiply_if_many(self, scratch: Scratch) -> None:
-        if self.kept > (BLOCK_ROWS if self._packed else self.layout.kept_rows):
+        if self.kept > (BLOCK_ROWS if self._packed or self.large else self.layout.kept_rows):
             self.multiply(scratch)
 
 

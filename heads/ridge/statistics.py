@@ -12,7 +12,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from heads.ridge.group import EXACT_WIDTH, Group, Layout, Storage
+from heads.ridge.group import Group
+from heads.ridge.layout import EXACT_WIDTH, Layout, Storage
 from heads.ridge.subset import LEARNED, GroupKey, Scope, Subset
 from heads.ridge.symmetric import Scratch
 
@@ -34,6 +35,7 @@ class GramStatistics:
         product: dtype in which features are multiplied; None: chosen by their width, see `EXACT_WIDTH`.
         spill: folder for groups that do not fit into `memory_bytes`.
         memory_bytes: limit on the memory of rows and matrices; the least recently used groups spill to disk.
+        large: groups that have more rows than are kept, of which these statistics see a part; see `Group`.
     """
 
     def __init__(
@@ -47,6 +49,7 @@ class GramStatistics:
         product: Literal["float32", "float64"] | None = None,
         spill: Path | None = None,
         memory_bytes: int = 3 << 29,
+        large: frozenset[GroupKey] = frozenset(),
     ) -> None:
         hidden = width // layers
         if layers < 1 or hidden * layers != width:
@@ -60,6 +63,7 @@ class GramStatistics:
         self._scratch = Scratch()
         self._spill = spill
         self._memory_bytes = memory_bytes
+        self._large = large
 
     @property
     def width(self) -> int:
@@ -151,7 +155,7 @@ class GramStatistics:
         return list(lists.values())
 
     def _group(self, key: GroupKey) -> Group:
-        group = self.groups.pop(key, None) or Group(self.layout)
+        group = self.groups.pop(key, None) or Group(self.layout, key in self._large)
         self.groups[key] = group
         return group
 

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from heads.ridge.group import BLOCK_ROWS, Group, Layout
+from heads.ridge.group import BLOCK_ROWS, Group
+from heads.ridge.layout import Layout
 from heads.ridge.symmetric import Real, Scratch, add_packed, mirror
 from heads.settings import HeadSettings
 

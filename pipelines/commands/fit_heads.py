@@ -6,9 +6,20 @@ Without ratings: heads from another model's folder, or from the pairs.
 import logging
 import resource
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from pipelines.terminal import JsonOption, RecipeOption, console, finish, open_run, reporting
+import typer
+
+from cache import UserError
+from pipelines.terminal import (
+    JsonOption,
+    RecipeOption,
+    console,
+    finish,
+    interrupted_by_termination,
+    open_run,
+    reporting,
+)
 
 if TYPE_CHECKING:
     from cache.progress import Progress
@@ -26,21 +37,42 @@ CHOSEN_BY = {
 }
 
 
-def command(recipe: RecipeOption, as_json: JsonOption = False) -> None:
+def command(
+    recipe: RecipeOption,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            help="Processes of this machine that sum the features, each with its share of the cores and with sums of"
+            " its own in memory. A run of several that was ended goes on with the sums that were saved.",
+        ),
+    ] = 1,
+    as_json: JsonOption = False,
+) -> None:
     """Fit one linear head per objective on the stored features."""
     run = open_run(recipe)
-    with run.writing(), reporting() as progress:
-        result = fit_heads(run, progress)
+    with run.writing(), reporting() as progress, interrupted_by_termination():
+        result = fit_heads(run, progress, workers)
     finish(result, as_json, lambda: show(result, run))
 
 
-def fit_heads(run: "Run", progress: "Progress") -> "Heads":
+def fit_heads(run: "Run", progress: "Progress", workers: int = 1) -> "Heads":
     """Fit one linear head per objective; write `heads.*`, and on ratings `statistics.*` and the files of uncertainty.
 
+    Args:
+        run: of the recipe.
+        progress: told features read and heads solved.
+        workers: processes that sum the features of rated responses.
+
     Raises:
-        UserError: nothing was extracted yet, or an objective cannot be fitted.
+        UserError: nothing was extracted yet, an objective cannot be fitted, several processes are asked for where there
+            are no ratings to sum, or one of them was ended from outside.
     """
-    return _fit_on_ratings(run, progress) if run.rated else _make_without_ratings(run, progress)
+    if run.rated:
+        return _fit_on_ratings(run, progress, workers)
+    if workers > 1:
+        raise UserError("--workers shares the sums over ratings, and this recipe has no [[ratings]]: leave it out")
+    return _make_without_ratings(run, progress)
 
 
 def _make_without_ratings(run: "Run", progress: "Progress") -> "Heads":
@@ -57,22 +89,25 @@ def _make_without_ratings(run: "Run", progress: "Progress") -> "Heads":
     return result
 
 
-def _fit_on_ratings(run: "Run", progress: "Progress") -> "Heads":
+def _fit_on_ratings(run: "Run", progress: "Progress", workers: int) -> "Heads":
     from heads.objectives import Scale
     from heads.results import Heads
     from heads.ridge.familiarity import calibrate_on_store
     from heads.ridge.from_store import targets_of, update_statistics
     from heads.ridge.interval_fit import fit_intervals
     from heads.ridge.selection import fit_heads as fit
+    from heads.ridge.workers import Workers
     from pipelines.artefacts import EXAMPLES, HEADS, INTERVALS, STATISTICS, UNCERTAINTY
+    from pipelines.installation import cores
 
     started = time.monotonic()
     recipe = run.recipe
     examples = run.table(EXAMPLES)
     store = run.store
     stamp = run.stamp(STATISTICS)
+    several = Workers(workers, max(1, cores() // workers)) if workers > 1 else None
     updated = update_statistics(
-        run.folder, examples, recipe.objectives, recipe.scales, recipe.heads, store, stamp, progress
+        run.folder, examples, recipe.objectives, recipe.scales, recipe.heads, store, stamp, several, progress
     )
     statistics = updated.statistics
     heads = fit(statistics, recipe.heads, skip_unfit=recipe.missing_datasets == "skip", progress=progress)
@@ -104,7 +139,7 @@ def _fit_on_ratings(run: "Run", progress: "Progress") -> "Heads":
         layer=recipe.heads.layer,
         uncertainty=None if uncertainty is None else uncertainty.summary(),
         seconds=time.monotonic() - started,
-        peak_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        peak_bytes=_peak_bytes(workers),
     )
     weights = {"weight": heads.weight(statistics.layers)}  # (k, layers * d)
     run.write(HEADS, result, arrays=weights, metadata={"objectives": "\n".join(names)})
@@ -114,6 +149,12 @@ def _fit_on_ratings(run: "Run", progress: "Progress") -> "Heads":
         run.write_arrays(UNCERTAINTY, uncertainty.arrays())
     run.write_arrays(INTERVALS, intervals.intervals.arrays() | {"train_weight": train_weight})
     return result
+
+
+def _peak_bytes(workers: int) -> int:
+    """Largest memory of this process, and that of the largest worker for each of them."""
+    own, largest = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return 1024 * (own + (workers * largest if workers > 1 else 0))
 
 
 def _warn(head: "FittedObjective") -> None:

@@ -300,7 +300,7 @@ def test_rows_that_wait_in_many_groups_take_bounded_memory_and_count_all_the_sam
     x = rng.standard_normal((6000, 64)).astype(np.float32)
     y = np.where(rng.integers(0, 5, 6000)[:, None] == np.arange(5), rng.random((6000, 5)), np.nan)
     limit = 200 * 64 * 4
-    monkeypatch.setattr("heads.ridge.group.KEPT_BYTES", 100 * 64 * 4)
+    monkeypatch.setattr("heads.ridge.layout.KEPT_BYTES", 100 * 64 * 4)
     monkeypatch.setattr("heads.ridge.statistics.BUFFER_BYTES", limit)
     statistics = empty(x, y, storage="float32")
     most = 0
