@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from cache.formats import FORMATS
 from cache.keys import Keys
 from cache.manifest import ShardEntry
 from cache.names import ShardFile
+from cache.raw_rows import RawRows
 from cache.shard import Checksums, ShardIndex, ShardReader, Stored, row_checksums
 
 FOLDER = "shards"
@@ -31,6 +32,7 @@ class SealedShard:
     def __init__(self, folder: Path, entry: ShardEntry, description: StoreDescription) -> None:
         self.path = shard_path(folder, entry.shard)
         self.entry = entry
+        self.width = description.width
         self._description = description
 
     def index(self) -> ShardIndex:
@@ -67,8 +69,13 @@ class SealedShard:
         Raises:
             DamageError: the file cannot be read.
         """
+        description = self._description
         with self._open() as reader:
-            yield OpenShard(self, reader, self._description.width)
+            with self._reading():
+                places = reader.places()
+                raw = nullcontext() if places is None else RawRows(self.path, places, description.dtype, description.width)
+            with raw as rows:
+                yield OpenShard(self, reader, rows)
 
     @contextmanager
     def _open(self) -> Iterator[ShardReader]:
@@ -94,10 +101,10 @@ class SealedShard:
 class OpenShard:
     """A shard of a store, open for reading."""
 
-    def __init__(self, shard: SealedShard, reader: ShardReader, width: int) -> None:
+    def __init__(self, shard: SealedShard, reader: ShardReader, raw: RawRows | None) -> None:
         self._shard = shard
         self._reader = reader
-        self._width = width
+        self._raw = raw
 
     def values(self, rows: NDArray[np.int64], keys: Keys, n_tokens: NDArray[np.int32], checksums: Checksums) -> Stored:
         """The values of some rows, each checked against its checksum. Shape (rows, layers * d).
@@ -111,9 +118,14 @@ class OpenShard:
         Raises:
             DamageError: the values are not those that were sealed, or cannot be read.
         """
+        if self._raw is not None:
+            with self._shard._reading():
+                stored = self._raw.read(rows)
+            if stored is not None and (row_checksums(keys, n_tokens, stored) == checksums).all():
+                return stored
         with self._shard._reading():
             stored = self._reader.values(rows)
-        if stored.shape != (len(rows), self._width):
+        if stored.shape != (len(rows), self._shard.width):
             raise DamageError(f"{self._shard.path} gave an array of shape {stored.shape}")
         wrong = np.flatnonzero(row_checksums(keys, n_tokens, stored) != checksums)
         if len(wrong):
