@@ -4,8 +4,6 @@ A map would be as fast, but a file that is cut while it is read would then end t
 """
 
 import os
-from collections.abc import Iterable
-from itertools import pairwise
 from pathlib import Path
 from typing import Self
 
@@ -42,37 +40,30 @@ class RawRows:
             OSError: the file cannot be read.
         """
         values = np.empty((len(rows), self._width), dtype=self._dtype)
-        if len(rows):
-            starts = self._places.starts
-            first, last = np.searchsorted(starts, rows[[0, -1]], side="right").tolist()
-            edges = [0, *np.searchsorted(rows, starts[first:last]).tolist(), len(rows)]
-            for piece, (low, high) in enumerate(pairwise(edges), start=first - 1):
-                if low < high and not self._read_piece(piece, rows[low:high], values[low:high]):
+        if not len(rows):
+            return values
+        view = values.reshape(-1).view(np.uint8).data
+        starts, size = self._places.starts, self._row_bytes
+        pieces = np.searchsorted(starts, rows, side="right") - 1  # (rows,)
+        offsets = self._places.offsets[pieces] + (rows - starts[pieces]) * size  # (rows,) in the file
+        far = (np.diff(rows) > max(1, GAP_BYTES // size)) | (np.diff(pieces) > 0)
+        edges = np.array([0, *(np.flatnonzero(far) + 1), len(rows)])
+        lengths = rows[edges[1:] - 1] - rows[edges[:-1]] + 1  # rows of the file in each stretch
+        for low, high, length, offset in zip(
+            edges[:-1].tolist(), edges[1:].tolist(), lengths.tolist(), offsets[edges[:-1]].tolist(), strict=True
+        ):
+            if length == high - low:
+                if not self._fill(view[low * size : high * size], offset):
                     return None
+            else:
+                between = np.empty((length, self._width), dtype=self._dtype)
+                if not self._fill(between.reshape(-1).view(np.uint8).data, offset):
+                    return None
+                values[low:high] = between[rows[low:high] - rows[low]]
         return values
 
-    def _read_piece(self, piece: int, rows: NDArray[np.int64], values: Stored) -> bool:
-        offset = int(self._places.offsets[piece]) - int(self._places.starts[piece]) * self._row_bytes
-        for low, high in self._stretches(rows):
-            begin, end = int(rows[low]), int(rows[high - 1]) + 1
-            gaps = end - begin > high - low
-            read = np.empty((end - begin, self._width), dtype=self._dtype) if gaps else values[low:high]
-            if not self._fill(read, offset + begin * self._row_bytes):
-                return False
-            if gaps:
-                values[low:high] = read[rows[low:high] - begin]
-        return True
-
-    def _stretches(self, rows: NDArray[np.int64]) -> Iterable[tuple[int, int]]:
-        """(start, stop) of stretches of rows, each read at once."""
-        if rows[-1] - rows[0] == len(rows) - 1:
-            return ((0, len(rows)),)
-        far = np.diff(rows) > max(1, GAP_BYTES // self._row_bytes)
-        return pairwise([0, *(np.flatnonzero(far) + 1).tolist(), len(rows)])
-
-    def _fill(self, values: Stored, offset: int) -> bool:
+    def _fill(self, view: memoryview, offset: int) -> bool:
         """Read from a byte of the file on; False if the file has no such bytes."""
-        view = memoryview(values.reshape(-1).view(np.uint8))
         while len(view):
             got = os.preadv(self._descriptor, [view], offset) if offset >= 0 else 0
             if got == 0:

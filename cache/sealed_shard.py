@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from cache.keys import Keys
 from cache.manifest import ShardEntry
 from cache.names import ShardFile
 from cache.raw_rows import RawRows
-from cache.shard import Checksums, ShardIndex, ShardReader, Stored, row_checksums
+from cache.shard import Checksums, Places, ShardIndex, ShardReader, Stored, row_checksums
 
 FOLDER = "shards"
 """Folder of the shards inside a store."""
@@ -34,6 +34,7 @@ class SealedShard:
         self.entry = entry
         self.width = description.width
         self._description = description
+        self._places: Places | None = None
 
     def index(self) -> ShardIndex:
         """Keys, token counts and row checksums, as they were sealed.
@@ -44,6 +45,7 @@ class SealedShard:
         self.check_size()
         with self._open() as reader, self._reading():
             index = reader.index()
+            self._places = reader.places()
         if len(index) != self.entry.rows or index.digest() != self.entry.index:
             raise DamageError(f"the keys in {self.path} are not those that were sealed")
         return index
@@ -63,19 +65,23 @@ class SealedShard:
             raise DamageError(f"{self.path} has {size:,} bytes instead of {self.entry.bytes:,}")
 
     @contextmanager
-    def open(self) -> Iterator["OpenShard"]:
-        """Open the shard for reading rows.
+    def open(self, *, decode: bool = False) -> Iterator["OpenShard"]:
+        """Open the shard for reading rows, from their places if `index` was called before and found them.
+
+        Args:
+            decode: have all rows decoded by the format's library, as other readers of the file do.
 
         Raises:
             DamageError: the file cannot be read.
         """
         description = self._description
-        with self._open() as reader:
-            with self._reading():
-                places = reader.places()
-                raw = nullcontext() if places is None else RawRows(self.path, places, description.dtype, description.width)
-            with raw as rows:
-                yield OpenShard(self, reader, rows)
+        with ExitStack() as opened:
+            raw = None
+            if self._places is not None and not decode:
+                with self._reading():
+                    raw = RawRows(self.path, self._places, description.dtype, description.width)
+                opened.enter_context(raw)
+            yield OpenShard(self, raw, opened)
 
     @contextmanager
     def _open(self) -> Iterator[ShardReader]:
@@ -101,10 +107,11 @@ class SealedShard:
 class OpenShard:
     """A shard of a store, open for reading."""
 
-    def __init__(self, shard: SealedShard, reader: ShardReader, raw: RawRows | None) -> None:
+    def __init__(self, shard: SealedShard, raw: RawRows | None, opened: ExitStack) -> None:
         self._shard = shard
-        self._reader = reader
         self._raw = raw
+        self._opened = opened
+        self._reader: ShardReader | None = None
 
     def values(self, rows: NDArray[np.int64], keys: Keys, n_tokens: NDArray[np.int32], checksums: Checksums) -> Stored:
         """The values of some rows, each checked against its checksum. Shape (rows, layers * d).
@@ -123,6 +130,8 @@ class OpenShard:
                 stored = self._raw.read(rows)
             if stored is not None and (row_checksums(keys, n_tokens, stored) == checksums).all():
                 return stored
+        if self._reader is None:
+            self._reader = self._opened.enter_context(self._shard._open())
         with self._shard._reading():
             stored = self._reader.values(rows)
         if stored.shape != (len(rows), self._shard.width):

@@ -55,6 +55,7 @@ class FeatureStore:
         self.dtype = description.dtype
         self.row_bytes = description.row_bytes
         self.entries: list[ShardEntry] = []
+        self._shards: list[SealedShard] = []
         self._starts = np.zeros(1, dtype=np.int64)
         self._set_index([])
         self.refresh()
@@ -107,8 +108,9 @@ class FeatureStore:
         self.skipped = skipped_keys.read(self.folder / skipped_keys.FILE)
         if entries == self.entries:
             return
-        indexes = [SealedShard(self.folder, entry, self.description).index() for entry in entries]
-        self.entries = entries
+        shards = [SealedShard(self.folder, entry, self.description) for entry in entries]
+        indexes = [shard.index() for shard in shards]
+        self.entries, self._shards = entries, shards
         self._set_index(indexes)
 
     def _set_index(self, indexes: list[ShardIndex]) -> None:
@@ -162,7 +164,7 @@ class FeatureStore:
         order = np.argsort(at, kind="stable")
         at = at[order]
         cuts = np.searchsorted(at, self._starts)  # (shards + 1,)
-        for entry, start, low, high in zip(self.entries, self._starts, cuts, cuts[1:], strict=False):
+        for sealed, start, low, high in zip(self._shards, self._starts, cuts, cuts[1:], strict=False):
             if low == high:
                 continue
             positions = order[low:high]
@@ -171,7 +173,7 @@ class FeatureStore:
             rows = at[low:high][first]
             repeat = np.cumsum(new) - 1  # (positions,) index into `rows`
             edges = np.searchsorted(repeat, np.arange(0, len(rows) + batch_rows, batch_rows))
-            with SealedShard(self.folder, entry, self.description).open() as shard:
+            with sealed.open() as shard:
                 for number, (begin, end) in enumerate(pairwise(edges)):
                     some = slice(number * batch_rows, (number + 1) * batch_rows)
                     features = self._features(shard, int(start), rows[some], keys[positions[first[some]]])
