@@ -17,6 +17,7 @@ import tempfile
 import time
 import zlib
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,17 @@ from cache import FeatureStore, Fingerprint
 from cache.formats import FORMATS, FormatName
 from cache.keys import Keys
 
-SIZES = ((16_384, 1_024), (16_384, 4_096), (131_072, 4_096))
-"""Numbers of rows and of values per row: 34 MB, 134 MB and 1.07 GB of float16."""
+SIZES = ((16_384, 1_024), (131_072, 1_024), (16_384, 4_096), (131_072, 4_096))
+"""Numbers of rows and of values per row: 34 MB, 268 MB, 134 MB and 1.07 GB of float16."""
+
+PROMPTS = 80_000
+"""Rows of the gather that `train-gating` and `eval` make, of as many prompts, in their tables' order."""
+
+PROMPT_WIDTH = 1_024
+"""Values per row at which that gather is measured."""
+
+REPEATS = 7
+"""Rounds of reading, in each of which every way has its turn; the fewest seconds count, since others disturb."""
 
 SHARD_ROWS = 8_192
 BLOCK_ROWS = 1_024
@@ -79,28 +89,48 @@ def main() -> None:
     sys.stdout.write(table(report))
 
 
+@dataclass(frozen=True, slots=True)
+class Reads:
+    """What is repeated: a whole stream into float32, and gathers in request order."""
+
+    stream: Callable[[], object]
+    hundredth: Callable[[], object]
+    prompts: Callable[[], object] | None
+
+
 def measure(folder: Path, rows: int, width: int) -> list[dict[str, Any]]:
     """One line for the bare array and one for each format, at one size."""
     rng = np.random.default_rng(0)
     features = rng.standard_normal((rows, width), dtype=np.float32)
     keys = rng.integers(0, 256, (rows, 16), dtype=np.uint8)
     wanted = rng.choice(rows, max(1, rows // 100), replace=False)
+    prompts = rng.choice(rows, PROMPTS, replace=False) if width == PROMPT_WIDTH and rows > PROMPTS else None
     payload = rows * width * 2
-    lines = [_bare(folder, features, wanted)]
-    lines += [_store(folder, features, keys, wanted, shard_format) for shard_format in FORMATS]
+    made = [_bare(folder, features, wanted, prompts)]
+    made += [_store(folder, features, keys, wanted, prompts, shard_format) for shard_format in FORMATS]
     shard = features[:SHARD_ROWS].astype(np.float16).view(np.uint8)
-    crc = seconds(lambda: [zlib.crc32(row) for row in shard])
+    del features
+    lines = [line for line, _ in made]
+    (crc,) = alternating([lambda: [zlib.crc32(row) for row in shard]])
+    for name in ("stream", "hundredth", "prompts"):
+        if getattr(made[0][1], name) is not None:
+            taken = alternating([getattr(reads, name) for _, reads in made])
+            for line, once in zip(lines, taken, strict=True):
+                line[f"{name}_s"] = once
     for line in lines:
         line |= {"rows": rows, "width": width, "payload": payload}
         line["write_mb_s"] = payload / line.pop("write_s") / 1e6
-        line["read_mb_s"] = payload / line["read_s"] / 1e6
-        line["checksums_share_of_read"] = crc * max(1.0, rows / SHARD_ROWS) / line.pop("read_s")
+        line["read_mb_s"] = payload / line["stream_s"] / 1e6
+        line["checksums_share_of_read"] = crc * max(1.0, rows / SHARD_ROWS) / line.pop("stream_s")
+        line["gather_ms"] = 1e3 * line.pop("hundredth_s")
         line["size"] = line["bytes"] / payload
     lines[0]["checksums_share_of_read"] = 0.0
     return lines
 
 
-def _bare(folder: Path, features: np.ndarray, wanted: np.ndarray) -> dict[str, Any]:
+def _bare(
+    folder: Path, features: np.ndarray, wanted: np.ndarray, prompts: np.ndarray | None
+) -> tuple[dict[str, Any], Reads]:
     """`np.save` and fsync; a memory map, turned into float32 block by block."""
     path = folder / "bare.npy"
 
@@ -115,14 +145,21 @@ def _bare(folder: Path, features: np.ndarray, wanted: np.ndarray) -> dict[str, A
         for start in range(0, len(stored), BLOCK_ROWS):
             stored[start : start + BLOCK_ROWS].astype(np.float32)
 
-    line = {"what": "numpy", "write_s": seconds(write), "read_s": seconds(read), "bytes": path.stat().st_size}
-    line["gather_ms"] = 1e3 * seconds(lambda: np.load(path, mmap_mode="r")[wanted].astype(np.float32))
-    return line
+    def gather(rows: np.ndarray) -> np.ndarray:
+        return np.load(path, mmap_mode="r")[rows].astype(np.float32)  # type: ignore[no-any-return]
+
+    line: dict[str, Any] = {"what": "numpy", "write_s": seconds(write), "bytes": path.stat().st_size}
+    return line, Reads(read, lambda: gather(wanted), None if prompts is None else lambda: gather(prompts))
 
 
 def _store(
-    folder: Path, features: np.ndarray, keys: Keys, wanted: np.ndarray, shard_format: FormatName
-) -> dict[str, Any]:
+    folder: Path,
+    features: np.ndarray,
+    keys: Keys,
+    wanted: np.ndarray,
+    prompts: np.ndarray | None,
+    shard_format: FormatName,
+) -> tuple[dict[str, Any], Reads]:
     """The store: sealing with all of its checks; streaming and gathering with a checksum for every row."""
     rows, width = features.shape
     digest = Fingerprint("b", "t", "c", "p", (-1,), "float32", "float16", shard_format)
@@ -139,11 +176,14 @@ def _store(
     line["open_ms"] = 1e3 * seconds(lambda: FeatureStore.open(folder, digest.digest))
     store.refresh()
     line["bytes"] = sum(path.stat().st_size for path in store.folder.rglob("*") if path.is_file())
-    line["read_s"] = seconds(lambda: [part.shape for _, part in store.stream(keys)])
-    line["gather_ms"] = 1e3 * seconds(lambda: store.gather(keys[wanted]))
     if not np.array_equal(store.gather(keys[wanted])[:, 0], features[wanted].astype(np.float16).astype(np.float32)):
         raise AssertionError("the store gave other values back")
-    return line | _memory(folder, digest.digest, rows * width * 2)
+    reads = Reads(
+        lambda: [part.shape for _, part in store.stream(keys)],
+        lambda: store.gather(keys[wanted]),
+        None if prompts is None else lambda: store.gather(keys[prompts]),
+    )
+    return line | _memory(folder, digest.digest, rows * width * 2), reads
 
 
 def _memory(folder: Path, digest: str, payload: int) -> dict[str, Any]:
@@ -160,6 +200,12 @@ def _memory(folder: Path, digest: str, payload: int) -> dict[str, Any]:
     }
 
 
+def alternating(ways: list[Callable[[], object]]) -> list[float]:
+    """Fewest seconds of each way, over rounds in which every way has its turn."""
+    rounds = [[seconds(way) for way in ways] for _ in range(REPEATS)]
+    return np.min(rounds, axis=0).tolist()  # type: ignore[no-any-return]
+
+
 def seconds(work: Callable[[], object]) -> float:
     """Seconds that one call takes."""
     started = time.perf_counter()
@@ -170,7 +216,7 @@ def seconds(work: Callable[[], object]) -> float:
 def table(report: dict[str, Any]) -> str:
     """The figures as a Markdown table; ratios are to the bare array of the same size."""
     heads = ("payload", "what", "write MB/s", "ratio", "read MB/s", "ratio", "of it checksums", "1 % of rows")
-    heads += ("ratio", "bytes / payload", "memory grew by", "of it a batch")
+    heads += ("ratio", f"{PROMPTS:,} rows", "ratio", "bytes / payload", "memory grew by", "of it a batch")
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     bare: dict[str, Any] = {}
     for line in report["results"]:
@@ -185,6 +231,8 @@ def table(report: dict[str, Any]) -> str:
             f"{line['checksums_share_of_read']:.0%}",
             f"{line['gather_ms']:,.0f} ms",
             f"{line['gather_ms'] / bare['gather_ms']:.1f}",
+            f"{line['prompts_s']:.2f} s" if "prompts_s" in line else "",
+            f"{line['prompts_s'] / bare['prompts_s']:.1f}" if "prompts_s" in line else "",
             f"{line['size']:.4f}",
             f"{line['stream_grew_mb']:,.0f} MB" if "stream_grew_mb" in line else "",
             f"{line['stream_batch_mb']:,.0f} MB" if "stream_batch_mb" in line else "",

@@ -1,11 +1,9 @@
 """A shard as HDF5: data sets key, n_tokens, crc32 and feature, readable with plain h5py.
 
-The values of a row are contiguous, and so are the rows, so a single row is a single
-short read. HDF5 has no bfloat16: such values are uint16, and the data set's attribute `dtype` says so.
+The values of a row are contiguous, and so are the rows: the library is needed only for the place of the first one.
+HDF5 has no bfloat16: such values are uint16, and the data set's attribute `dtype` says so.
 """
 
-from collections.abc import Iterator
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,16 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache.keys import KEY_BYTES
-from cache.precision import StoreDtype
-from cache.shard import ShardIndex, Stored
+from cache.precision import NUMPY_TYPES, StoreDtype
+from cache.shard import Places, ShardIndex, Stored
 
 LIBRARY = ("v110", "v110")
 """Version bounds of the layout: the first version in which HDF5 puts a checksum on its own metadata."""
-
-GAP_BYTES = 64 * 1024
-"""Rows closer to each other than this many bytes are read at once."""
-
-DTYPES: dict[StoreDtype, str] = {"float16": "<f2", "bfloat16": "<u2", "float32": "<f4"}
 
 
 class Hdf5Format:
@@ -57,7 +50,7 @@ class Hdf5Reader:
         # Sealed shards never change, so no lock is needed, and a read-only folder may not allow one.
         self._file: Any = h5py.File(path, "r", locking=False)
         try:
-            self._feature = self._data_set("feature", DTYPES[dtype], width)
+            self._feature = self._data_set("feature", NUMPY_TYPES[dtype], width)
         except BaseException:
             self._file.close()
             raise
@@ -76,15 +69,14 @@ class Hdf5Reader:
 
     def values(self, rows: NDArray[np.int64]) -> Stored:
         """See `ShardReader.values`."""
-        values = np.empty((len(rows), self._feature.shape[-1]), dtype=self._feature.dtype)
-        gap = max(1, GAP_BYTES // max(1, values.itemsize * values.shape[-1]))
-        for low, high in _stretches(rows, gap):
-            first, last = int(rows[low]), int(rows[high - 1])
-            if last - first == high - low - 1:
-                self._feature.read_direct(values, np.s_[first : last + 1], np.s_[low:high])
-            else:
-                values[low:high] = self._feature[first : last + 1][rows[low:high] - first]
-        return values
+        whole = len(rows) > 0 and rows[-1] - rows[0] == len(rows) - 1  # much faster as a slice
+        read: Stored = self._feature[int(rows[0]) : int(rows[-1]) + 1] if whole else self._feature[rows]
+        return read
+
+    def places(self) -> Places | None:
+        """See `ShardReader.places`."""
+        offset = self._feature.id.get_offset()  # None where the data set is in chunks, or empty
+        return None if offset is None else Places(np.array([0, len(self._feature)]), np.array([offset]))
 
     def close(self) -> None:
         """See `ShardReader.close`."""
@@ -95,10 +87,3 @@ class Hdf5Reader:
         if not isinstance(found, h5py.Dataset) or found.dtype != np.dtype(dtype) or found.shape[1:] != rest:
             raise ValueError(f"its data set {name} is {found} instead of {dtype} of shape (n, {rest})")
         return found
-
-
-def _stretches(rows: NDArray[np.int64], gap: int) -> Iterator[tuple[int, int]]:
-    """Cut ascending rows where two neighbours are more than `gap` apart; yields (start, stop) indices into `rows`."""
-    cuts = np.flatnonzero(np.diff(rows) > gap) + 1
-    edges = [0, *cuts.tolist(), len(rows)]
-    return ((low, high) for low, high in pairwise(edges) if low < high)

@@ -13,6 +13,9 @@ LARGEST = {"float16": 65504.0, "bfloat16": 3.3895e38, "float32": float(np.finfo(
 ITEM_BYTES = {"float16": 2, "bfloat16": 2, "float32": 4}
 """Bytes of one value."""
 
+NUMPY_TYPES: dict[StoreDtype, str] = {"float16": "<f2", "bfloat16": "<u2", "float32": "<f4"}
+"""Type of an array of stored values; bfloat16, which NumPy does not know, is the upper 16 bits of a float32."""
+
 
 def unusable_rows(features: NDArray[np.float32], dtype: StoreDtype) -> dict[int, str]:
     """Row -> reason, for rows that `dtype` cannot hold: not finite, or out of range.
@@ -43,8 +46,38 @@ def to_storage(features: NDArray[np.float32], dtype: StoreDtype) -> NDArray[np.g
     return ((bits + np.uint32(0x7FFF) + ((bits >> np.uint32(16)) & np.uint32(1))) >> np.uint32(16)).astype(np.uint16)
 
 
-def from_storage(stored: NDArray[np.generic], dtype: StoreDtype) -> NDArray[np.float32]:
-    """Convert stored values to float32, exactly."""
-    if dtype != "bfloat16":
+def from_storage(
+    stored: NDArray[np.generic], dtype: StoreDtype, into: NDArray[np.float32] | None = None
+) -> NDArray[np.float32]:
+    """Convert stored values to float32, exactly.
+
+    Args:
+        stored: values of any shape.
+        dtype: the storage dtype.
+        into: contiguous, of the same shape: filled and returned; a new array if it is not given.
+    """
+    if into is None and dtype == "float32":
         return stored.astype(np.float32, copy=False)
-    return (stored.astype(np.uint32) << np.uint32(16)).view(np.float32)
+    into = np.empty(stored.shape, dtype=np.float32) if into is None else into
+    if dtype == "bfloat16":
+        np.left_shift(stored, np.uint32(16), out=into.view(np.uint32), dtype=np.uint32)
+    elif dtype == "float16" and not _has_largest_exponent(stored) and _keeps_subnormals():
+        bits = into.view(np.int32)
+        np.left_shift(stored.view(np.int16), np.int32(13), out=bits, dtype=np.int32)
+        np.bitwise_and(bits, np.int32(-0x70002000), out=bits)  # sign, 5 bits of exponent, 10 bits of mantissa
+        np.multiply(into, np.float32(2.0**112), out=into)  # the exponents' offsets are 127 and 15
+    else:
+        np.copyto(into, stored, casting="unsafe")
+    return into
+
+
+def _has_largest_exponent(half: NDArray[np.generic]) -> bool:
+    """Whether a float16 among these is infinite or no number."""
+    return bool(
+        half.view(np.int16).max(initial=0) >= 0x7C00 or half.view(np.uint16).max(initial=0) >= 0xFC00  # negative ones
+    )
+
+
+def _keeps_subnormals() -> bool:
+    """Whether this thread multiplies float32 below 2^-126 exactly; a library may have told it to take them for 0."""
+    return bool((np.full(1, 2.0**-149, dtype=np.float32) * np.float32(2.0**112))[0])

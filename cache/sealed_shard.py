@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,8 @@ from cache.formats import FORMATS
 from cache.keys import Keys
 from cache.manifest import ShardEntry
 from cache.names import ShardFile
-from cache.shard import Checksums, ShardIndex, ShardReader, Stored, row_checksums
+from cache.raw_rows import RawRows
+from cache.shard import Checksums, Places, ShardIndex, ShardReader, Stored, row_checksums
 
 FOLDER = "shards"
 """Folder of the shards inside a store."""
@@ -31,7 +32,9 @@ class SealedShard:
     def __init__(self, folder: Path, entry: ShardEntry, description: StoreDescription) -> None:
         self.path = shard_path(folder, entry.shard)
         self.entry = entry
+        self.width = description.width
         self._description = description
+        self._places: Places | None = None
 
     def index(self) -> ShardIndex:
         """Keys, token counts and row checksums, as they were sealed.
@@ -42,6 +45,7 @@ class SealedShard:
         self.check_size()
         with self._open() as reader, self._reading():
             index = reader.index()
+            self._places = reader.places()
         if len(index) != self.entry.rows or index.digest() != self.entry.index:
             raise DamageError(f"the keys in {self.path} are not those that were sealed")
         return index
@@ -61,14 +65,23 @@ class SealedShard:
             raise DamageError(f"{self.path} has {size:,} bytes instead of {self.entry.bytes:,}")
 
     @contextmanager
-    def open(self) -> Iterator["OpenShard"]:
-        """Open the shard for reading rows.
+    def open(self, *, decode: bool = False) -> Iterator["OpenShard"]:
+        """Open the shard for reading rows, from their places if `index` was called before and found them.
+
+        Args:
+            decode: have all rows decoded by the format's library, as other readers of the file do.
 
         Raises:
             DamageError: the file cannot be read.
         """
-        with self._open() as reader:
-            yield OpenShard(self, reader, self._description.width)
+        description = self._description
+        with ExitStack() as opened:
+            raw = None
+            if self._places is not None and not decode:
+                with self._reading():
+                    raw = RawRows(self.path, self._places, description.dtype, description.width)
+                opened.enter_context(raw)
+            yield OpenShard(self, raw, opened)
 
     @contextmanager
     def _open(self) -> Iterator[ShardReader]:
@@ -94,10 +107,11 @@ class SealedShard:
 class OpenShard:
     """A shard of a store, open for reading."""
 
-    def __init__(self, shard: SealedShard, reader: ShardReader, width: int) -> None:
+    def __init__(self, shard: SealedShard, raw: RawRows | None, opened: ExitStack) -> None:
         self._shard = shard
-        self._reader = reader
-        self._width = width
+        self._raw = raw
+        self._opened = opened
+        self._reader: ShardReader | None = None
 
     def values(self, rows: NDArray[np.int64], keys: Keys, n_tokens: NDArray[np.int32], checksums: Checksums) -> Stored:
         """The values of some rows, each checked against its checksum. Shape (rows, layers * d).
@@ -111,9 +125,16 @@ class OpenShard:
         Raises:
             DamageError: the values are not those that were sealed, or cannot be read.
         """
+        if self._raw is not None:
+            with self._shard._reading():
+                stored = self._raw.read(rows)
+            if stored is not None and (row_checksums(keys, n_tokens, stored) == checksums).all():
+                return stored
+        if self._reader is None:
+            self._reader = self._opened.enter_context(self._shard._open())
         with self._shard._reading():
             stored = self._reader.values(rows)
-        if stored.shape != (len(rows), self._width):
+        if stored.shape != (len(rows), self._shard.width):
             raise DamageError(f"{self._shard.path} gave an array of shape {stored.shape}")
         wrong = np.flatnonzero(row_checksums(keys, n_tokens, stored) != checksums)
         if len(wrong):

@@ -80,11 +80,11 @@ def _read_back(shard: SealedShard, index: ShardIndex) -> None:
     """Compare the written file with the values it should hold, before the manifest names it.
 
     Right after the write this reads the system's memory cache, so it finds faults of the encoder, not of the disk.
-    Faults of the disk are found by the checksums of every later read.
+    Rows are decoded, as other programs will do. Faults of the disk are found by the checksums of every later read.
     """
     try:
         read = shard.index()
-        with shard.open() as opened:
+        with shard.open(decode=True) as opened:
             opened.values(np.arange(len(index)), read.keys, read.n_tokens, index.checksums)
     except DamageError as error:
         shard.path.unlink(missing_ok=True)

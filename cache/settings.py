@@ -22,7 +22,7 @@ class StoreSettings(BaseModel):
     """float16 holds every bfloat16 activation below 65,504 without loss (8 significant bits in 11)."""
     format: FormatName = "parquet"
     """Format of the shards. A store keeps the format it was begun with, and refuses a recipe that names the other;
-    hdf5 reads single rows faster, parquet is read by more tools."""
+    both are read equally fast here, and parquet by more tools."""
     shard_rows: int = Field(default=8192, ge=1)
     """A shard is sealed with the pack that brings it to this many rows."""
     shard_seconds: float = Field(default=SHARD_SECONDS, gt=0)

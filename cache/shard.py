@@ -49,8 +49,18 @@ def row_checksums(keys: Keys, n_tokens: NDArray[np.int32], stored: Stored) -> Ch
     """CRC-32 of each row: its key, its token count and its values, little-endian. Shape (n,), uint32."""
     heads = np.concatenate([keys, n_tokens.astype("<i4")[:, None].view(np.uint8)], axis=-1)  # (n, 20)
     values = np.ascontiguousarray(stored).view(np.uint8)  # (n, bytes of a row)
-    rows = (zlib.crc32(value, zlib.crc32(head)) for head, value in zip(heads, values, strict=True))
-    return np.fromiter(rows, dtype=np.uint32, count=len(keys))
+    starts = map(zlib.crc32, heads.view("V20")[:, 0].tolist())
+    return np.fromiter(map(zlib.crc32, values, starts), dtype=np.uint32, count=len(keys))
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a shard's rows lie in its file: in pieces, in each of which row follows row without a gap."""
+
+    starts: NDArray[np.int64]
+    """(pieces + 1,) number of each piece's first row; at the end the number of rows"""
+    offsets: NDArray[np.int64]
+    """(pieces,) byte of the file at which each piece begins"""
 
 
 class ShardReader(Protocol):
@@ -62,8 +72,14 @@ class ShardReader(Protocol):
     def index(self) -> ShardIndex:
         """Keys, token counts and checksums."""
 
+    def places(self) -> Places | None:
+        """Where the file should hold the values as they are, little-endian; None if they have to be decoded.
+
+        A row that is read from its place is right if its checksum is, and else must be decoded.
+        """
+
     def values(self, rows: NDArray[np.int64]) -> Stored:
-        """The values of some rows, given in ascending order, each once. Shape (rows, layers * d)."""
+        """The values of some rows, given in ascending order, each once, decoded. Shape (rows, layers * d)."""
 
     def close(self) -> None:
         """Close the file."""

@@ -24,7 +24,7 @@ def check(shard: SealedShard, description: StoreDescription) -> Keys:
         raise DamageError(f"{shard.path} does not match its SHA-256")
     index = shard.index()
     block = max(1, BLOCK_BYTES // description.row_bytes)
-    with shard.open() as opened:
+    with shard.open(decode=True) as opened:
         for start in range(0, len(index), block):
             rows = np.arange(start, min(start + block, len(index)))
             stored = opened.values(rows, index.keys[rows], index.n_tokens[rows], index.checksums[rows])

@@ -37,3 +37,21 @@ def test_rows_a_dtype_cannot_hold_are_named_with_the_reason(dtype: StoreDtype, b
     assert "not finite" in reasons[2]
     if dtype == "float16":
         assert "set store.dtype to 'bfloat16' or 'float32'" in reasons[1]
+
+
+@pytest.mark.parametrize("flush", [False, True])
+@pytest.mark.parametrize("values", ["finite", "all"])
+def test_every_float16_becomes_the_float32_that_numpy_makes_of_it(flush: bool, values: str) -> None:
+    stored = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+    stored = stored[np.isfinite(stored)] if values == "finite" else stored
+    expected = stored.astype(np.float32)
+    torch.set_flush_denormal(flush)  # of this thread: products of subnormal float32 are 0 then
+    try:
+        made = from_storage(stored, "float16")
+        into = np.full((2, len(stored)), 7, dtype=np.float32)
+        assert from_storage(stored, "float16", into[1]) is not None
+    finally:
+        torch.set_flush_denormal(False)
+    assert made.view(np.uint32).tolist() == expected.view(np.uint32).tolist()
+    assert into[1].view(np.uint32).tolist() == expected.view(np.uint32).tolist()
+    assert (into[0] == 7).all()

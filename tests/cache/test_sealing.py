@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from cache import FeatureStore, durable
@@ -141,6 +142,28 @@ def test_a_disk_that_fills_within_the_manifest_line_leaves_no_half_of_it(tmp_pat
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
     assert path.read_bytes() == before * 40
+
+
+def test_a_shard_that_only_this_program_could_read_is_not_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = new_store(tmp_path)
+    fsync = os.fsync
+
+    def rot(descriptor: int) -> None:
+        fsync(descriptor)
+        (file,) = (store.folder / "shards").glob("*")
+        data = bytearray(file.read_bytes())
+        at = data.index(some_features(0, 1).astype("<f2").tobytes())
+        page = pq.read_metadata(file).row_group(0).column(3).data_page_offset
+        data[page:at] = bytes(at - page)  # its header and levels, without which nobody can decode it
+        file.write_bytes(bytes(data))
+        monkeypatch.undo()
+
+    monkeypatch.setattr(os, "fsync", rot)
+    with pytest.raises(OSError, match="did not read back as it was written; check the disk"):
+        store.seal("a", some_keys(0, 4), np.arange(4, dtype=np.int32), some_features(0, 4))
+    assert list((store.folder / "shards").iterdir()) == []
 
 
 @pytest.mark.parametrize("shard_format", FORMATS)
