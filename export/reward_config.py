@@ -22,8 +22,8 @@ from extract.settings import MOST_TOKENS, BackboneSettings, EngineName
 from extract.template.facts import TemplateFacts
 from extract.templating import ConversationEncoder
 from extract.tokenizer import vocabulary_digest
+from gating.moments import ReferenceMoments, Size
 from gating.profile import Profile
-from gating.reference_moments import ReferenceMoments, Size
 from gating.reward import RewardParts
 from gating.settings import GateSettings, Verbosity, checked_verbosity, unknown_variable, verbosity_of
 from heads.objectives import PUBLISHED_OBJECTIVES, Objective, Scale

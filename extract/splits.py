@@ -9,7 +9,6 @@ from collections.abc import Collection, Mapping
 
 import polars as pl
 
-from cache import UserError
 from extract.settings import SplitSettings
 
 SEEDS = 10_000
@@ -22,28 +21,24 @@ def split_of(prompt_key: bytes, settings: SplitSettings) -> str:
     return "validation" if int.from_bytes(digest, "little") < settings.validation * 2**64 else "train"
 
 
-def refuse_undivided(tables: Mapping[str, pl.DataFrame], settings: SplitSettings) -> None:
-    """Refuse few prompts that a seed leaves all on one side, before the pass rather than after it.
+def undivided(tables: Mapping[str, pl.DataFrame], settings: SplitSettings) -> list[str]:
+    """Sentences about few prompts that a seed leaves all on one side, with a seed that divides every table.
 
     Args:
         tables: what they hold -> rows with the columns prompt_key and split; an empty table is not looked at.
         settings: the fraction and the seed.
-
-    Raises:
-        UserError: all rows of a table are on one side; the sentence names a seed that divides every table.
     """
     rows = {what: table for what, table in tables.items() if len(table)}
-    for what, table in rows.items():
-        sides = table["split"].unique().to_list()
-        if len(sides) > 1:
-            continue
-        prompts = [set(each["prompt_key"].to_list()) for each in rows.values()]
-        seed = dividing_seed(prompts, settings)
-        where = "held out" if sides == ["validation"] else "learned from"
-        raise UserError(
-            f"split.seed = {settings.seed} leaves all prompts of the {what} on one side, to be {where}: "
-            + ("add prompts, for there is only one" if seed is None else f"set split.seed = {seed}")
-        )
+    on_one_side = {what: table["split"][0] for what, table in rows.items() if table["split"].n_unique() == 1}
+    if not on_one_side:
+        return []
+    seed = dividing_seed([set(table["prompt_key"].to_list()) for table in rows.values()], settings)
+    remedy = "add prompts, for there is only one" if seed is None else f"set split.seed = {seed}"
+    return [
+        f"split.seed = {settings.seed} leaves all prompts of the {what} on one side ({side}), and a fit needs both:"
+        f" {remedy}"
+        for what, side in on_one_side.items()
+    ]
 
 
 def dividing_seed(groups: Collection[Collection[bytes]], settings: SplitSettings) -> int | None:

@@ -9,7 +9,7 @@ from typing import Annotated
 from pydantic import Field
 
 from gating.collapse import GateSummary
-from gating.reference_moments import ReferenceMoments
+from gating.moments import ReferenceMoments
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cache import UserError
-from gating.reference_moments import Moments, ReferenceMoments
+from gating.moments import Moments, ReferenceMoments
 from gating.reward import Scored
 from gating.steering import some_names
 from heads.objectives import Scale

@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SUITE = f"[{'|'.join(SUITES)}|a set of the recipe]"
-"""How help shows what may be named."""
+SET_OF_RECIPE = "a set of the recipe"
+"""How help shows that the name of a `[[suites]]` table may be given too."""
 
 
 def suite_named(name: str, recipe: "Recipe") -> str:

@@ -8,7 +8,7 @@ import typer
 
 from cache import UserError
 from evaluation.suites import SUITES
-from pipelines.suite_names import SUITE, suite_named
+from pipelines.suite_names import SET_OF_RECIPE, suite_named
 from pipelines.terminal import JsonOption, RecipeOption, console, finish, open_run
 
 if TYPE_CHECKING:
@@ -39,9 +39,13 @@ SIDE_BY_SIDE = ("gate", "uniform", "bradley_terry", "length")
 
 def command(
     recipe: RecipeOption,
-    suite: Annotated[str, typer.Option(metavar=SUITE, help=f"The suite to judge; {ALL}: every one of the recipe.")] = (
-        "rewardbench"
-    ),
+    suite: Annotated[
+        str,
+        typer.Option(
+            metavar=f"[{'|'.join([*SUITES, ALL, SET_OF_RECIPE])}]",
+            help=f"The suite to judge; {ALL}: every one of the recipe.",
+        ),
+    ] = "rewardbench",
     plots: Annotated[bool, typer.Option("--plots", help="Draw `runs/<recipe>/plots/` too; needs matplotlib.")] = False,
     as_json: JsonOption = False,
 ) -> None:

@@ -133,7 +133,7 @@ def extract(
     from extract.ray.workers import Workers, fill_with_workers
     from extract.results import Extract, count_rows
     from extract.run import fill
-    from extract.splits import refuse_undivided
+    from extract.splits import undivided
     from extract.templating import ConversationEncoder
     from extract.tokens.kept_encoder import digest_of_encoder
     from extract.tokens.token_files import TokenFiles
@@ -178,7 +178,8 @@ def extract(
     )
     if not len(collected.request.keys()):
         raise UserError(_nothing_to_compute(collected))
-    refuse_undivided({"ratings": collected.tables.examples, "pairs": collected.tables.pairs}, recipe.split)
+    for sentence in undivided({"ratings": collected.tables.examples, "pairs": collected.tables.pairs}, recipe.split):
+        log.warning("%s", sentence)
     refuse_without_margins(collected.tables.pairs, recipe.weighted_by_margin)  # before the pass rather than after it
 
     how: dict[str, Any] = {

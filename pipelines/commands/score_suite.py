@@ -8,7 +8,7 @@ import typer
 
 from cache import UserError
 from evaluation.suites import SUITES
-from pipelines.suite_names import SUITE, suite_named
+from pipelines.suite_names import SET_OF_RECIPE, suite_named
 from pipelines.terminal import (
     JsonOption,
     RecipeOption,
@@ -40,7 +40,9 @@ def command(
             " OPENAI_API_KEY.",
         ),
     ],
-    suite: Annotated[str, typer.Option(metavar=SUITE, help="The suite to score.")] = "rewardbench",
+    suite: Annotated[
+        str, typer.Option(metavar=f"[{'|'.join([*SUITES, SET_OF_RECIPE])}]", help="The suite to score.")
+    ] = "rewardbench",
     batch_tokens: Annotated[int, typer.Option(min=1, help="Tokens of a reward model's batch, with padding.")] = 16384,
     concurrency: Annotated[int, typer.Option(min=1, help="Questions to a judge under way at a time.")] = 8,
     temperature: Annotated[

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from export.reward_model import RewardModel
-from gating.reference_moments import Moments, ReferenceMoments
+from gating.moments import Moments, ReferenceMoments
 
 MOMENTS = ReferenceMoments(
     responses=50,

@@ -174,7 +174,7 @@ def test_through_the_command_line(checkpoint: Path, tmp_path: Path) -> None:
     ):
         refused = armorm("score", str(checkpoint), *wrong, folder=tmp_path)
         assert refused.returncode == 2
-        assert "either --prompt and --response, or --input and --output" in refused.stderr
+        assert "give --prompt and --response, or --input and --output" in refused.stderr
     absent = armorm("score", "nowhere", "--prompt", "a", "--response", "b", folder=tmp_path)
     assert absent.returncode == 2
     assert "there is no nowhere/config.json" in absent.stderr

@@ -12,7 +12,8 @@ from cache import FeatureStore, UserError
 from cache.progress import silent
 from extract.style import STYLE
 from gating.measured import Measured
-from gating.reference_moments import Moments, ReferenceMoments, reference_moments
+from gating.moments import Moments, ReferenceMoments
+from gating.reference_moments import reference_moments
 from gating.reference_set import reference_responses
 from gating.reward import RewardParts
 from tests.cache.rows import new_store, seal, some_keys

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cache import UserError
-from gating.reference_moments import Moments, ReferenceMoments
+from gating.measured import Measured
+from gating.moments import Moments, ReferenceMoments
 from gating.reward import Scored
 from gating.reward_scales import SCALES, RewardScales, factors_of
 from heads.objectives import Scale
@@ -49,7 +50,8 @@ def scored(values: tuple[float, ...]) -> Scored:
         penalties=nothing,
         contributions=nothing,
         prompt_tokens=1,
-        response_tokens=1,
+        measured=Measured(np.array([1])),
+        objectives=OBJECTIVES,
     )
 
 

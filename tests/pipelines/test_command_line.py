@@ -67,7 +67,7 @@ def test_the_command_lists_its_commands(tmp_path: Path) -> None:
     assert all(command.partition(" ")[0] in shown for command in COMMANDS)
 
 
-WITH_A_RECIPE = [name for name, command in COMMANDS.items() if any(part.name == "recipe" for part in command.params)]
+WITH_A_RECIPE = [name for name, command in COMMANDS.items() if any("--recipe" in part.opts for part in command.params)]
 
 
 @pytest.mark.parametrize("command", WITH_A_RECIPE)
@@ -109,7 +109,9 @@ def test_a_missing_data_set_is_named_with_its_folder(tmp_path: Path) -> None:
     done = armorm("extract", "--recipe", "demo.toml", "--data-root", "nowhere", folder=tmp_path)
     assert done.returncode == 2
     assert re.search(r"^error: \d+ things stand in the way of this run:$", done.stderr, re.MULTILINE)
-    assert re.search(r"^  helpsteer: there is no folder nowhere/nvidia/HelpSteer", done.stderr, re.MULTILINE)
+    assert re.search(
+        r"^  demo\.toml:\d+: helpsteer: there is no folder nowhere/nvidia/HelpSteer", done.stderr, re.MULTILINE
+    )
     assert "Traceback" not in done.stderr
 
 

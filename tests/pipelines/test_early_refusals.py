@@ -38,13 +38,13 @@ REFUSED = {
     "serve model --pack-tokens 1": "--pack-tokens: ",
     "score nowhere --prompt a --response b": "there is no nowhere/config.json",
     "score other --input rows.jsonl --output -": "other/config.json is not that of an ArmoRM reward model",
-    "score model --prompt a": "score needs either --prompt and --response, or --input and --output",
+    "score model --prompt a": "score needs conversations: give --prompt and --response, or --input and --output",
     "score model --input nowhere --output out.jsonl": "there is no file nowhere",
     "score model --input rows.jsonl --output rows.jsonl/x": "--output rows.jsonl/x cannot be made",
     "score model --input rows.jsonl --output mine.jsonl": "was not written by `armorm score`",
     "score model --input rows.jsonl --output out.tsv": "--output out.tsv ends in .tsv, which is not written",
     "score model --prompt a --response b --profile nowhere.toml": "nowhere.toml cannot be read",
-    "score model --prompt a --response b --weight x": "--weight: 'x' is not OBJECTIVE=VALUE",
+    "score model --prompt a --response b --weight x": "--weight: 'x' is no weight: write OBJECTIVE=VALUE",
     "explain nowhere --prompt a --response b": "there is no nowhere/config.json",
     "explain model --prompt a --response b --profile rows.jsonl/x": "rows.jsonl/x cannot be read",
     "explain --prompt a --response b": "explain needs a model",
@@ -54,7 +54,7 @@ REFUSED = {
     "personalise model --pairs nowhere": "there is no file nowhere: name one with --pairs",
     "personalise model --pairs rows.jsonl --out rows.jsonl/x": "--out rows.jsonl/x cannot be made",
     "personalise model --pairs rows.jsonl --name 'my taste'": "the profile of these pairs: name: ",
-    "serve model": "armorm serve needs uvicorn: pip install -e '.[server]'",
+    "serve model": "armorm serve needs uvicorn, which is not installed: run `pip install",
 }
 """Arguments of a command -> what it says; the last one where uvicorn is not installed."""
 

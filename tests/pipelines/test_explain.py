@@ -106,8 +106,9 @@ def test_json_through_the_command_line(demo: Demo) -> None:
     assert sum(term["coefficient"] for term in told["objectives"]) == pytest.approx(told["gate"]["logit_scale"])
     (verbosity,) = [term for term in told["objectives"] if term["name"] == "helpsteer-verbosity"]
     assert verbosity["contribution"] == 0.0
-    assert verbosity["lambda"] == 1.0
-    assert told["verbosity"]["value"] == verbosity["reward"]
+    assert verbosity["lambda"] == {"helpsteer-verbosity": 1.0}
+    (variable,) = told["verbosity"]
+    assert variable["value"] == verbosity["reward"]
     assert told["score_std"] > 0.0
     assert told["unfamiliar"] in (True, False)
     places = [term["uncertainty"]["leverage_place"] for term in told["objectives"]]

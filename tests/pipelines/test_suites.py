@@ -132,7 +132,7 @@ def test_tables_of_an_earlier_version_are_refused(extended: tuple[Path, dict[str
 
 def test_every_suite_can_be_named_on_the_command_line_and_bears_its_name() -> None:
     (option,) = [part for part in dict(commands())["armorm eval"].params if part.name == "suite"]
-    assert option.metavar == f"[{'|'.join([*SUITES, 'all'])}]"
+    assert option.metavar == f"[{'|'.join([*SUITES, 'all', 'a set of the recipe'])}]"
     assert [suite.name for suite in SUITES.values()] == list(SUITES)
 
 

@@ -52,7 +52,7 @@ def test_a_set_without_a_usable_row_is_named_with_an_example_and_what_needs_it(
 def test_the_check_names_such_sets_before_the_run(tmp_path: Path) -> None:
     with pytest.raises(UserError) as caught:
         extract.extract(run_of(tmp_path, [{"prompt": "a"}], [{"text": "Hi", "chosen": "a"}] * 2), progress=silent)
-    named = [line.partition(":")[0].strip() for line in str(caught.value).splitlines()[1:]]
+    named = [line.split(": ")[1] for line in str(caught.value).splitlines()[1:]]
     assert named == ["multi_objective", "alpaca"]
 
 
