@@ -76,6 +76,11 @@ class PairFile:
     """How the rows are written."""
 
 
+def number_of_rows(rows: int) -> str:
+    """A number of rows in words: of a large file only the first are looked at."""
+    return f"the first {rows:,} rows" if rows >= ROWS else f"{rows:,} rows"
+
+
 @dataclass(frozen=True, slots=True)
 class NewRecipe:
     """The result of `armorm new`."""

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from pipelines.guesses import GuessedObjective, PairFile, RatedFile
+from pipelines.guesses import GuessedObjective, PairFile, RatedFile, number_of_rows
 
 BUNDLED = Path(__file__).parents[1] / "backbones" / "tiny"
 """The backbone of 8 million parameters that a checkout has."""
@@ -118,7 +118,7 @@ def _objective(guess: GuessedObjective) -> str:
 
 def _ratings(number: int, one: RatedFile, folder: Path) -> str:
     lines = ["[[ratings]]", 'source = "multi_objective"', f"name = {_text(_numbered('ratings', number))}"]
-    lines.append(f"path = {_text(_relative(one.path, folder))}   # {one.rows:,} rows, {one.prompts:,} prompts")
+    lines.append(f"path = {_text(_relative(one.path, folder))}   # {number_of_rows(one.rows)}, {one.prompts:,} prompts")
     lines += [f"# left out: {reason}" for reason in map(_comment, one.left_out)]
     return "\n".join(lines)
 
@@ -127,7 +127,7 @@ def _pairs(kind: str, source: str, number: int, one: PairFile, folder: Path) -> 
     name = _numbered({"pairs": "pairs", "suites": "mine"}[kind], number)
     lines = [f"[[{kind}]]", f"source = {_text(source)}", f"name = {_text(name)}"]
     form = f", {_comment(one.form)}" if one.form else ""
-    lines.append(f"path = {_text(_relative(one.path, folder))}   # {one.rows:,} rows{form}")
+    lines.append(f"path = {_text(_relative(one.path, folder))}   # {number_of_rows(one.rows)}{form}")
     if one.columns:
         columns = ", ".join(f"{name} = {_text(column)}" for name, column in one.columns.items())
         lines.append(f"columns = {{ {columns} }}   # guessed by the names")

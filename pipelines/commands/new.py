@@ -104,9 +104,13 @@ def _seed(rated: "Sequence[RatedFile]", backbone: str | None) -> int | None:
 
 def show(result: "NewRecipe") -> None:
     """Print what was guessed, and what comes next."""
+    from pipelines.guesses import number_of_rows
+
     out = console()
     for rated in result.ratings:
-        out.print(f"{rated.path}: {rated.rows:,} rated responses to {rated.prompts:,} prompts", highlight=False)
+        out.print(
+            f"{rated.path}: {number_of_rows(rated.rows)}, rated responses to {rated.prompts:,} prompts", highlight=False
+        )
         for each in rated.objectives:
             seen = f"{each.ratings:,} ratings from {each.lowest:g} to {each.highest:g}"
             scale = f"the scale is guessed to go from {each.low:g} to {each.high:g}"
@@ -115,5 +119,5 @@ def show(result: "NewRecipe") -> None:
             out.print(f"  left out: {reason}", highlight=False)
     for pairs in (*result.pairs, *result.suites):
         renamed = "".join(f", {name} from column {column!r}" for name, column in pairs.columns.items())
-        out.print(f"{pairs.path}: {pairs.rows:,} preferences{renamed}", highlight=False)
+        out.print(f"{pairs.path}: {number_of_rows(pairs.rows)}, preferences{renamed}", highlight=False)
     out.print(f"written: {result.recipe}; next: armorm check --recipe {result.recipe}", highlight=False)
