@@ -108,9 +108,8 @@ def show(result: "NewRecipe") -> None:
 
     out = console()
     for rated in result.ratings:
-        out.print(
-            f"{rated.path}: {number_of_rows(rated.rows)}, rated responses to {rated.prompts:,} prompts", highlight=False
-        )
+        rows = number_of_rows(rated.rows)
+        out.print(f"{rated.path}: {rows}, rated responses to {rated.prompts:,} prompts", highlight=False)
         for each in rated.objectives:
             seen = f"{each.ratings:,} ratings from {each.lowest:g} to {each.highest:g}"
             scale = f"the scale is guessed to go from {each.low:g} to {each.high:g}"
