@@ -28,7 +28,7 @@ class Conditions:
         self._all = _busy_seconds()
 
     def so_far(self) -> dict[str, Any]:
-        """What a JSON file of figures says about how they were measured."""
+        """Conditions as a JSON file of figures holds them."""
         others = self._others()
         return {
             "date": datetime.now(UTC).date().isoformat(),

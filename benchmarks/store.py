@@ -91,7 +91,7 @@ def main() -> None:
 
 @dataclass(frozen=True, slots=True)
 class Reads:
-    """What is repeated: a whole stream into float32, and gathers in request order."""
+    """Repeated work: a whole stream into float32, and gathers in request order."""
 
     stream: Callable[[], object]
     hundredth: Callable[[], object]

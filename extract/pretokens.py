@@ -29,7 +29,7 @@ GPT_2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)
 """The expression of tokenizers' `ByteLevel` (pre_tokenizers/byte_level.rs), which is GPT-2's."""
 
 EACH_DIGIT = r"\p{N}|[^\p{N}]+"
-"""What `Digits(individual_digits=True)` does."""
+"""Expression that divides as `Digits(individual_digits=True)` does."""
 
 TRIAL = (
     "I'll say: THEY'RE 12345 of l'été,\u00a0isn't it?\r\n\r\n\tdef f(x): \n        return x**2  # ½ “na\u00efve” – 3 €",

@@ -1,4 +1,4 @@
-"""What is measured in a response itself, and can be taken out of its rewards: its length and its marks of style."""
+"""Measurements of a response itself that can be taken out of its rewards: its length and its marks of style."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a file holds of a reference set: means and standard deviations of rewards and scores."""
+"""Means and standard deviations of rewards and scores on a reference set, as files hold them."""
 
 from typing import Annotated
 

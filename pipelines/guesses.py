@@ -1,4 +1,4 @@
-"""What the rows of a user's files seem to be: objectives and scales of rated rows, columns of pairs."""
+"""Guesses about a user's files: objectives and scales of rated rows, columns of pairs."""
 
 import math
 import re

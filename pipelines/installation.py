@@ -1,4 +1,4 @@
-"""What is installed, and what the machine has: versions, extras, memory, disks, devices and their speed."""
+"""The installation and the machine: versions, extras, memory, disks, devices and their speed."""
 
 import os
 import platform
@@ -71,7 +71,7 @@ class Doctor:
     disks: dict[str, int]
     """Folder that a run writes -> bytes free on its disk."""
     remarks: tuple[str, ...]
-    """What is slow or missing here, and what helps."""
+    """Sentences about whatever is slow or missing here, each with its remedy."""
 
 
 def versions() -> dict[str, str]:

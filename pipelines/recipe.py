@@ -179,7 +179,7 @@ def _in_words(path: Path, text: str, error: ValidationError) -> str:
 
 
 def _spelling(where: Key) -> str:
-    """What helps against an unknown key: the known one that it is like."""
+    """Remedy for an unknown key: the known one that it is like."""
     schema = Recipe.model_json_schema()
     known = {name for part in (schema, *schema["$defs"].values()) for name in part.get("properties", ())}
     like = get_close_matches(str(where[-1]), sorted(known), n=1)
@@ -187,7 +187,7 @@ def _spelling(where: Key) -> str:
 
 
 def _problems_of(problem: ErrorDetails) -> Sequence[Problem]:
-    """What one error of pydantic says, with the key as it stands in the TOML file."""
+    """Problems that one error of pydantic names, with the key as it stands in the TOML file."""
     if isinstance(cause := problem.get("ctx", {}).get("error"), UnsoundRecipeError):
         return cause.problems
     where = problem["loc"]

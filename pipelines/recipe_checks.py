@@ -1,4 +1,4 @@
-"""What must hold between the keys of a recipe, which no key can tell by itself."""
+"""Checks between the keys of a recipe, which no key can make by itself."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING

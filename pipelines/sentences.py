@@ -36,10 +36,10 @@ class Place:
     given: Mapping[str, "tuple[ast.expr, Place]"] = field(default_factory=dict)
     """Parameter of the function -> the expression that a call gives for it, and where that stands."""
     followed: tuple[ast.AST, ...] = ()
-    """What was followed to get there."""
+    """Names that were followed to get there."""
 
     def after(self, node: ast.AST) -> "Place":
-        """The same place, once a name has been followed."""
+        """This place, once a name has been followed."""
         return replace(self, followed=(*self.followed, node))
 
 

@@ -14,7 +14,7 @@ class Block:
     """A block of code."""
 
     language: str
-    """What stands behind the fence; 'sh' for an indented block, which is typed."""
+    """Word behind the fence; 'sh' for an indented block, which is typed."""
     file: str
     """Where it is to be saved, named behind the language; empty for most."""
     text: str

@@ -36,7 +36,7 @@ LISTING = "features/<fingerprint>/"
 """Beginning of the list of files, which nobody types."""
 
 WRITTEN = (".venv", "armorm.egg-info", "data", "exported", "features", "runs")
-"""What the pages write in the checkout, all of it ignored by git, beside the reader's own folder."""
+"""Entries that the pages write in the checkout beside the reader's own folder, all of them ignored by git."""
 
 ACTIVATE = "source .venv/bin/activate"
 SERVE = "armorm serve "

@@ -19,7 +19,7 @@ from export.rewards.named_rewards import NamedRewards, loaded, turns_of
 from export.rewards.shared_pass import SharedPass
 
 PREFIX = "reward/"
-"""Of the keys by which NeMo-RL knows a named reward."""
+"""Beginning of the keys by which NeMo-RL knows a named reward."""
 
 MessageLog = Sequence[Mapping[str, Any]]
 """Turns with `role` and `content`, and whatever else NeMo-RL keeps with them."""

@@ -1,4 +1,4 @@
-"""What a run needs beside rows and backbone: packages that its settings ask for, and folders that it can write."""
+"""Needs of a run beside rows and backbone: packages that its settings ask for, and folders that it can write."""
 
 import os
 from collections.abc import Iterator

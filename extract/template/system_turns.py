@@ -1,4 +1,4 @@
-"""What becomes of system turns in a chat template, found by trying it."""
+"""Fate of system turns in a chat template, found by trying it."""
 
 from typing import Any
 

@@ -3,14 +3,13 @@
 import logging
 import multiprocessing
 import os
-import signal
-import threading
 from collections.abc import Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing.util import Finalize
 
 from cache import UserError
+from cache.child_process import bind_to_parent
 from extract.encoded import Encoded
 from extract.records import Prompt
 from extract.template.renderer import renderer
@@ -106,16 +105,8 @@ def _begin(encoder: ConversationEncoder) -> None:
     global _encoder
     _encoder = encoder
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the other cores have processes of their own
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which ends this process
+    bind_to_parent()
     Finalize(None, renderer().close, exitpriority=1)  # `atexit` does not run here
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
 
 
 def _encode(conversations: Sequence[tuple[Prompt, tuple[str, ...]]], empty: bool) -> Results:

@@ -102,7 +102,7 @@ def write(folder: Path, encoder: str, names: Keys, keys: Keys, lengths: Sequence
 
 
 def temporary_suffix() -> str:
-    """What this process alone adds to a name while it writes the file, for several may write the same."""
+    """Ending that this process alone gives a name while it writes the file, for several may write it."""
     return f".{socket.gethostname()}-{os.getpid()}{TEMPORARY}"
 
 

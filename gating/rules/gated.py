@@ -43,7 +43,7 @@ GATE = Rule("gated objectives", "ArmoRM + MoE", _gate, reward_weights=_gate_weig
 """The method's score: g(f(x)) · r'."""
 
 BEFORE_DEBIASING = Rule("gated objectives before debiasing", "nothing taken out", _before_debiasing)
-"""The same weights on the rewards that nothing was taken out of: beside the gate it shows the effect of debiasing."""
+"""Gate's weights on the rewards that nothing was taken out of: beside the gate it shows the effect of debiasing."""
 
 STRONGEST = Rule(
     "the gate's strongest objective alone", "temperature to 0", _strongest, reward_weights=_strongest_alone

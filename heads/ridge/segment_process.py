@@ -1,9 +1,5 @@
 """A process that sums segments and merges groups for `heads.ridge.workers`."""
 
-import multiprocessing
-import os
-import signal
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cache import FeatureStore, UserError
+from cache.child_process import bind_to_parent
 from heads.ridge.files import FOLDER, Origin, save_statistics
 from heads.ridge.group import Group
 from heads.ridge.layout import Layout
@@ -23,7 +20,7 @@ from heads.ridge.symmetric import Scratch
 
 @dataclass(frozen=True)
 class Job:
-    """What every process needs to know."""
+    """Facts that every process needs."""
 
     root: Path
     """Folder of the store's folder."""
@@ -70,15 +67,7 @@ def begin(job: Job, done: Any, stop: Any) -> None:
     """Prepare a process of the pool."""
     global _job, _scratch, _done, _stop
     _job, _scratch, _done, _stop = job, Scratch(), done, stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the parent, which tells this process to stop
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    parent.join()
-    os._exit(1)
+    bind_to_parent()
 
 
 def sum_segment(number: int, folder: Path, rows: RatedRows, shards: dict[str, str]) -> str | None:

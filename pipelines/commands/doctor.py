@@ -50,7 +50,7 @@ def doctor() -> "Doctor":
 
 
 def remarks(found: "Doctor") -> Iterator[str]:
-    """What is slow or missing on a machine, a sentence each with what helps."""
+    """Sentences about whatever is slow or missing on a machine, each with its remedy."""
     cpu, *gpus = found.devices
     float32, bfloat16 = cpu.matmul_gflops["float32"], cpu.matmul_gflops["bfloat16"]
     if not gpus:

@@ -66,7 +66,7 @@ def conversations_of(prompts: list[Any], completions: list[Any]) -> list[list[di
 
 
 def told_by(command: list[str], home: Path, given: str | None = None) -> Any:
-    """What a script of the tests tells in another environment."""
+    """Output of a script of the tests in another environment."""
     done = subprocess.run(
         command,
         input=given,

@@ -139,7 +139,7 @@ def slider(page: Browser, name: str) -> WebElement:
 
 
 def told(page: Browser, name: str) -> str:
-    """What a screen reader says of a slider."""
+    """Words of a screen reader for a slider."""
     return str(slider(page, name).get_attribute("aria-valuetext"))
 
 

@@ -1,4 +1,4 @@
-"""What can be refused without a model is refused before torch and transformers are imported, which takes seconds."""
+"""Refusals that need no model come before torch and transformers are imported, which takes seconds."""
 
 import json
 import subprocess

@@ -43,7 +43,7 @@ def weight(recipe: Path) -> np.ndarray:
 
 
 def again(made: Path, folder: Path) -> Path:
-    """The same recipe and features without heads."""
+    """A run of the recipe and its features, without heads."""
     recipe = folder / "small.toml"
     recipe.write_text(made.read_text().replace(f'"{made.parent}/runs"', f'"{folder}/runs"'))
     shutil.copytree(made.parent / "runs", folder / "runs")

@@ -1,4 +1,4 @@
-"""What can be known before the pass of the backbone is said before it, all at once, with the line of the recipe."""
+"""Problems that can be known before the pass of the backbone are named before it, all at once, with their lines."""
 
 import json
 from pathlib import Path

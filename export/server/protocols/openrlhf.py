@@ -26,7 +26,7 @@ UNSCORABLE = "unscorable"
 
 
 class InUrl(WeightedRewards):
-    """The same keys behind the path; another one is refused, since a typing error would else be trained on."""
+    """Keys behind the path, named as in the body; another one is refused, since a typing error would be trained on."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -48,7 +48,7 @@ class GetRewardResponse(BaseModel):
     rewards: list[float]
     """The scores; or the one of `objectives`, or their weighted sum."""
     scores: list[float]
-    """The same numbers again, by which OpenRLHF can filter prompts."""
+    """Copy of `rewards`, by which OpenRLHF can filter prompts."""
     extra_logs: dict[str, list[float]]
     """Name -> its reward for each text: those of `objectives`, then the model's others that can be had on the scale;
     with `--unscorable` also `unscorable`: 1 for a text that has no score, and that number in every list, else 0."""
