@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from pipelines.installation import cores, machine, versions
+from cache.cores import cores
+from pipelines.installation import machine, versions
 
 BUSY = 0.1
 """Share of the cores from which on other work spoils a measurement."""

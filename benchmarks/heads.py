@@ -38,6 +38,7 @@ from numpy.typing import NDArray
 
 from benchmarks.process_memory import peak_bytes
 from cache import FeatureStore, Fingerprint, UserError
+from cache.cores import cores
 from heads.ridge import segments
 from heads.ridge.files import FOLDER, INDEX, Origin, load_statistics, save_statistics
 from heads.ridge.rated_rows import RatedRows, add_rows
@@ -303,7 +304,7 @@ def by_statistics(
     else:
         if way == "killed":
             threading.Thread(target=kill_a_worker, args=(own,), daemon=True).start()
-        threads = max(1, len(os.sched_getaffinity(0)) // workers)
+        threads = max(1, cores() // workers)
         try:
             add_rows_with_workers(statistics, store, rows, own, Workers(workers, threads))
         except UserError as error:

@@ -120,11 +120,6 @@ def _processor() -> str:
     return next(named, platform.processor() or "unknown processor")
 
 
-def cores() -> int:
-    """Processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def compiler() -> str | None:
     """The C++ compiler that torch would call."""
     return shutil.which(os.environ.get("CXX", "c++")) or shutil.which("g++") or shutil.which("clang++")

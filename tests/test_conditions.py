@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from benchmarks.conditions import Conditions
-from pipelines.installation import cores, machine
+from cache.cores import cores
+from pipelines.installation import machine
 
 BUSY = "while True: pass"
 

@@ -10,6 +10,7 @@ from multiprocessing.util import Finalize
 
 from cache import UserError
 from cache.child_process import bind_to_parent
+from cache.cores import cores
 from extract.encoded import Encoded
 from extract.records import Prompt
 from extract.template.renderer import renderer
@@ -25,11 +26,6 @@ BATCHES_AHEAD = 2
 """Batches that wait for each process, so that none is idle while this one is busy."""
 
 Results = list[Encoded | NotEncodableError]
-
-
-def cores() -> int:
-    """Number of processor cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class EncoderPool:

@@ -32,6 +32,7 @@ def doctor() -> "Doctor":
     from huggingface_hub import constants
 
     from cache import StoreSettings
+    from cache.cores import cores
     from extract.check.estimate import free_bytes
     from pipelines import installation
 
@@ -39,7 +40,7 @@ def doctor() -> "Doctor":
     found = installation.Doctor(
         versions=installation.versions(),
         machine=installation.machine(),
-        cores=installation.cores(),
+        cores=cores(),
         compiler=installation.compiler(),
         devices=installation.devices(),
         extras=installation.extras(),

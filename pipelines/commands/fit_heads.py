@@ -90,6 +90,7 @@ def _make_without_ratings(run: "Run", progress: "Progress") -> "Heads":
 
 
 def _fit_on_ratings(run: "Run", progress: "Progress", workers: int) -> "Heads":
+    from cache.cores import cores
     from heads.objectives import Scale
     from heads.results import Heads
     from heads.ridge.familiarity import calibrate_on_store
@@ -98,7 +99,6 @@ def _fit_on_ratings(run: "Run", progress: "Progress", workers: int) -> "Heads":
     from heads.ridge.selection import fit_heads as fit
     from heads.ridge.workers import Workers
     from pipelines.artefacts import EXAMPLES, HEADS, INTERVALS, STATISTICS, UNCERTAINTY
-    from pipelines.installation import cores
 
     started = time.monotonic()
     recipe = run.recipe
