@@ -38,3 +38,16 @@ def test_other_work_is_counted_and_the_benchmarks_own_is_not() -> None:
         other.wait()
     assert seen["others"] > 0.0
     assert seen["busy"] == (seen["others"] > 0.1)
+
+
+@pytest.mark.skipif(not Path("/proc/stat").exists(), reason="only Linux tells what other processes take")
+def test_a_process_that_is_counted_is_the_benchmarks_own() -> None:
+    without, counting = Conditions(), Conditions()
+    server = subprocess.Popen([sys.executable, "-c", BUSY])
+    counting.count(server.pid)
+    try:
+        time.sleep(1.5)
+        assert counting.so_far()["others"] < without.so_far()["others"]
+    finally:
+        server.kill()
+        server.wait()

@@ -1,0 +1,5 @@
+"""The feature store compared with the formats that one would use instead; `python -m benchmarks.store` says how."""
+
+from benchmarks.store.tables import table
+
+__all__ = ["table"]
