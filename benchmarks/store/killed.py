@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import resource
 import signal
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -18,8 +19,10 @@ SHARDS_BEFORE = 2
 def measure(folder: Path, rows: Rows, kills: int) -> list[dict[str, Any]]:
     """One line a way, with one entry a kill.
 
-    The writer is killed (SIGKILL) while it writes the third shard, when the folder has grown by a part of a shard's
-    bytes; the parts are spread over the kills.
+    The writer is killed while it writes the third shard, when it has written a part of the shard's bytes; the parts are
+    spread over the kills. Where a shard is a file, the system ends the writer by its limit on a file's size (SIGXFSZ,
+    whose default runs no more of the program than SIGKILL does), so that it happens at that byte however busy the
+    machine is. Where files have their full size from the start, SIGKILL is sent when so much of them is on the disk.
     Then one process reads everything, and another goes on writing from where the way says that it can, and reads again.
     """
     return [_of_way(folder / each.name.replace(", ", "-"), each, rows, kills) for each in WAYS]
@@ -39,14 +42,17 @@ def _of_way(folder: Path, each: Way, rows: Rows, kills: int) -> dict[str, Any]:
 def _kill(folder: Path, each: Way, rows: Rows, part: float) -> int:
     """Kill a writer when it has written this part of its third shard; the rows that it said were durable."""
     folder.mkdir()
-    process, connection = started(_write, each.name, folder, rows)
+    shard_bytes = 2 * rows.shard_rows * rows.features.shape[1]
+    process, connection = started(_write, each.name, folder, rows, int(part * shard_bytes))
     for _ in range(SHARDS_BEFORE):
         written = connection.recv()
-    enough = _disk_bytes(folder) + part * 2 * rows.shard_rows * rows.features.shape[1]
+    enough = _disk_bytes(folder) + part * shard_bytes
     while _disk_bytes(folder) < enough and not connection.poll():
         pass
-    os.kill(process.pid or 0, signal.SIGKILL)
+    process.kill()
     process.join()
+    if process.exitcode not in (-signal.SIGXFSZ, -signal.SIGKILL):
+        raise Died(f"{each.name}: a writer that was to be killed ended by itself, with exit code {process.exitcode}")
     with contextlib.suppress(EOFError):
         while True:
             written = connection.recv()  # the shard was done before it was noticed
@@ -109,5 +115,13 @@ def go_on(name: str, folder: Path, rows: Rows) -> dict[str, Any]:
     return {"kept": kept, "whole": whole, "resume_error": seen["error"]}
 
 
-def _write(connection: Connection, name: str, folder: Path, rows: Rows) -> None:
-    way(name).write(folder, rows, 0, connection.send)
+def _write(connection: Connection, name: str, folder: Path, rows: Rows, part_bytes: int) -> None:
+    signal.signal(signal.SIGXFSZ, signal.SIG_DFL)  # which Python ignores otherwise
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+    def written(count: int) -> None:
+        connection.send(count)
+        if count == SHARDS_BEFORE * rows.shard_rows:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (part_bytes, resource.RLIM_INFINITY))
+
+    way(name).write(folder, rows, 0, written)
