@@ -32,7 +32,7 @@ class Benchmark:
     """One benchmark and how long it takes on two idle cores.
 
     Args:
-        module: in the package of the benchmarks.
+        module: what `python -m` runs.
         seconds: at full size.
         quick: with `--quick`; None: the quick run of another one of the same module stands for it.
         arguments: at full size.
@@ -45,33 +45,33 @@ class Benchmark:
 
 
 BENCHMARKS = {
-    "store": Benchmark("store", 300, 40),
-    "extract": Benchmark("extract", 240, 40),
+    "store": Benchmark("benchmarks.store", 300, 40),
+    "extract": Benchmark("benchmarks.extract", 240, 40),
     "extract-smollm2-bfloat16": Benchmark(
-        "extract", 200, None, ("--shape", "smollm2-135m", "--times", "0.05", "--dtype", "bfloat16")
+        "benchmarks.extract", 200, None, ("--shape", "smollm2-135m", "--times", "0.05", "--dtype", "bfloat16")
     ),
     "extract-smollm2-float32": Benchmark(
-        "extract", 400, None, ("--shape", "smollm2-135m", "--times", "0.04", "--dtype", "float32")
+        "benchmarks.extract", 400, None, ("--shape", "smollm2-135m", "--times", "0.04", "--dtype", "float32")
     ),
-    "kept_memory": Benchmark("kept_memory", 120, 40),
-    "first_pass": Benchmark("first_pass", 300, 40),
-    "templates": Benchmark("templates", 60, 20),
-    "heads": Benchmark("heads", 300, 40, ("--rows", "40000")),
-    "heads-workers": Benchmark("heads", 240, None, ("--rows", "160000", "--workers", "2")),
-    "heads-full-size": Benchmark("heads", 600, None, ("--full-size",)),
-    "uncertainty": Benchmark("uncertainty", 120, 40),
-    "ablate": Benchmark("ablate", 90, 40, ("--rows", "40000")),
-    "ablate-160000": Benchmark("ablate", 180, None, ("--rows", "160000")),
-    "other_heads": Benchmark("other_heads", 900, 40),
-    "gate": Benchmark("gate", 1200, 40),
-    "serve": Benchmark("serve", 300, 40),
-    "serve_beside_large": Benchmark("serve_beside_large", 120, 40),
-    "uncertainty_serving": Benchmark("uncertainty_serving", 300, 40),
-    "evaluate": Benchmark("evaluate", 180, 40),
-    "personalise": Benchmark("personalise", 300, 30),
-    "suggest": Benchmark("suggest", 300, 40),
-    "suggest-cost": Benchmark("suggest", 200, None, ("--cost",)),
-    "demo": Benchmark("demo", 100, 40),
+    "kept_memory": Benchmark("benchmarks.kept_memory", 120, 40),
+    "first_pass": Benchmark("benchmarks.first_pass", 300, 40),
+    "templates": Benchmark("benchmarks.templates", 60, 20),
+    "heads": Benchmark("benchmarks.heads", 300, 40, ("--rows", "40000")),
+    "heads-workers": Benchmark("benchmarks.heads", 240, None, ("--rows", "160000", "--workers", "2")),
+    "heads-full-size": Benchmark("benchmarks.heads", 600, None, ("--full-size",)),
+    "uncertainty": Benchmark("benchmarks.uncertainty", 120, 40),
+    "ablate": Benchmark("benchmarks.ablate", 90, 40, ("--rows", "40000")),
+    "ablate-160000": Benchmark("benchmarks.ablate", 180, None, ("--rows", "160000")),
+    "other_heads": Benchmark("benchmarks.other_heads", 900, 40),
+    "gate": Benchmark("benchmarks.gate", 1200, 40),
+    "serve": Benchmark("benchmarks.serve", 300, 40),
+    "serve_beside_large": Benchmark("benchmarks.serve_beside_large", 120, 40),
+    "uncertainty_serving": Benchmark("benchmarks.uncertainty_serving", 300, 40),
+    "evaluate": Benchmark("benchmarks.evaluate", 180, 40),
+    "personalise": Benchmark("benchmarks.personalise", 300, 30),
+    "suggest": Benchmark("benchmarks.suggest", 300, 40),
+    "suggest-cost": Benchmark("benchmarks.suggest", 200, None, ("--cost",)),
+    "demo": Benchmark("benchmarks.demo", 100, 40),
 }
 """Name of the JSON file -> the benchmark."""
 
@@ -82,14 +82,15 @@ def selected(names: list[str], quick: bool, known: dict[str, Benchmark]) -> dict
     Raises:
         UserError: a name is unknown.
     """
-    for name in names:
-        if name not in known and name not in {benchmark.module for benchmark in known.values()}:
-            raise UserError(f"no benchmark is named {name}: take some of {', '.join(known)}")
-    return {
+    modules = {benchmark.module.rpartition(".")[2] for benchmark in known.values()}
+    if unknown := [name for name in names if name not in known and name not in modules]:
+        raise UserError(f"no benchmark is named {unknown[0]}: take some of {', '.join(known)}")
+    asked = {
         name: benchmark
         for name, benchmark in known.items()
-        if (not names or name in names or benchmark.module in names) and not (quick and benchmark.quick is None)
+        if not names or name in names or benchmark.module.rpartition(".")[2] in names
     }
+    return {name: benchmark for name, benchmark in asked.items() if not quick or benchmark.quick is not None}
 
 
 def run_all(chosen: dict[str, Benchmark], quick: bool, folder: Path, keep: Path | None) -> int:
@@ -122,23 +123,23 @@ def run_all(chosen: dict[str, Benchmark], quick: bool, folder: Path, keep: Path 
 
 def run_one(name: str, benchmark: Benchmark, quick: bool, folder: Path) -> str | None:
     """Run one benchmark in a process of its own; a sentence if it fails."""
-    command = [sys.executable, "-m", f"benchmarks.{benchmark.module}", "--json", str(folder / f"{name}.json")]
+    command = [sys.executable, "-m", benchmark.module, "--json", str(folder / f"{name}.json")]
     command += ["--quick"] if quick else benchmark.arguments
     last = ""
-    with (folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.PIPE, cwd=ROOT)
+    with (
+        (folder / f"{name}.log").open("wb", buffering=0) as log,
+        subprocess.Popen(command, stdout=log, stderr=subprocess.PIPE, cwd=ROOT) as process,
+    ):
         assert process.stderr is not None
         try:
             for raw in process.stderr:  # passed on as it comes, since a long benchmark says there how far it is
-                sys.stderr.buffer.write(raw)
+                sys.stderr.write(raw.decode(errors="replace"))
                 sys.stderr.flush()
                 log.write(raw)
                 last = raw.decode(errors="replace").rpartition("\r")[2].strip() or last
             status = process.wait()
         finally:
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
+            process.terminate()  # it has ended by itself, unless this process is interrupted
     if status == 0:
         return None
     if lacking := LACKING.search(last):
@@ -154,7 +155,7 @@ def finish(name: str, benchmark: Benchmark, folder: Path, keep: Path | None) -> 
     text = path.read_text(encoding="utf-8")
     report = json.loads(text)
     if (table := function(benchmark.module)) is None:
-        return f"failed: benchmarks.{benchmark.module} has no table(report)"
+        return f"failed: {benchmark.module} has no table(report)"
     print(f"\n{name}\n\n{table(report)}", flush=True)
     if keep is not None:
         if "conditions" not in report:

@@ -30,7 +30,7 @@ class Conditions:
     def __init__(self) -> None:
         self._load = os.getloadavg()[0]
         self._wall = time.monotonic()
-        self._own = _own_seconds()
+        self._own = own_seconds()
         self._all = _busy_seconds()
         self._said = False
 
@@ -75,7 +75,7 @@ class Conditions:
         now = _busy_seconds()
         if now is None or self._all is None:
             return None
-        own = _own_seconds() - self._own
+        own = own_seconds() - self._own
         seconds = max(1e-9, time.monotonic() - self._wall)
         return max(0.0, now - self._all - own) / (seconds * (os.cpu_count() or 1))
 
@@ -98,7 +98,7 @@ def _without_folders(argument: str) -> str:
     return option + equals + value
 
 
-def _own_seconds() -> float:
+def own_seconds() -> float:
     """Processor time of this process, of those that it started and that have ended, and of those that still run."""
     times = os.times()
     return times.user + times.system + times.children_user + times.children_system + _seconds_of_the_living()

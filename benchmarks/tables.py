@@ -35,7 +35,7 @@ class Source(NamedTuple):
     """Where a table comes from."""
 
     module: str
-    """Module in `benchmarks/` that measures and has `table(report)`."""
+    """Module that measures and has `table(report)`."""
     json: str
     """Name of its JSON files, without `.json`."""
     packages: tuple[str, ...] = ()
@@ -46,30 +46,30 @@ _TORCH = ("torch", "transformers")
 _ARRAYS = ("numpy", "scipy", "scikit-learn")
 
 TABLES = {
-    "store": Source("store", "store", ("numpy", "pyarrow", "h5py")),
-    "extract": Source("extract", "extract", _TORCH),
-    "extract-smollm2-bfloat16": Source("extract", "extract-smollm2-bfloat16", _TORCH),
-    "extract-smollm2-float32": Source("extract", "extract-smollm2-float32", _TORCH),
-    "kept_memory": Source("kept_memory", "kept_memory", _TORCH),
-    "gpu": Source("gpu", "gpu", (*_TORCH, "CUDA", "driver")),
-    "first_pass": Source("first_pass", "first_pass", ("tokenizers", "polars", "pyarrow")),
-    "templates": Source("templates", "templates", ("transformers", "tokenizers")),
-    "heads": Source("heads", "heads", _ARRAYS),
-    "heads-full-size": Source("heads", "heads-full-size", _ARRAYS),
-    "heads-workers": Source("heads", "heads-workers", _ARRAYS),
-    "uncertainty": Source("uncertainty", "uncertainty", _ARRAYS),
-    "ablate": Source("ablate", "ablate", _ARRAYS),
-    "ablate-160000": Source("ablate", "ablate-160000", _ARRAYS),
-    "other_heads": Source("other_heads", "other_heads", _ARRAYS),
-    "gate": Source("gate", "gate", ("torch",)),
-    "serve": Source("serve", "serve", _TORCH),
-    "serve_beside_large": Source("serve_beside_large", "serve_beside_large", _TORCH),
-    "uncertainty_serving": Source("uncertainty_serving", "uncertainty_serving", _TORCH),
-    "evaluate": Source("evaluate", "evaluate", ("numpy", "pyarrow")),
-    "personalise": Source("personalise", "personalise", ("numpy", "scipy")),
-    "suggest": Source("suggest", "suggest", ("numpy", "scipy")),
-    "suggest-cost": Source("suggest", "suggest-cost", ("numpy", "scipy")),
-    "demo": Source("demo", "demo", ("torch", "numpy", "polars")),
+    "store": Source("benchmarks.store", "store", ("numpy", "pyarrow", "h5py")),
+    "extract": Source("benchmarks.extract", "extract", _TORCH),
+    "extract-smollm2-bfloat16": Source("benchmarks.extract", "extract-smollm2-bfloat16", _TORCH),
+    "extract-smollm2-float32": Source("benchmarks.extract", "extract-smollm2-float32", _TORCH),
+    "kept_memory": Source("benchmarks.kept_memory", "kept_memory", _TORCH),
+    "gpu": Source("benchmarks.gpu", "gpu", (*_TORCH, "CUDA", "driver")),
+    "first_pass": Source("benchmarks.first_pass", "first_pass", ("tokenizers", "polars", "pyarrow")),
+    "templates": Source("benchmarks.templates", "templates", ("transformers", "tokenizers")),
+    "heads": Source("benchmarks.heads", "heads", _ARRAYS),
+    "heads-full-size": Source("benchmarks.heads", "heads-full-size", _ARRAYS),
+    "heads-workers": Source("benchmarks.heads", "heads-workers", _ARRAYS),
+    "uncertainty": Source("benchmarks.uncertainty", "uncertainty", _ARRAYS),
+    "ablate": Source("benchmarks.ablate", "ablate", _ARRAYS),
+    "ablate-160000": Source("benchmarks.ablate", "ablate-160000", _ARRAYS),
+    "other_heads": Source("benchmarks.other_heads", "other_heads", _ARRAYS),
+    "gate": Source("benchmarks.gate", "gate", ("torch",)),
+    "serve": Source("benchmarks.serve", "serve", _TORCH),
+    "serve_beside_large": Source("benchmarks.serve_beside_large", "serve_beside_large", _TORCH),
+    "uncertainty_serving": Source("benchmarks.uncertainty_serving", "uncertainty_serving", _TORCH),
+    "evaluate": Source("benchmarks.evaluate", "evaluate", ("numpy", "pyarrow")),
+    "personalise": Source("benchmarks.personalise", "personalise", ("numpy", "scipy")),
+    "suggest": Source("benchmarks.suggest", "suggest", ("numpy", "scipy")),
+    "suggest-cost": Source("benchmarks.suggest", "suggest-cost", ("numpy", "scipy")),
+    "demo": Source("benchmarks.demo", "demo", ("torch", "numpy", "polars")),
 }
 """Name of a table in the documents -> where it comes from."""
 
@@ -81,7 +81,7 @@ def documents(root: Path = ROOT) -> list[Path]:
 
 def function(module: str) -> Table | None:
     """The function `table(report)` of a benchmark's module; None if it has none yet."""
-    found = getattr(importlib.import_module(f"benchmarks.{module}"), "table", None)
+    found = getattr(importlib.import_module(module), "table", None)
     return found if found is not None and list(inspect.signature(found).parameters) == ["report"] else None
 
 
@@ -93,9 +93,9 @@ def made(name: str, runs: Path = RUNS) -> str:
     """
     source = TABLES[name]
     if (table := function(source.module)) is None:
-        raise UserError(f"table {name}: benchmarks.{source.module} has no table(report) to make it with")
+        raise UserError(f"table {name}: {source.module} has no table(report) to make it with")
     kept = runs_of(source.json, runs)
-    command = f"    python -m benchmarks.{source.module} --json {source.json}.json"
+    command = f"    python -m {source.module} --json {source.json}.json"
     if not kept:
         return f"Not measured yet:\n\n{command}\n"
     newest = kept[0]
@@ -107,7 +107,7 @@ def made(name: str, runs: Path = RUNS) -> str:
         figures = table(newest.report)
     except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
         raise UserError(
-            f"{_shown(newest.path)}: benchmarks.{source.module} cannot read it ({type(error).__name__}: {error}):"
+            f"{_shown(newest.path)}: {source.module} cannot read it ({type(error).__name__}: {error}):"
             " measure again, or remove the file"
         ) from error
     parts = [newest.line(source.packages)]
@@ -119,7 +119,7 @@ def made(name: str, runs: Path = RUNS) -> str:
 
 def side_by_side(module: str, kept: list[Run]) -> list[str]:
     """The headline ratios of the newest run of each machine; empty for one machine, or a module without them."""
-    headline = getattr(importlib.import_module(f"benchmarks.{module}"), "headline", None)
+    headline = getattr(importlib.import_module(module), "headline", None)
     newest = {run.machine: run for run in reversed(kept)}
     runs = sorted(newest.values(), key=lambda run: run.date, reverse=True)
     if headline is None or len(runs) < 2:
