@@ -56,7 +56,7 @@ BENCHMARKS = {
     "kept_memory": Benchmark("benchmarks.kept_memory", 120, 40),
     "first_pass": Benchmark("benchmarks.first_pass", 300, 40),
     "templates": Benchmark("benchmarks.templates", 60, 20),
-    "heads": Benchmark("benchmarks.heads", 300, 40, ("--rows", "40000")),
+    "heads": Benchmark("benchmarks.heads", 600, 40),
     "heads-workers": Benchmark("benchmarks.heads", 240, None, ("--rows", "160000", "--workers", "2")),
     "heads-full-size": Benchmark("benchmarks.heads", 600, None, ("--full-size",)),
     "uncertainty": Benchmark("benchmarks.uncertainty", 120, 40),
@@ -187,7 +187,11 @@ def main() -> None:
         sys.exit(2)
     folder = arguments.out or Path(tempfile.mkdtemp(prefix="benchmarks-"))
     folder.mkdir(parents=True, exist_ok=True)
-    sys.exit(run_all(chosen, arguments.quick, folder.resolve(), RUNS if arguments.keep else None))
+    try:
+        sys.exit(run_all(chosen, arguments.quick, folder.resolve(), RUNS if arguments.keep else None))
+    except KeyboardInterrupt:
+        print(f"interrupted: what was finished is in {folder}", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

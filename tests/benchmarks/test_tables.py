@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from benchmarks.runs_kept import RUNS, folder_name, runs_of
-from benchmarks.tables import TABLES, documents, function, made, parts_of, rewritten, run
+from benchmarks.tables import TABLES, Part, documents, function, made, parts_of, rewritten, run
 from cache import UserError
 from tests.pipelines.conftest import ROOT
 
@@ -46,17 +46,18 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("path", documents(), ids=lambda path: path.name)
-def test_the_documents_are_up_to_date(path: Path) -> None:
-    text = path.read_text()
-    for part in parts_of(text, path):
-        if function(TABLES[part.name].module) is None:
-            pytest.skip(f"{TABLES[part.name].module} has no table(report) yet")
-        assert text[part.begin : part.end] == made(part.name), f"{part.name}: run `python -m benchmarks.tables`"
+IN_DOCUMENTS = [(path, part) for path in documents() for part in parts_of(path.read_text(), path)]
+
+
+@pytest.mark.parametrize(("path", "part"), IN_DOCUMENTS, ids=[part.name for _, part in IN_DOCUMENTS])
+def test_a_table_of_the_documents_is_up_to_date(path: Path, part: Part) -> None:
+    if function(TABLES[part.name].module) is None:
+        pytest.skip(f"{TABLES[part.name].module} has no table(report) yet")
+    assert path.read_text()[part.begin : part.end] == made(part.name), "run `python -m benchmarks.tables`"
 
 
 def test_every_kept_run_has_a_table_in_a_document() -> None:
-    shown = {part.name for path in documents() for part in parts_of(path.read_text(), path)}
+    shown = {part.name for _, part in IN_DOCUMENTS}
     kept = {path.stem for path in RUNS.glob("*/*.json")}
     assert kept <= {TABLES[name].json for name in shown}
     assert shown == set(TABLES)
