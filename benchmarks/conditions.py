@@ -15,7 +15,7 @@ from typing import Any
 
 from cache.cores import cores
 from cache.durable import write_text
-from pipelines.installation import commit, machine, processor, versions
+from pipelines.installation import checkout_commit, machine, processor, versions
 
 BUSY = 0.1
 """Share of the cores from which on other work spoils a measurement."""
@@ -38,17 +38,18 @@ class Conditions:
         """Conditions as a JSON file of figures holds them.
 
         Keys: date (UTC), command, commit (None outside a checkout), machine, cpu (model, and units for products in
-        bfloat16), cores (that this process may use), versions, load_before and load_after (average of a minute),
-        others (share of all cores, None if unknown), busy.
+        bfloat16), gpu (None unless torch is loaded and sees one), cores (that this process may use), versions,
+        load_before and load_after (average of a minute), others (share of all cores, None if unknown), busy.
         """
         others = self._others()
         model, units = processor()
         return {
             "date": datetime.now(UTC).date().isoformat(),
             "command": command(),
-            "commit": commit(),
+            "commit": checkout_commit(),
             "machine": machine(),
             "cpu": {"model": model, "units": list(units)},
+            "gpu": _gpu(),
             "cores": cores(),
             "versions": versions(),
             "load_before": round(self._load, 2),
@@ -88,6 +89,11 @@ def command() -> str:
     """
     variables = [f"{name}={os.environ[name]}" for name in THREADS if name in os.environ]
     return shlex.join([*variables, "python", *(_without_folders(argument) for argument in sys.orig_argv[1:])])
+
+
+def _gpu() -> str | None:
+    torch = sys.modules.get("torch")  # a benchmark that has not loaded it does not compute on a GPU
+    return torch.cuda.get_device_name() if torch is not None and torch.cuda.is_available() else None
 
 
 def _without_folders(argument: str) -> str:

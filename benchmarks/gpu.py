@@ -35,6 +35,7 @@ def assembled(lines: list[dict[str, Any]], note: str | None = None) -> dict[str,
     conditions = {
         "date": about["date"],
         "command": "benchmarks/gpu.sh",
+        "commit": about.get("commit"),  # runs before 2026-11-29 did not record it
         "machine": about["device"],
         "versions": versions | {"CUDA": about["cuda"], "driver": about["driver"]},
         "others": None,

@@ -10,7 +10,7 @@ from cache import UserError
 
 RUNS = Path(__file__).parent / "runs"
 FOLDER = re.compile(r"(?P<date>\d{4}-\d\d-\d\d)-(?P<cpu>[a-z0-9-]+)")
-MAKERS = re.compile(r"\((?:r|tm)\)|@.*|\b(?:amd|intel|cpu|processor|\d+-core)\b")
+MAKERS = re.compile(r"\((?:r|tm)\)|@.*|\b(?:amd|intel|nvidia|cpu|processor|\d+-core|\d+gb|hbm\w*)\b")
 """Parts of a processor's model name that tell no machine from another."""
 
 
@@ -42,7 +42,8 @@ class Run:
         if (cpu := self.conditions.get("cpu")) is None:
             return self.conditions["machine"]
         units = f" ({', '.join(cpu['units'])})" if cpu["units"] else ""
-        return f"{cpu['model']}{units}, {self.conditions['cores']} cores"
+        gpu = f"{self.conditions['gpu']}, " if self.conditions["gpu"] else ""
+        return f"{gpu}{cpu['model']}{units}, {self.conditions['cores']} cores"
 
     @property
     def other_work(self) -> str:
@@ -85,7 +86,10 @@ def runs_of(name: str, folder: Path = RUNS) -> list[Run]:
 
 
 def folder_name(conditions: dict[str, Any]) -> str:
-    """Name of the folder for a run with these conditions: date, processor, cores, such as '2026-11-28-epyc-9b14-2'."""
-    model = MAKERS.sub(" ", conditions["cpu"]["model"].lower())
-    words = re.findall(r"[a-z0-9]+", model) or ["cpu"]
-    return "-".join([conditions["date"], *words, str(conditions["cores"])])
+    """Name of the folder for a run with these conditions: date, processor and cores, or date and GPU.
+
+    Examples are '2026-11-28-epyc-9b14-2' and '2026-11-27-h100'.
+    """
+    model = conditions["gpu"] or conditions["cpu"]["model"]
+    words = re.findall(r"[a-z0-9]+", MAKERS.sub(" ", model.lower())) or ["cpu"]
+    return "-".join([conditions["date"], *words, *([] if conditions["gpu"] else [str(conditions["cores"])])])

@@ -79,13 +79,13 @@ class Doctor:
 def versions() -> dict[str, str]:
     """Versions of the project, Python and the packages that move numbers; nothing is imported for it."""
     found = {PROJECT: _version(PROJECT) or "not installed"}
-    if (at := commit()) is not None:
+    if (at := checkout_commit()) is not None:
         found[PROJECT] += f" (commit {at})"
     packages = {name: installed for name in SHOWN if (installed := _version(name)) is not None}
     return found | {"Python": platform.python_version()} | packages
 
 
-def commit() -> str | None:
+def checkout_commit() -> str | None:
     """The commit of the checkout that this file lies in, with '-dirty' where files were changed; None outside one."""
     root = Path(__file__).parents[1]
     if not (root / ".git").exists() or shutil.which("git") is None:

@@ -9,10 +9,11 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 
 from benchmarks.conditions import ROOT, THREADS, Conditions, own_seconds
 from cache.cores import cores
-from pipelines.installation import machine
+from pipelines.installation import machine, processor
 
 BUSY = "while True: pass"
 
@@ -23,21 +24,16 @@ def test_conditions_stand_beside_the_figures(tmp_path: Path) -> None:
     written = json.loads(path.read_text())
     assert written["seconds"] == 1.5
     assert written["conditions"].keys() == {
-        *(
-            "date",
-            "command",
-            "commit",
-            "machine",
-            "cpu",
-            "cores",
-            "versions",
-            "load_before",
-            "load_after",
-            "others",
-            "busy",
-        ),
+        *("date", "command", "commit", "machine", "cpu", "gpu", "cores", "versions"),
+        *("load_before", "load_after", "others", "busy"),
     }
     assert (written["conditions"]["machine"], written["conditions"]["cores"]) == (machine(), cores())
+
+
+def test_the_processors_units_are_those_that_torch_finds() -> None:
+    _, units = processor()
+    assert ("AVX512-BF16" in units) == torch.cpu._is_avx512_bf16_supported()
+    assert ("AMX" in units) == torch.cpu._is_amx_tile_supported()
 
 
 def test_the_command_is_as_it_would_be_typed_without_folders_of_this_machine(tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ CONDITIONS = {
     "commit": "abc1234",
     "machine": "Linux x86_64, AMD EPYC 9B14 with AVX512-BF16",
     "cpu": {"model": "AMD EPYC 9B14", "units": ["AVX512-BF16"]},
+    "gpu": None,
     "cores": 2,
     "versions": {"armorm": "0.2.0", "Python": "3.11.7", "torch": "2.13.0", "duckdb": "1.4.0"},
     "others": 0.02,
@@ -188,6 +189,10 @@ def test_a_table_before_one_that_cannot_be_made_is_written(tmp_path: Path) -> No
 )
 def test_a_machines_folder_is_named_by_its_processor(model: str, folder: str) -> None:
     assert folder_name(CONDITIONS | {"cpu": {"model": model, "units": []}}) == folder
+
+
+def test_a_gpus_folder_is_named_by_the_gpu() -> None:
+    assert folder_name(CONDITIONS | {"gpu": "NVIDIA H100 80GB HBM3"}) == "2026-12-01-h100"
 
 
 def test_no_run_lies_beside_the_folders_of_machines() -> None:
