@@ -28,6 +28,9 @@ ROOT = Path(__file__).parents[1]
 BEGIN = re.compile(r"<!-- table: (?P<name>[\w-]+) -->")
 END = "<!-- end of table -->"
 
+UNREADABLE = (KeyError, IndexError, TypeError, AttributeError, ValueError)
+"""Errors of a function that reads a report of another form."""
+
 Table = Callable[[dict[str, Any]], str]
 
 
@@ -94,27 +97,38 @@ def made(name: str, runs: Path = RUNS) -> str:
     source = TABLES[name]
     if (table := function(source.module)) is None:
         raise UserError(f"table {name}: {source.module} has no table(report) to make it with")
-    kept = runs_of(source.json, runs)
-    command = f"    python -m {source.module} --json {source.json}.json"
-    if not kept:
-        return f"Not measured yet:\n\n{command}\n"
-    newest = kept[0]
-    if typed := newest.conditions.get("command"):
-        command = f"    {typed}"
-    elif not newest.conditions:
-        command += "    # the options of this run were not recorded"
-    try:
-        figures = table(newest.report)
-    except (KeyError, TypeError, IndexError, AttributeError, ValueError) as error:
-        raise UserError(
-            f"{_shown(newest.path)}: {source.module} cannot read it ({type(error).__name__}: {error}):"
-            " measure again, or remove the file"
-        ) from error
-    parts = [newest.line(source.packages)]
-    if "--quick" in (typed or "").split():
-        parts[0] = "**Small sizes (`--quick`).** " + parts[0]
-    parts += [command, figures.strip("\n"), *side_by_side(source.module, kept)]
+    kept, earlier = runs_of(source.json, runs), []
+    for number, newest in enumerate(kept):
+        try:
+            figures = table(newest.report)
+        except UNREADABLE as error:
+            if newest.conditions:
+                raise UserError(
+                    f"{_shown(newest.path)}: {source.module} cannot read it ({type(error).__name__}: {error}):"
+                    " measure again, or remove the file"
+                ) from error
+            earlier.append(f"{newest.date}, {newest.machine}")  # from before conditions were written
+        else:
+            return (
+                "\n\n".join([_told(newest, source), figures.strip("\n"), *side_by_side(source.module, kept[number:])])
+                + "\n"
+            )
+    parts = ["Not measured yet:", _command(source)]
+    if earlier:
+        parts.append(f"Runs that were kept in an earlier form, of which no table is made: {'; '.join(earlier)}.")
     return "\n\n".join(parts) + "\n"
+
+
+def _told(run: Run, source: Source) -> str:
+    """The lines above a table: conditions and command."""
+    typed = run.conditions.get("command")
+    small = "**Small sizes (`--quick`).** " if "--quick" in (typed or "").split() else ""
+    command = f"    {typed}" if typed else f"{_command(source)}    # the options of this run were not recorded"
+    return f"{small}{run.line(source.packages)}\n\n{command}"
+
+
+def _command(source: Source) -> str:
+    return f"    python -m {source.module} --json {source.json}.json"
 
 
 def side_by_side(module: str, kept: list[Run]) -> list[str]:
@@ -128,8 +142,10 @@ def side_by_side(module: str, kept: list[Run]) -> list[str]:
     for run in runs:
         try:
             ratios[run.machine] = headline(run.report)
-        except (KeyError, TypeError, IndexError, AttributeError, ValueError):
+        except UNREADABLE:
             unread.append(f"{run.date}, {run.machine}")
+    if len(ratios) < 2:
+        return []
     names = dict.fromkeys(name for of_one in ratios.values() for name in of_one)
     heads = ["ratio", *(_head(newest[machine]) for machine in ratios)]
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]

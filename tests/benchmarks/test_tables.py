@@ -161,6 +161,15 @@ def test_a_file_of_another_form_is_named_and_its_table_left_alone(
     assert (tree / "docs" / "times.md").read_text() == before
 
 
+def test_a_file_from_before_conditions_of_another_form_is_told(tmp_path: Path) -> None:
+    keep(tmp_path, {"machine": "x86_64, 2 cores", "minutes": 2}, "2026-11-21-x86-64-2")
+    text = made("demo", tmp_path)
+    assert text.startswith("Not measured yet:\n\n    python -m benchmarks.demo --json demo.json\n\n")
+    assert text.endswith("kept in an earlier form, of which no table is made: 2026-11-21, x86_64, 2 cores.\n")
+    keep(tmp_path, {"conditions": CONDITIONS, **FIGURES})
+    assert "Not measured yet" not in made("demo", tmp_path)
+
+
 def test_a_file_that_is_not_json_is_named(tmp_path: Path) -> None:
     keep(tmp_path, {}).write_text("{}\n{}\n")
     with pytest.raises(UserError, match=r"demo\.json is not JSON \(.*\): measure again, or remove the file"):
