@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.runs_kept import RUNS, folder_name
-from benchmarks.tables import function
+from benchmarks.tables import UNREADABLE, function
 from cache import UserError
 from cache.durable import write_text
 
@@ -154,9 +154,12 @@ def finish(name: str, benchmark: Benchmark, folder: Path, keep: Path | None) -> 
         return "failed: it wrote no figures"
     text = path.read_text(encoding="utf-8")
     report = json.loads(text)
-    if (table := function(benchmark.module)) is None:
-        return f"failed: {benchmark.module} has no table(report)"
-    print(f"\n{name}\n\n{table(report)}", flush=True)
+    try:
+        if (table := function(benchmark.module)) is None:
+            return f"failed: {benchmark.module} has no table(report)"
+        print(f"\n{name}\n\n{table(report)}", flush=True)
+    except UNREADABLE as error:
+        return f"failed: its table cannot be made ({type(error).__name__}: {error})"
     if keep is not None:
         if "conditions" not in report:
             return "not kept, since its figures tell no conditions"

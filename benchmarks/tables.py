@@ -14,19 +14,15 @@ its command, and `table(report)` of the benchmark's module. Where a module has `
 import argparse
 import importlib
 import inspect
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from benchmarks.documents import ROOT, documents, parts_of, shown
 from benchmarks.runs_kept import RUNS, Run, runs_of
 from cache import UserError
 from cache.durable import write_text
-
-ROOT = Path(__file__).parents[1]
-BEGIN = re.compile(r"<!-- table: (?P<name>[\w-]+) -->")
-END = "<!-- end of table -->"
 
 UNREADABLE = (KeyError, IndexError, TypeError, AttributeError, ValueError)
 """Errors of a function that reads a report of another form."""
@@ -77,11 +73,6 @@ TABLES = {
 """Name of a table in the documents -> where it comes from."""
 
 
-def documents(root: Path = ROOT) -> list[Path]:
-    """The documents that may have tables: README.md and docs/."""
-    return [root / "README.md", *sorted((root / "docs").glob("*.md"))]
-
-
 def function(module: str) -> Table | None:
     """The function `table(report)` of a benchmark's module; None if it has none yet."""
     found = getattr(importlib.import_module(module), "table", None)
@@ -98,22 +89,20 @@ def made(name: str, runs: Path = RUNS) -> str:
     if (table := function(source.module)) is None:
         raise UserError(f"table {name}: {source.module} has no table(report) to make it with")
     kept, earlier = runs_of(source.json, runs), []
-    for number, newest in enumerate(kept):
+    for number, each in enumerate(kept):
         try:
-            figures = table(newest.report)
+            figures = table(each.report)
         except UNREADABLE as error:
-            if newest.conditions:
+            if each.conditions:
                 raise UserError(
-                    f"{_shown(newest.path)}: {source.module} cannot read it ({type(error).__name__}: {error}):"
+                    f"{shown(each.path)}: {source.module} cannot read it ({type(error).__name__}: {error}):"
                     " measure again, or remove the file"
                 ) from error
-            earlier.append(f"{newest.date}, {newest.machine}")  # from before conditions were written
+            earlier.append(f"{each.date}, {each.machine}")  # from before conditions were written
         else:
-            return (
-                "\n\n".join([_told(newest, source), figures.strip("\n"), *side_by_side(source.module, kept[number:])])
-                + "\n"
-            )
-    parts = ["Not measured yet:", _command(source)]
+            parts = [_told(each, source), figures.strip("\n"), *side_by_side(source.module, kept[number:])]
+            return "\n\n".join(parts) + "\n"
+    parts = ["Not measured yet:", f"    make bench BENCH={source.json}"]
     if earlier:
         parts.append(f"Runs that were kept in an earlier form, of which no table is made: {'; '.join(earlier)}.")
     return "\n\n".join(parts) + "\n"
@@ -123,12 +112,9 @@ def _told(run: Run, source: Source) -> str:
     """The lines above a table: conditions and command."""
     typed = run.conditions.get("command")
     small = "**Small sizes (`--quick`).** " if "--quick" in (typed or "").split() else ""
-    command = f"    {typed}" if typed else f"{_command(source)}    # the options of this run were not recorded"
+    unknown = f"python -m {source.module} --json {source.json}.json    # the options of this run were not recorded"
+    command = f"    {typed or unknown}"
     return f"{small}{run.line(source.packages)}\n\n{command}"
-
-
-def _command(source: Source) -> str:
-    return f"    python -m {source.module} --json {source.json}.json"
 
 
 def side_by_side(module: str, kept: list[Run]) -> list[str]:
@@ -159,44 +145,8 @@ def side_by_side(module: str, kept: list[Run]) -> list[str]:
 
 
 def _head(run: Run) -> str:
-    if "busy" not in run.conditions:
-        return f"{run.date}, {run.machine}, other work not recorded"
-    return f"{run.date}, {run.machine}" + (", **beside other work**" if run.conditions["busy"] else "")
-
-
-class Part(NamedTuple):
-    """A table in a document."""
-
-    name: str
-    begin: int
-    """Offset of what stands between its two lines."""
-    end: int
-
-
-def parts_of(text: str, path: Path) -> list[Part]:
-    """The tables of a document, in order.
-
-    Raises:
-        UserError: a table has an unknown name, no end, or an end without a beginning.
-    """
-    found, open_name, begin, offset = [], None, 0, 0
-    for number, line in enumerate(text.splitlines(keepends=True), 1):
-        where = f"{_shown(path)}, line {number}"
-        if named := BEGIN.fullmatch(line.strip()):
-            if open_name is not None:
-                raise UserError(f"{where}: table {open_name} has not ended yet: write {END} before this line")
-            open_name, begin = named["name"], offset + len(line)
-            if open_name not in TABLES:
-                raise UserError(f"{where}: no table is named {open_name}: take one of {', '.join(sorted(TABLES))}")
-        elif line.strip() == END:
-            if open_name is None:
-                raise UserError(f"{where}: no table begins before this end: write <!-- table: name --> above it")
-            found.append(Part(open_name, begin, offset))
-            open_name = None
-        offset += len(line)
-    if open_name is not None:
-        raise UserError(f"{_shown(path)}: table {open_name} has no end: write {END} after it")
-    return found
+    told = {None: ", other work not recorded", True: ", **beside other work**", False: ""}
+    return f"{run.date}, {run.machine}{told[run.conditions.get('busy')]}"
 
 
 def rewritten(text: str, path: Path, runs: Path = RUNS) -> tuple[str, list[str], list[str]]:
@@ -206,11 +156,11 @@ def rewritten(text: str, path: Path, runs: Path = RUNS) -> tuple[str, list[str],
         The text; names of the tables that changed; sentences about tables that could not be made and are left alone.
     """
     changed, unmade, pieces, last = [], [], [], 0
-    for part in parts_of(text, path):
+    for part in parts_of(text, path, TABLES):
         try:
             content = made(part.name, runs)
         except UserError as error:
-            unmade.append(f"{_shown(path)}: {error}")
+            unmade.append(f"{shown(path)}: {error}")
             continue
         pieces += [text[last : part.begin], content]
         last = part.end
@@ -230,17 +180,13 @@ def run(check: bool, root: Path = ROOT, runs: Path = RUNS) -> int:
             status = 1
         for name in changed:
             if check:
-                print(f"{_shown(path)}: table {name} is not what its JSON gives: run `python -m benchmarks.tables`")
+                print(f"{shown(path)}: table {name} is not what its JSON gives: run `python -m benchmarks.tables`")
                 status = 1
             else:
-                print(f"{_shown(path)}: table {name} written")
+                print(f"{shown(path)}: table {name} written")
         if changed and not check:
             write_text(path, new)
     return status
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
 def main() -> None:

@@ -1,6 +1,7 @@
 """All benchmarks run one after the other, and one that fails does not end the others."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,12 @@ from benchmarks.all import BENCHMARKS, Benchmark, run_all, selected
 from benchmarks.runs_kept import folder_name
 from benchmarks.tables import TABLES
 from cache import UserError
+from tests.pipelines.conftest import ROOT
 
 TINY = {
     "fails": Benchmark("tests.benchmarks.tiny", 2, 1, ("--end", "fails")),
     "lacks": Benchmark("tests.benchmarks.tiny", 2, 1, ("--end", "lacks")),
+    "odd": Benchmark("tests.benchmarks.tiny", 2, 1, ("--end", "odd")),
     "works": Benchmark("tests.benchmarks.tiny", 2, 1),
 }
 
@@ -24,8 +27,9 @@ def test_the_next_one_runs_after_a_failure(tmp_path: Path, capsys: pytest.Captur
     assert "failed with exit status 1 (the disk is full: make room)" in printed
     assert "a_package_that_nobody_has is not installed (pip install 'armorm[benchmarks]')" in printed
     assert "| rows |\n|---|\n| 1000 |" in printed
-    assert "1 of 3 done" in printed
-    assert "[3 of 3] works: expected 2 s, all that is left 2 s" in said
+    assert "failed: its table cannot be made (KeyError: 'rows')" in printed
+    assert "1 of 4 done" in printed
+    assert "[4 of 4] works: expected 2 s, all that is left 2 s" in said
     assert json.loads((tmp_path / "works.json").read_text())["rows"] == 1000
     assert "one line that a benchmark prints" in (tmp_path / "works.log").read_text()
 
@@ -47,6 +51,18 @@ def test_some_are_chosen_by_file_or_by_module() -> None:
     assert list(selected(["heads-workers", "store"], False, BENCHMARKS)) == ["store", "heads-workers"]
     with pytest.raises(UserError, match="no benchmark is named stor: take some of store, "):
         selected(["stor"], False, BENCHMARKS)
+
+
+@pytest.mark.parametrize(
+    ("given", "command"),
+    [
+        (["QUICK=1"], "-m benchmarks.all --quick"),
+        (["BENCH=store heads"], "-m benchmarks.all store heads --keep"),
+    ],
+)
+def test_make_bench_runs_them(given: list[str], command: str) -> None:
+    told = subprocess.run(["make", "-n", "bench", *given], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert " ".join(told.split("\n")[-2].split()).endswith(command)
 
 
 def test_quick_is_expected_to_take_ten_minutes() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from benchmarks.documents import Part, documents, parts_of
 from benchmarks.runs_kept import RUNS, folder_name, runs_of
-from benchmarks.tables import TABLES, Part, documents, function, made, parts_of, rewritten, run
+from benchmarks.tables import TABLES, function, made, rewritten, run
 from cache import UserError
 from tests.pipelines.conftest import ROOT
 
@@ -47,7 +48,7 @@ def tree(tmp_path: Path) -> Path:
     return tmp_path
 
 
-IN_DOCUMENTS = [(path, part) for path in documents() for part in parts_of(path.read_text(), path)]
+IN_DOCUMENTS = [(path, part) for path in documents() for part in parts_of(path.read_text(), path, TABLES)]
 
 
 @pytest.mark.parametrize(("path", "part"), IN_DOCUMENTS, ids=[part.name for _, part in IN_DOCUMENTS])
@@ -124,13 +125,14 @@ def test_ratios_of_several_machines_stand_side_by_side(tmp_path: Path) -> None:
     assert "By machine" not in text
     keep(tmp_path, faster, "2026-12-02-h200", "gpu")
     text = made("gpu", tmp_path)
-    heads = "| ratio | 2026-12-02, NVIDIA H200, **beside other work** | 2026-11-27, NVIDIA H100 80GB HBM3 |"
+    heads = "| ratio | 2026-12-02, NVIDIA H200, **beside other work** | 2026-11-27, NVIDIA H100 80GB HBM3,"
+    heads += " other work not recorded |"
     assert f"By machine, newest first:\n\n{heads}\n|---|---|---|\n" in text
     assert "\n| extract, end to end : one at a time | 14.6 | 7.32 |\n" in text
 
 
 def test_a_table_without_a_run_names_the_command(tmp_path: Path) -> None:
-    assert made("demo", tmp_path) == "Not measured yet:\n\n    python -m benchmarks.demo --json demo.json\n"
+    assert made("demo", tmp_path) == "Not measured yet:\n\n    make bench BENCH=demo\n"
 
 
 @pytest.mark.parametrize(
@@ -164,7 +166,7 @@ def test_a_file_of_another_form_is_named_and_its_table_left_alone(
 def test_a_file_from_before_conditions_of_another_form_is_told(tmp_path: Path) -> None:
     keep(tmp_path, {"machine": "x86_64, 2 cores", "minutes": 2}, "2026-11-21-x86-64-2")
     text = made("demo", tmp_path)
-    assert text.startswith("Not measured yet:\n\n    python -m benchmarks.demo --json demo.json\n\n")
+    assert text.startswith("Not measured yet:\n\n    make bench BENCH=demo\n\nRuns that were ")
     assert text.endswith("kept in an earlier form, of which no table is made: 2026-11-21, x86_64, 2 cores.\n")
     keep(tmp_path, {"conditions": CONDITIONS, **FIGURES})
     assert "Not measured yet" not in made("demo", tmp_path)

@@ -18,7 +18,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--end", choices=("fails", "lacks"))
+    parser.add_argument("--end", choices=("fails", "lacks", "odd"))
     arguments = parser.parse_args()
     conditions = Conditions()
     sys.stdout.write("one line that a benchmark prints\n")
@@ -26,7 +26,8 @@ def main() -> None:
         sys.exit("the disk is full: make room")
     if arguments.end == "lacks":
         import a_package_that_nobody_has  # noqa: F401
-    conditions.write(arguments.json, {"rows": 10 if arguments.quick else 1000})
+    figures = {"columns": 3} if arguments.end == "odd" else {"rows": 10 if arguments.quick else 1000}
+    conditions.write(arguments.json, figures)
 
 
 if __name__ == "__main__":
