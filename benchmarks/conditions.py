@@ -30,9 +30,20 @@ class Conditions:
     def __init__(self) -> None:
         self._load = os.getloadavg()[0]
         self._wall = time.monotonic()
-        self._own = own_seconds()
+        self._counted: set[int] = set()
+        self._own = _own_seconds(self._counted)
         self._all = _busy_seconds()
         self._said = False
+
+    def count(self, process: int) -> None:
+        """Count a process that still runs, and those below it, as the benchmark's own.
+
+        Processes that this one started are counted without it.
+
+        Args:
+            process: its id; one that works for the benchmark alone, since it is counted from its start.
+        """
+        self._counted.add(process)
 
     def so_far(self) -> dict[str, Any]:
         """Conditions as a JSON file of figures holds them.
@@ -76,7 +87,7 @@ class Conditions:
         now = _busy_seconds()
         if now is None or self._all is None:
             return None
-        own = own_seconds() - self._own
+        own = _own_seconds(self._counted) - self._own
         seconds = max(1e-9, time.monotonic() - self._wall)
         return max(0.0, now - self._all - own) / (seconds * (os.cpu_count() or 1))
 
@@ -104,14 +115,10 @@ def _without_folders(argument: str) -> str:
     return option + equals + value
 
 
-def own_seconds() -> float:
-    """Processor time of this process, of those that it started and that have ended, and of those that still run."""
+def _own_seconds(counted: set[int]) -> float:
+    """Processor time of this process, of those that it started, whether they ended or run, and of those counted."""
     times = os.times()
-    return times.user + times.system + times.children_user + times.children_system + _seconds_of_the_living()
-
-
-def _seconds_of_the_living() -> float:
-    """Processor time of all processes below this one that run now, and of those that ended below them."""
+    ended = times.user + times.system + times.children_user + times.children_system
     parents, ticks = {}, {}
     for path in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -119,11 +126,12 @@ def _seconds_of_the_living() -> float:
         except OSError:
             continue  # it has ended
         process = int(path.parent.name)
-        parents[process], ticks[process] = int(fields[1]), sum(map(int, fields[11:15]))
-    below = {os.getpid()}
-    while more := {process for process, parent in parents.items() if parent in below} - below:
-        below |= more
-    return sum(ticks[process] for process in below - {os.getpid()}) / os.sysconf("SC_CLK_TCK")
+        parents[process] = int(fields[1])
+        ticks[process] = sum(map(int, fields[11:15]))  # proc(5): utime, stime, cutime, cstime
+    own = {os.getpid(), *counted}
+    while below := {process for process, parent in parents.items() if parent in own} - own:
+        own |= below
+    return ended + sum(ticks.get(process, 0) for process in own - {os.getpid()}) / os.sysconf("SC_CLK_TCK")
 
 
 def _busy_seconds() -> float | None:

@@ -12,7 +12,7 @@ its command, and `table(report)` of the benchmark's module. Where a module has `
 """
 
 import argparse
-import importlib
+import importlib.util
 import inspect
 import sys
 from collections.abc import Callable
@@ -64,6 +64,7 @@ TABLES = {
     "serve": Source("benchmarks.serve", "serve", _TORCH),
     "serve_beside_large": Source("benchmarks.serve_beside_large", "serve_beside_large", _TORCH),
     "uncertainty_serving": Source("benchmarks.uncertainty_serving", "uncertainty_serving", _TORCH),
+    "score": Source("benchmarks.score", "score", _TORCH),
     "evaluate": Source("benchmarks.evaluate", "evaluate", ("numpy", "pyarrow")),
     "personalise": Source("benchmarks.personalise", "personalise", ("numpy", "scipy")),
     "suggest": Source("benchmarks.suggest", "suggest", ("numpy", "scipy")),
@@ -75,6 +76,8 @@ TABLES = {
 
 def function(module: str) -> Table | None:
     """The function `table(report)` of a benchmark's module; None if it has none yet."""
+    if importlib.util.find_spec(module) is None:
+        return None
     found = getattr(importlib.import_module(module), "table", None)
     return found if found is not None and list(inspect.signature(found).parameters) == ["report"] else None
 

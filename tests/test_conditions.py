@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks.conditions import ROOT, THREADS, Conditions, own_seconds
+from benchmarks.conditions import ROOT, THREADS, Conditions
 from cache.cores import cores
 from pipelines.installation import machine, processor
 
@@ -60,13 +60,28 @@ def test_other_work_is_counted_and_the_benchmarks_own_is_not() -> None:
 
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="only Linux tells what other processes take")
-def test_a_process_of_the_benchmark_that_still_runs_is_its_own() -> None:
-    before = own_seconds()
-    child = subprocess.Popen([sys.executable, "-c", f"import os; os.fork()\n{BUSY}"], start_new_session=True)
+def test_processes_that_still_run_are_the_benchmarks_own_if_it_started_or_counted_them() -> None:
+    """The same two busy processes (one forks the other), seen by their parent, by one that counts them, by neither."""
+    stranger = "import sys, time; from benchmarks.conditions import Conditions; sees = Conditions()\n"
+    stranger += "sys.argv[1:] and sees.count(int(sys.argv[1]))\n"
+    stranger += "print(flush=True); sys.stdin.readline(); print(sees.so_far()['others'])"
+    busy = subprocess.Popen([sys.executable, "-c", f"import os; os.fork()\n{BUSY}"], start_new_session=True)
+    parent = Conditions()
+    others = [
+        subprocess.Popen([sys.executable, "-c", stranger, *given], stdin=-1, stdout=-1, text=True, cwd=ROOT)
+        for given in ([str(busy.pid)], [])
+    ]
     try:
+        for other in others:
+            other.stdout.readline()
         time.sleep(1.5)
-        after = own_seconds()
+        mine = parent.so_far()["others"]
+        counting, not_counting = (float(other.communicate("\n")[0]) for other in others)
     finally:
-        os.killpg(child.pid, signal.SIGKILL)
-        child.wait()
-    assert after - before > 0.2
+        os.killpg(busy.pid, signal.SIGKILL)
+        busy.wait()
+        for other in others:
+            other.kill()
+            other.wait()
+    assert mine < not_counting
+    assert counting < not_counting
