@@ -49,7 +49,7 @@ def table(report: dict[str, Any]) -> str:
     parts = [f"This run was {report['note']}."] if "note" in report else []
     for stage, write in (("ways", _ways), ("end-to-end", _ways), ("server", _server)):
         if ways := _rounds(report, stage):
-            about = next(line for line in report["lines"] if line["stage"] == stage and "way" not in line)
+            about = next(line for line in report["lines"] if line["stage"] == stage and _way(line) is None)
             parts.append(write(stage, ways, about))
     return "\n\n".join(parts) + "\n"
 
@@ -60,7 +60,8 @@ def headline(report: dict[str, Any]) -> dict[str, float]:
     found = {"extract, end to end : one at a time": _ratio(ways["end to end"], ways[BASE["ways"]])}
     found["extract, packed and compiled : padded batches"] = _ratio(ways["packed, compiled"], ways["sorted, padded"])
     if server:
-        found["server, 8 clients : one at a time"] = median(line["ratio"] for line in server["server, 8 clients"])
+        eight = next(rounds for way, rounds in server.items() if way.endswith(", 8 clients"))
+        found["server, 8 clients : one at a time"] = median(_to_base(eight, server[BASE["server"]]))
     return found
 
 
@@ -68,9 +69,26 @@ def _rounds(report: dict[str, Any], stage: str) -> dict[str, list[dict[str, Any]
     """Way -> its lines, a line a round."""
     found: dict[str, list[dict[str, Any]]] = {}
     for line in report["lines"]:
-        if line["stage"] == stage and "way" in line:
-            found.setdefault(line["way"], []).append(line)
+        if line["stage"] == stage and (way := _way(line)) is not None:
+            found.setdefault(way, []).append(line)
     return found
+
+
+def _way(line: dict[str, Any]) -> str | None:
+    """Name of the way of a line; None for a line about the stage."""
+    if "server" not in line:
+        return line.get("way")
+    return f"{line['server']}, {line['clients']} clients" if line["clients"] else line["server"]
+
+
+def _rate(line: dict[str, Any]) -> float:
+    rate = line["requests_per_second"]
+    return rate[0] if isinstance(rate, list) else rate  # a line is one round
+
+
+def _to_base(lines: list[dict[str, Any]], base: list[dict[str, Any]]) -> list[float]:
+    """Rates of a server's rounds to those of the base in the same round."""
+    return [_rate(line) / _rate(other) for line, other in zip(lines, base, strict=True)]
 
 
 def _ratio(lines: list[dict[str, Any]], base: list[dict[str, Any]]) -> float:
@@ -122,9 +140,9 @@ def _server(stage: str, ways: dict[str, list[dict[str, Any]]], about: dict[str, 
     for way, rounds in ways.items():
         cells = [
             way,
-            f"{median(line['requests_per_second'] for line in rounds):.1f}",
-            f"{median(line['ratio'] for line in rounds):.2f}",
-            "" if way == BASE[stage] else ", ".join(f"{line['ratio']:.2f}" for line in rounds),
+            f"{median(map(_rate, rounds)):.1f}",
+            f"{median(_to_base(rounds, ways[BASE[stage]])):.2f}",
+            "" if way == BASE[stage] else ", ".join(f"{ratio:.2f}" for ratio in _to_base(rounds, ways[BASE[stage]])),
             f"{median(line['p50_ms'] for line in rounds):.0f} ms",
             f"{median(line['p99_ms'] for line in rounds):.0f} ms",
             str(sum(line["errors"] for line in rounds)),

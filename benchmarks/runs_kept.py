@@ -60,7 +60,7 @@ class Run:
         Args:
             packages: names of the packages whose versions matter; those of the report's own `versions` are added.
         """
-        own = self.report.get("versions", {})
+        own = self.report.get("versions", {}) | self.report.get("packages", {})
         known = {"Python": self.report.get("python")} | self.conditions.get("versions", {}) | own
         versions = [f"{name} {known[name]}" for name in dict.fromkeys(("Python", *packages, *own)) if known.get(name)]
         commit = [f"commit {self.conditions['commit']}"] if self.conditions.get("commit") else []
