@@ -78,7 +78,8 @@ def _way(line: dict[str, Any]) -> str | None:
     """Name of the way of a line; None for a line about the stage."""
     if "server" not in line:
         return line.get("way")
-    return f"{line['server']}, {line['clients']} clients" if line["clients"] else line["server"]
+    clients = line["clients"]
+    return f"{line['server']}, {clients} client{'s' if clients > 1 else ''}" if clients else line["server"]
 
 
 def _rate(line: dict[str, Any]) -> float:
