@@ -17,7 +17,10 @@ OUT ?= exported/$(basename $(notdir $(RECIPE)))
 # Given to check and extract alone, for example: make extract RECIPE=recipes/local-sample.toml DATA_ROOT=mirror
 DATA_ROOT ?=
 DATA_ROOT_FLAG := $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
-BENCH ?= store extract heads ablate other_heads gate evaluate
+# Names of the benchmarks to run; empty: all. With QUICK=1 at small sizes, in ten minutes, and nothing is kept.
+BENCH ?=
+QUICK ?=
+BENCHMARKS_INSTALLED := $(VENV)/.installed-benchmarks
 # What serve serves: a folder that `armorm export` wrote.
 MODEL_DIR ?= exported/demo
 
@@ -86,8 +89,12 @@ report: setup  ## One page of all that RECIPE's run found; writes runs/<recipe>/
 serve: setup  ## Serve the model in MODEL_DIR over HTTP at 127.0.0.1:8000, with a page to compare two answers
 	$(ARMORM) serve $(MODEL_DIR)
 
-bench: setup  ## Measure side by side, on a machine with nothing else to do; BENCH="store heads" for some of it
-	set -e; for name in $(BENCH); do $(VENV)/bin/python -m benchmarks.$$name; done
+bench: $(BENCHMARKS_INSTALLED)  ## Measure side by side on an idle machine, for hours; QUICK=1: in ten minutes; BENCH="store heads": some
+	$(VENV)/bin/python -m benchmarks.all $(BENCH) $(if $(QUICK),--quick,--keep)
+
+$(BENCHMARKS_INSTALLED): $(INSTALLED)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,benchmarks]'
+	touch $@
 
 test: setup  ## Run the fast tests
 	$(VENV)/bin/python -m pytest -n auto -m "not slow and not clone"

@@ -10,6 +10,7 @@ from pathlib import Path
 import torch
 
 from benchmarks.figures import Figures
+from pipelines.installation import checkout_commit, processor
 
 
 def driver() -> str | None:
@@ -36,6 +37,8 @@ def main() -> None:
         python=platform.python_version(),
         torch=torch.__version__,
         transformers=version("transformers"),
+        cpu=processor()[0],
+        commit=checkout_commit(),
     )
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import torch
 
 PROJECT = "armorm"
+MATRIX_UNITS = {"amx_bf16": "AMX", "avx512_bf16": "AVX512-BF16"}
+"""Flag of /proc/cpuinfo -> name of what multiplies bfloat16 in hardware."""
 SHOWN = ("torch", "transformers", "tokenizers", "numpy", "scipy", "scikit-learn", "polars", "pyarrow", "h5py")
 """Packages whose versions move numbers or formats."""
 
@@ -77,13 +79,13 @@ class Doctor:
 def versions() -> dict[str, str]:
     """Versions of the project, Python and the packages that move numbers; nothing is imported for it."""
     found = {PROJECT: _version(PROJECT) or "not installed"}
-    if (commit := _commit()) is not None:
-        found[PROJECT] += f" (commit {commit})"
+    if (at := checkout_commit()) is not None:
+        found[PROJECT] += f" (commit {at})"
     packages = {name: installed for name in SHOWN if (installed := _version(name)) is not None}
     return found | {"Python": platform.python_version()} | packages
 
 
-def _commit() -> str | None:
+def checkout_commit() -> str | None:
     """The commit of the checkout that this file lies in, with '-dirty' where files were changed; None outside one."""
     root = Path(__file__).parents[1]
     if not (root / ".git").exists() or shutil.which("git") is None:
@@ -107,17 +109,21 @@ def _version(package: str) -> str | None:
 
 
 def machine() -> str:
-    """System, processor and Python's build."""
-    return f"{platform.system()} {platform.machine()}, {_processor()}"
+    """System, and the processor with its units for products in bfloat16."""
+    model, units = processor()
+    return f"{platform.system()} {platform.machine()}, {model}" + (f" with {' and '.join(units)}" if units else "")
 
 
-def _processor() -> str:
+def processor() -> tuple[str, tuple[str, ...]]:
+    """Model name of the processor, and its units for products in bfloat16 ('AMX', 'AVX512-BF16')."""
     try:
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
-        return platform.processor() or "unknown processor"
-    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
-    return next(named, platform.processor() or "unknown processor")
+        return platform.processor() or "unknown processor", ()
+    fields = {name.strip(): value.strip() for name, _, value in (line.partition(":") for line in lines)}
+    flags = fields.get("flags", "").split()
+    model = fields.get("model name") or platform.processor() or "unknown processor"
+    return model, tuple(name for flag, name in MATRIX_UNITS.items() if flag in flags)
 
 
 def compiler() -> str | None:
