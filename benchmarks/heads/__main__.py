@@ -18,6 +18,7 @@ from benchmarks.heads.by_workers import by_workers
 from benchmarks.heads.comparison import full_size, side_by_side
 from benchmarks.heads.data import generate
 from benchmarks.heads.process import WAYS, run_way
+from cache.cores import cores
 
 ROWS = (40_000, 160_000)
 FULL_SIZES = (142_500, 285_000, 570_000)
@@ -40,7 +41,9 @@ def main() -> None:
         "--authors-rows", type=int, default=ROWS[0], help="most rows for the authors' way; its time is scaled up beyond"
     )
     parser.add_argument("--full-size", action="store_true", help="without the authors' way, at 570,000 rows and less")
-    parser.add_argument("--workers", type=int, default=1, help="compare this many processes with one, ours alone")
+    parser.add_argument(
+        "--workers", type=int, default=1, help="compare this many processes with one; alone, that is all"
+    )
     parser.add_argument("--quick", action="store_true", help="small sizes")
     parser.add_argument("--folder", type=Path, help="folder of the store; by default a temporary one")
     parser.add_argument("--json", type=Path, help="file to write the figures to, after each finished part")
@@ -70,7 +73,8 @@ def measured(
     """The report's part that the arguments ask for, after each step of it."""
     generate(folder, sizes[-1], width)
     if arguments.full_size:
-        yield from (("full_size", figures) for figures in full_size(folder, sizes))
+        workers = arguments.workers if arguments.workers > 1 else max(2, cores())
+        yield from (("full_size", figures) for figures in full_size(folder, sizes, workers))
         return
     if arguments.workers > 1:
         yield from (("by_workers", figures) for figures in by_workers(folder, sizes[-1], arguments.workers))

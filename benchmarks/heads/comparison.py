@@ -44,12 +44,16 @@ def side_by_side(folder: Path, rows: int, rounds: int, authors_rows: int) -> Ite
     yield figures
 
 
-def full_size(folder: Path, sizes: Sequence[int]) -> Iterator[dict[str, Any]]:
-    """Ours with saving and the normal equations, by turns at several sizes of one store; yields as `side_by_side`."""
-    figures: dict[str, Any] = {"ways": [], "agreement": []}
+def full_size(folder: Path, sizes: Sequence[int], workers: int) -> Iterator[dict[str, Any]]:
+    """The normal equations and ours, by one process and by several, by turns at several sizes of one store.
+
+    Yields:
+        The figures so far, after each finished part.
+    """
+    figures: dict[str, Any] = {"workers": workers, "ways": [], "agreement": []}
     for rows in sizes:
-        for way in ("normal_equations", "saved"):
-            figures["ways"].append(start(way, folder, rows))
+        for way in ("normal_equations", "saved", "workers"):
+            figures["ways"].append(start(way, folder, rows, workers))
             yield figures
         theirs, ours = results_of(folder, "normal_equations"), results_of(folder, "saved")
         apart = difference(theirs["weights"], ours["weights"])

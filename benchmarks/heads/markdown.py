@@ -9,6 +9,7 @@ NAMES = {
     "normal_equations": "normal equations",
     "ours": "ours",
     "saved": "ours, statistics saved",
+    "workers": "ours, statistics saved, by workers",
 }
 """Way -> its name in the tables."""
 
@@ -100,7 +101,7 @@ def _full_size(full: dict[str, Any], width: int) -> str:
                 f"{each['save']:.1f} s" if "save" in each else "",
                 f"{each['seconds'] - each['pass'] - each.get('save', 0.0):.1f} s",
                 f"{each['seconds'] / beside['seconds']:.2f}" if beside else "",
-                f"{each['peak_bytes'] / 1e9:.2f} GB",
+                f"{each['peak_bytes'] / 1e9:.2f} GB" + _of_workers(each, full["workers"]),
                 f"{each['statistics_bytes'] / 1e9:.2f} GB" if "statistics_bytes" in each else "nothing kept",
             )
         )
@@ -111,6 +112,10 @@ def _full_size(full: dict[str, Any], width: int) -> str:
         for rows, each in agreed.items()
     ]
     return _rows(head, lines) + "\n\n" + "; ".join(apart)
+
+
+def _of_workers(way: dict[str, Any], workers: int) -> str:
+    return f" and {workers} × {way['largest_worker_bytes'] / 1e9:.2f} GB" if way["way"] == "workers" else ""
 
 
 def _by_workers(several: dict[str, Any], width: int) -> str:
