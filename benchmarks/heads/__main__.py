@@ -41,9 +41,7 @@ def main() -> None:
         "--authors-rows", type=int, default=ROWS[0], help="most rows for the authors' way; its time is scaled up beyond"
     )
     parser.add_argument("--full-size", action="store_true", help="without the authors' way, at 570,000 rows and less")
-    parser.add_argument(
-        "--workers", type=int, default=1, help="compare this many processes with one; alone, that is all"
-    )
+    parser.add_argument("--workers", type=int, default=1, help="compare so many processes with one")
     parser.add_argument("--quick", action="store_true", help="small sizes")
     parser.add_argument("--folder", type=Path, help="folder of the store; by default a temporary one")
     parser.add_argument("--json", type=Path, help="file to write the figures to, after each finished part")
