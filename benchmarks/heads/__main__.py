@@ -20,7 +20,7 @@ from benchmarks.heads.data import generate
 from benchmarks.heads.process import WAYS, run_way
 from cache.cores import cores
 
-ROWS = (40_000, 160_000)
+ROWS = (20_000, 40_000, 160_000)
 FULL_SIZES = (142_500, 285_000, 570_000)
 WIDTH = 4096
 QUICK_ROWS, QUICK_WIDTH = (3_000, 12_000), 1280
@@ -38,7 +38,7 @@ def main() -> None:
     parser.add_argument("--width", type=int, help="values of a feature")
     parser.add_argument("--rounds", type=int, default=2, help="turns of ours and of the normal equations")
     parser.add_argument(
-        "--authors-rows", type=int, default=ROWS[0], help="most rows for the authors' way; its time is scaled up beyond"
+        "--authors-rows", type=int, default=ROWS[1], help="most rows for the authors' way; extrapolated beyond"
     )
     parser.add_argument("--full-size", action="store_true", help="without the authors' way, at 570,000 rows and less")
     parser.add_argument("--workers", type=int, default=1, help="compare so many processes with one")
@@ -78,7 +78,7 @@ def measured(
         yield from (("by_workers", figures) for figures in by_workers(folder, sizes[-1], arguments.workers))
         return
     finished: list[dict[str, Any]] = []
-    by_authors: set[int] = set()  # a size that would be scaled up from one that was measured is not measured again
+    by_authors: set[int] = set()  # a size that would be extrapolated from one that was measured is not measured again
     for rows in sizes:
         authors_rows = min(rows, arguments.authors_rows)
         again = authors_rows in by_authors

@@ -27,8 +27,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def results(folder: Path) -> dict[str, dict[str, Any]]:
     """Way -> its result."""
-    settings = GateSettings(hidden_size=HIDDEN, steps=STEPS)
-    found = {"ours": ours.train(folder, PAIRS, settings), "ours-float32": ours.train(folder, PAIRS, settings)}
+    found = {"ours": ours.train(folder, PAIRS, GateSettings(hidden_size=HIDDEN, steps=STEPS))}
     for way in NAMES:
         if way.startswith("authors"):
             found[way] = authors.train(folder, PAIRS, HIDDEN, STEPS, authors.Changes.of_way(way))

@@ -74,8 +74,22 @@ def test_the_command_measures_all_ways_and_prints_their_tables(tmp_path: Path) -
     assert report["blas"]["libraries"]
     assert report["conditions"]["versions"]
     assert printed == table(report)
-    assert "authors' way, from 700 rows × 2 |" in printed
+    assert "authors' way, extrapolated |" in printed
     assert printed.count("normal equations |") == 2  # time, and agreement
+
+
+def test_the_authors_time_is_extrapolated_on_the_line_of_two_sizes() -> None:
+    def way(name: str, rows: int, seconds: float) -> dict[str, Any]:
+        return {"way": name, "rows": rows, "seconds": seconds, "peak_bytes": 1e9}
+
+    sizes = [
+        {"rows": 100, "ways": [way("ours", 100, 1.0), way("authors", 100, 30.0)]},
+        {"rows": 200, "ways": [way("ours", 200, 1.0), way("authors", 200, 40.0)]},
+        {"rows": 1000, "ways": [way("ours", 1000, 2.0)]},
+    ]
+    printed = table({"width": 8, "side_by_side": sizes, "blas": {"libraries": [], "environment": {"A": "b"}}})
+    assert "| 1,000 | authors' way, extrapolated | 120.0 s |  |  | 60.00 |" in printed
+    assert "slowed by A=b" in printed
 
 
 @pytest.mark.slow
@@ -91,7 +105,7 @@ def test_the_full_size_and_the_workers_have_their_tables(tmp_path: Path) -> None
     small, large = report["side_by_side"]
     assert [each["way"] for each in small["ways"]] == ["normal_equations", "ours", "authors"]
     assert [each["way"] for each in large["ways"]] == ["normal_equations", "ours"]
-    assert "authors' way, from 1,000 rows × 1.4 |" in printed
+    assert "authors' way, extrapolated |" in printed
     report, printed = run(tmp_path, "--rows", "40000", "--workers", "2")
     assert report["by_workers"]["resumed_the_same_to_the_bit"]
     assert report["by_workers"]["same_alphas"]
