@@ -1,6 +1,7 @@
 """Time of every variant of `armorm ablate` once the statistics exist, at the real width.
 
-    python -m benchmarks.ablate --rows 40000 --json benchmarks/ablate.json
+    python -m benchmarks.ablate --json benchmarks/ablate.json
+    python -m benchmarks.ablate --rows 160000 --json benchmarks/ablate-160000.json
 
 Eight data sets rate nineteen objectives as the published ones do: seven rating patterns, and one objective that
 two data sets rate. The features are random with a falling spectrum and planted heads, made in memory: the measured
@@ -44,19 +45,24 @@ RATED = {
 
 ALPHAS = tuple(10.0**power for power in range(-2, 7))
 BLOCK_ROWS = 2048
+ROWS, WIDTH = 40_000, 4096
+QUICK_ROWS, QUICK_WIDTH = 4_000, 1152
+"""Sizes with --quick: wider than the widest matrix that is solved by its eigenvalues, as the others are."""
 
 
 def main() -> None:
     """Make statistics, time all variants, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--rows", type=int, default=40_000, help="rated responses, an eighth of them in each data set")
-    parser.add_argument("--width", type=int, default=4096, help="number of values of a feature")
+    parser.add_argument("--rows", type=int, help="rated responses, an eighth of them in each data set")
+    parser.add_argument("--width", type=int, help="number of values of a feature")
+    parser.add_argument("--quick", action="store_true", help="small sizes")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--folder", type=Path, help="folder of the statistics; by default a temporary one")
     arguments = parser.parse_args()
     conditions = Conditions()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
-        report = measure(Path(folder), arguments.rows, arguments.width)
+        rows, width = (QUICK_ROWS, QUICK_WIDTH) if arguments.quick else (ROWS, WIDTH)
+        report = measure(Path(folder), arguments.rows or rows, arguments.width or width)
     conditions.write(arguments.json, report)
     sys.stdout.write(table(report))
 

@@ -1,6 +1,7 @@
 """Time of `armorm eval` from stored features, at the size of RewardBench with its prior sets and at the real width.
 
     python -m benchmarks.evaluate --json benchmarks/evaluate.json
+    python -m benchmarks.evaluate --quick
 
 The store, the heads and the gate contain random numbers. There are as many rows as in the benchmark, each with its
 own prompt, which is the largest possible number of prompts. The files are in the system's memory when they are read,
@@ -45,6 +46,8 @@ PRIOR_ROWS = {"anthropic_helpful": 6192, "anthropic_hhh": 221, "shp": 1741, "sum
 MATH_ROWS = 447
 SHARD_ROWS = 8192
 TASKS = 10
+FULL: dict[str, Any] = {"width": 4096, "times": 1.0, "rounds": 3}
+QUICK: dict[str, Any] = {"width": 1024, "times": 0.1, "rounds": 2}
 
 RECIPE = """
 name = "benchmark"
@@ -75,12 +78,15 @@ print(json.dumps({"start-up": imported - started, "eval": done - imported, "rows
 def main() -> None:
     """Make a run, time the command, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--width", type=int, default=4096, help="number of values of a feature")
-    parser.add_argument("--times", type=float, default=1.0, help="fraction of the benchmark's rows")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--width", type=int, help="number of values of a feature")
+    parser.add_argument("--times", type=float, help="fraction of the benchmark's rows")
+    parser.add_argument("--rounds", type=int, help="processes of the command, whose median counts")
+    parser.add_argument("--quick", action="store_true", help="small sizes")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--folder", type=Path, help="folder of the store; by default a temporary one")
     arguments = parser.parse_args()
+    for name, value in (QUICK if arguments.quick else FULL).items():
+        setattr(arguments, name, getattr(arguments, name) or value)
     conditions = Conditions()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         report = measure(Path(folder), arguments.width, arguments.times, arguments.rounds)

@@ -1,6 +1,7 @@
 """Time and memory of the other heads, at the real width and three sizes.
 
     python -m benchmarks.other_heads --json benchmarks/other_heads.json
+    python -m benchmarks.other_heads --quick
 
 Each head is fitted in a separate process on the same generated float16 features: pairs for the pairwise heads
 (two responses each, a tenth held out), as many ratings on five levels for the others. Ratios are to the plain
@@ -32,6 +33,8 @@ from heads.settings import HeadSettings, OtherHeadSettings
 
 SIZES = (5_000, 10_000, 20_000)
 """Numbers of pairs; there are twice as many responses."""
+WIDTH = 4096
+QUICK_SIZES, QUICK_WIDTH = (200, 400), 128
 
 HEADS = ("bradley_terry", "slic", "mlp", "ordinal", "quantile", "gaussian")
 BLOCK_ROWS = 2048
@@ -40,28 +43,31 @@ BLOCK_ROWS = 2048
 def main() -> None:
     """Measure, print a table, write JSON."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of pairs")
-    parser.add_argument("--width", type=int, default=4096, help="number of values of a feature")
+    parser.add_argument("--sizes", type=int, nargs="+", help="numbers of pairs")
+    parser.add_argument("--width", type=int, help="number of values of a feature")
+    parser.add_argument("--quick", action="store_true", help="small sizes")
     parser.add_argument("--objectives", type=int, default=1, help="number of rated objectives of the same rows")
     parser.add_argument("--heads", nargs="+", default=HEADS, choices=HEADS)
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--one", nargs=2, metavar=("HEAD", "PAIRS"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
+    sizes, width = (QUICK_SIZES, QUICK_WIDTH) if arguments.quick else (SIZES, WIDTH)
+    sizes, width = arguments.sizes or sizes, arguments.width or width
     conditions = Conditions()
     if arguments.one:
         head, pairs = arguments.one
-        sys.stdout.write(json.dumps(measure(head, int(pairs), arguments.width, arguments.objectives)))
+        sys.stdout.write(json.dumps(measure(head, int(pairs), width, arguments.objectives)))
         return
     report: dict[str, Any] = {
         "machine": f"{platform.machine()}, {os.cpu_count()} cores",
         "python": platform.python_version(),
-        "width": arguments.width,
+        "width": width,
         "objectives": arguments.objectives,
         "results": [],
     }
-    for pairs in arguments.sizes:
+    for pairs in sizes:
         for head in arguments.heads:
-            one = ["--one", head, str(pairs), "--width", str(arguments.width)]
+            one = ["--one", head, str(pairs), "--width", str(width)]
             one += ["--objectives", str(arguments.objectives)]
             done = subprocess.run(
                 [sys.executable, "-m", "benchmarks.other_heads", *one], capture_output=True, text=True, check=True

@@ -1,6 +1,7 @@
 """Accuracy of weights learned from few pairs, on planted users, beside the gate and an unregularised fit.
 
     python -m benchmarks.personalise --json benchmarks/personalise.json
+    python -m benchmarks.personalise --quick
 
 Nineteen objectives with correlated rewards and a gate whose weights differ by prompt. A user's weights are the gate's
 plus own ones, whose part of a margin is 0, 0.5, 1.5 or 4 times the gate's. Choices are drawn from sigmoid(margin / T)
@@ -10,6 +11,7 @@ beats the gate beyond noise on the pairs left out, and else the gate.
 """
 
 import argparse
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +30,8 @@ Array = NDArray[np.float64]
 OBJECTIVES, FRESH, REPEATS = 19, 1000, 9
 OWN_PARTS = (0.0, 0.5, 1.5, 4.0)
 PAIRS = (5, 10, 20, 50, 100, 200)
+USERS = 200
+QUICK_OWN_PARTS, QUICK_PAIRS, QUICK_USERS = (0.0, 1.5), (5, 20, 50), 20
 TURNED = 0.05
 SHARPNESS = 3.0
 """Logit of a user's typical pair."""
@@ -81,28 +85,38 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="file for the results")
-    parser.add_argument("--users", type=int, default=200, help="users with 5 pairs; a quarter of them with more")
-    parser.add_argument("--own-part", type=float, nargs="+", default=OWN_PARTS, help="sizes of the users' own parts")
+    parser.add_argument("--users", type=int, help="users with 5 pairs; a quarter of them with more")
+    parser.add_argument("--own-part", type=float, nargs="+", help="sizes of the users' own parts")
+    parser.add_argument("--quick", action="store_true", help="fewer users, sizes and numbers of pairs")
     arguments = parser.parse_args()
     conditions = Conditions()
+    quick = arguments.quick
+    own_parts, every_n = (QUICK_OWN_PARTS, QUICK_PAIRS) if quick else (OWN_PARTS, PAIRS)
+    users = arguments.users or (QUICK_USERS if quick else USERS)
     report: dict[str, Any] = {"cpu_seconds": speed(), "accuracy": []}
-    print(
-        f"20 pairs of {OBJECTIVES} objectives: {1000 * report['cpu_seconds']:.0f} ms of a core, each left out in turn"
+    for own_part in arguments.own_part or own_parts:
+        for n in every_n:
+            report["accuracy"].append(accuracy(own_part, n, users if n == every_n[0] else max(2, users // 4)))
+            conditions.write(arguments.json, report)
+    sys.stdout.write(table(report))
+
+
+def table(report: dict[str, Any]) -> str:
+    """The figures as a Markdown table."""
+    head = (
+        *("own part", "pairs", "users", "gate", "unregularised fit", "replace", "add", "offered"),
+        *("offered - gate ± standard error", "profiles"),
     )
-    print(
-        "own part, pairs: gate, unregularised, replace, add, offered (- gate ± standard error), users offered a profile"
-    )
-    for own_part in arguments.own_part:
-        for n in PAIRS:
-            line = accuracy(own_part, n, arguments.users if n == PAIRS[0] else arguments.users // 4)
-            report["accuracy"].append(line)
-            print(
-                f"{own_part:8.1f}, {n:5d}: {line['gate']:.3f}, {line['unregularised']:.3f}, {line['replace']:.3f},"
-                f" {line['add']:.3f}, {line['offered']:.3f} ({line['gain']:+.4f} ± {line['gain_error']:.4f}),"
-                f" {line['profiles']:.0%}",
-                flush=True,
-            )
-    conditions.write(arguments.json, report)
+    lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += [
+        f"| {each['own_part']:g} | {each['pairs']} | {each['users']} | {each['gate']:.3f} |"
+        f" {each['unregularised']:.3f} | {each['replace']:.3f} | {each['add']:.3f} | {each['offered']:.3f} |"
+        f" {each['gain']:+.4f} ± {each['gain_error']:.4f} | {each['profiles']:.0%} |"
+        for each in report["accuracy"]
+    ]
+    milliseconds = 1000 * report["cpu_seconds"]
+    lines += ["", f"20 pairs of {OBJECTIVES} objectives, each left out in turn: {milliseconds:.0f} ms of a core"]
+    return "\n".join(lines) + "\n"
 
 
 def speed() -> float:

@@ -1,8 +1,9 @@
 """Ratings that `armorm suggest` saves, by a retrospective: rows that are rated already are chosen as if they were not.
 
-    python -m benchmarks.suggest --json benchmarks/suggest.json            # the demo's rows
+    python -m benchmarks.suggest --json benchmarks/suggest.json            # the demo's rows, time and memory
     python -m benchmarks.suggest --data-root mirror --json …               # BeaverTails and UltraFeedback too
-    python -m benchmarks.suggest --cost --json …                           # time and memory at three sizes
+    python -m benchmarks.suggest --cost --json …                           # time and memory alone, at three sizes
+    python -m benchmarks.suggest --quick
 
 Some prompts are a test set and some a validation set. Of the other rows 100 are rated at random; then the rated rows
 are doubled by a batch, with the penalty that has the lowest error on the validation set, as `armorm fit-heads` chooses
@@ -25,7 +26,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from benchmarks.figures import Figures
+from benchmarks.conditions import Conditions
 from benchmarks.process_memory import peak_bytes
 from cache.keys import key_column
 from heads.ridge.batch_design import Criterion, choose_batch
@@ -39,6 +40,11 @@ FIRST = 100
 ALPHAS: NDArray[np.float64] = np.logspace(-2, 4, 7)
 CRITERIA: tuple[Criterion, ...] = get_args(Criterion)
 ARMS = ("random", *CRITERIA)
+SEEDS, QUICK_SEEDS = 10, 2
+COST_ROWS, QUICK_COST_ROWS = (10_000, 30_000, 100_000), (1_000, 3_000)
+COST_WIDTH, QUICK_COST_WIDTH = 1024, 256
+QUICK_LIMIT = 600
+"""Rows of the demo's one set with --quick."""
 
 RECIPE = """
 name = "retrospective"
@@ -85,29 +91,72 @@ def main() -> None:
     parser.add_argument("--data-root", type=Path, help="folder shaped like the hub with real rows, besides the demo's")
     parser.add_argument("--backbone", choices=sorted(BACKBONES), default="tiny")
     parser.add_argument("--work", type=Path, help="folder for features and runs, kept; by default one for the time")
-    parser.add_argument("--seeds", type=int, default=10)
+    parser.add_argument("--seeds", type=int, help="divisions of the rows, over which curves are averaged")
     parser.add_argument("--limit", type=int, help="rows of each real set, at most")
     parser.add_argument("--no-demo", action="store_true", help="leave the demo's rows out")
-    parser.add_argument("--cost", action="store_true", help="time and memory instead")
-    parser.add_argument("--json", type=Path, help="file to append the figures to")
+    parser.add_argument("--cost", action="store_true", help="time and memory alone")
+    parser.add_argument("--quick", action="store_true", help="one objective of few of the demo's rows, small sizes")
+    parser.add_argument("--json", type=Path, help="file to write the figures to, after each finished part")
     parser.add_argument("--one", nargs=2, type=int, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.one:
         sys.stdout.write(json.dumps(cost(*arguments.one)))
         return
-    figures = Figures("suggest", arguments.json)
-    if arguments.cost:
-        for rows in (10_000, 30_000, 100_000):
-            command = [sys.executable, "-m", "benchmarks.suggest", "--one", str(rows), "1024"]
-            done = subprocess.run(command, capture_output=True, text=True, check=True)
-            figures.add(**json.loads(done.stdout))
-        return
-    with tempfile.TemporaryDirectory() as temporary:
-        work = arguments.work or Path(temporary)
-        for name, objectives, run in runs(arguments, work):
-            for objective in objectives:
-                for line in retrospective(rated(run, objective), arguments.seeds):
-                    figures.add(rows_of=name, backbone=arguments.backbone, objective=objective, **line)
+    conditions = Conditions()
+    report: dict[str, Any] = {"backbone": arguments.backbone, "retrospective": [], "cost": []}
+    if not arguments.cost:
+        with tempfile.TemporaryDirectory() as temporary:
+            work = arguments.work or Path(temporary)
+            seeds = arguments.seeds or (QUICK_SEEDS if arguments.quick else SEEDS)
+            for name, objectives, run in runs(arguments, work):
+                for objective in objectives:
+                    for line in retrospective(rated(run, objective), seeds):
+                        report["retrospective"].append(
+                            {"rows_of": name, "objective": objective, "seeds": seeds, **line}
+                        )
+                        conditions.write(arguments.json, report)
+    sizes, width = (QUICK_COST_ROWS, QUICK_COST_WIDTH) if arguments.quick else (COST_ROWS, COST_WIDTH)
+    for rows in sizes:
+        command = [sys.executable, "-m", "benchmarks.suggest", "--one", str(rows), str(width)]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        report["cost"].append(json.loads(done.stdout))
+        conditions.write(arguments.json, report)
+    sys.stdout.write(table(report))
+
+
+def table(report: dict[str, Any]) -> str:
+    """The figures as Markdown tables."""
+    lines = []
+    if found := report["retrospective"]:
+        sizes = sorted({size for line in found for size in line["ratings"]})
+        asked = ", ".join(f"{size:,}" for size in sizes[1:])
+        head = ("rows", "objective", "arm", *(f"{size:,}" for size in sizes), f"ratings for random's error at {asked}")
+        lines += ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    for line in found:
+        errors = [f"{error:.4f} ± {spread:.4f}" for error, spread in zip(line["error"], line["spread"], strict=True)]
+        errors += [""] * (len(sizes) - len(errors))
+        needed_ = line["ratings_for_the_error_of_random_choice"][1:]
+        said = "" if line["arm"] == "random" else ", ".join("–" if each is None else f"{each:.0f}" for each in needed_)
+        cells = (f"{line['rows_of']}, {line['rows']:,}", line["objective"], line["arm"], *errors, said)
+        lines.append("| " + " | ".join(cells) + " |")
+    if lines:
+        lines += [f"\nMean squared error on the test set, mean of {found[0]['seeds']} seeds ± its spread.\n"]
+    if cost_of := report["cost"]:
+        head = ("candidates", "width", "pool", "peak of the process")
+        arms = [f"{criterion}{part}" for criterion in CRITERIA for part in ("", ", for each choice")]
+        lines += ["| " + " | ".join((*head, *arms)) + " |", "|" + "---|" * (len(head) + len(arms))]
+    for line in cost_of:
+        times = [
+            cell
+            for criterion in CRITERIA
+            for cell in (f"{line[criterion]['seconds']:.1f} s", f"{1000 * line[criterion]['seconds_a_choice']:.0f} ms")
+        ]
+        sizes_of = (f"{line['candidates']:,}", f"{line['width']:,}")
+        memory = (f"{line['pool_bytes'] / 1e6:.0f} MB", f"{line['peak_bytes'] / 1e6:.0f} MB")
+        lines.append("| " + " | ".join((*sizes_of, *memory, *times)) + " |")
+    if cost_of:
+        lines.append(f"\n{cost_of[0]['factors']} factors, {cost_of[0]['chosen']} rows chosen.")
+    return "\n".join(lines) + "\n"
 
 
 def runs(arguments: argparse.Namespace, work: Path) -> Iterator[tuple[str, tuple[str, ...], Run]]:
@@ -115,9 +164,10 @@ def runs(arguments: argparse.Namespace, work: Path) -> Iterator[tuple[str, tuple
     if not arguments.no_demo:
         data = work.resolve() / "demo"
         armorm(work, "demo-corpus", "--out", str(data / "data"))
-        sources = ("helpsteer", "ultrafeedback", "beavertails")
-        ratings = "".join(f'[[ratings]]\nsource = "{source}"\n' for source in sources)
-        yield "demo", DEMO, extracted(data, data / "data", arguments.backbone, ratings)
+        sources = ("helpsteer",) if arguments.quick else ("helpsteer", "ultrafeedback", "beavertails")
+        limit = f"limit = {QUICK_LIMIT}\n" if arguments.quick else ""
+        ratings = "".join(f'[[ratings]]\nsource = "{source}"\n{limit}' for source in sources)
+        yield "demo", DEMO[: len(sources)], extracted(data, data / "data", arguments.backbone, ratings)
     if arguments.data_root is None:
         print("real rows are left out: --data-root names a folder shaped like the hub that holds them", file=sys.stderr)
         return

@@ -1,6 +1,7 @@
 """Time, size and accuracy of standard errors at the width of a real backbone, beside exact leverages.
 
     python -m benchmarks.uncertainty --json benchmarks/uncertainty.json
+    python -m benchmarks.uncertainty --quick
 
 Nineteen objectives in seven rating patterns, as the published ones, so seven factors. Rows have a falling spectrum, an
 own lean of each data set, a common mean and lengths that vary; rows of another data set and rows that are no text's
@@ -9,6 +10,7 @@ in turns with a plain product of float32 matrices, whose speed says how idle the
 """
 
 import argparse
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,11 @@ from heads.ridge.whitening import rows_of, whitening
 
 WIDTHS = (1024, 2048, 4096)
 FACTORS, OBJECTIVES, BATCH, REPEATS = 7, 19, 1024, 7
-ACCURACY_WIDTH, TRAIN_ROWS, NEW_ROWS = 4096, 12_000, 300
+ACCURACY_WIDTH, NEW_ROWS = 4096, 300
+TRAIN_ROWS_A_COLUMN = 3
+"""Training rows, as a multiple of the columns."""
+QUICK_WIDTHS, QUICK_ACCURACY_WIDTH = (512, 1024), 1536
+"""Widths with --quick; wider than the widest whose matrices are whole and not sketches."""
 POWERS, PENALTIES = (1.0, 2.0), (1e-3, 1.0)
 """Exponents of the spectra; penalties relative to the mean eigenvalue."""
 
@@ -37,25 +43,47 @@ def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="file for the results")
-    parser.add_argument("--width", type=int, default=ACCURACY_WIDTH, help="width at which accuracy is measured")
+    parser.add_argument("--width", type=int, help="width at which accuracy is measured")
+    parser.add_argument("--quick", action="store_true", help="small sizes")
     arguments = parser.parse_args()
     conditions = Conditions()
-    report = {"speed": [speed(width) for width in WIDTHS], "accuracy": accuracy(arguments.width)}
+    widths, width = (QUICK_WIDTHS, QUICK_ACCURACY_WIDTH) if arguments.quick else (WIDTHS, ACCURACY_WIDTH)
+    report: dict[str, Any] = {"speed": [], "accuracy": []}
+    for columns in widths:
+        report["speed"].append(speed(columns))
+        conditions.write(arguments.json, report)
+    report["accuracy"] = accuracy(arguments.width or width)
     conditions.write(arguments.json, report)
-    for line in report["speed"]:
-        print(
-            f"{line['width']:5} columns: {line['seconds']:.3f} s for {BATCH} rows ({line['exact_seconds']:.3f} s"
-            f" exactly, by triangular solves), {line['gflops']:.0f} GFLOP/s in a plain product,"
-            f" {line['bytes'] / 1e6:.1f} MB ({line['packed_bytes'] / 1e6:.1f} MB of packed factors)"
+    sys.stdout.write(table(report))
+
+
+def table(report: dict[str, Any]) -> str:
+    """The figures as Markdown tables."""
+    lines = [
+        f"{BATCH:,} responses, {OBJECTIVES} objectives, {FACTORS} factors:\n",
+        "| columns | leverages | exactly, by triangular solves | ratio | plain product | stored | packed factors |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {each['width']:,} | {each['seconds']:.3f} s | {each['exact_seconds']:.3f} s |"
+        f" {each['exact_seconds'] / each['seconds']:.1f} | {each['gflops']:.0f} GFLOP/s |"
+        f" {each['bytes'] / 1e6:.1f} MB | {each['packed_bytes'] / 1e6:.1f} MB |"
+        for each in report["speed"]
+    ]
+    if report["accuracy"]:
+        head = (
+            *("spectrum", "penalty", "rows", "leverage", "said : exact", "spread", "of the standard error"),
+            *("rank correlation", "place off by", "unfamiliar", "exactly"),
         )
-    for line in report["accuracy"]:
-        print(
-            f"spectrum {line['power']:g}, penalty {line['penalty']:g}, {line['rows']:9} leverage"
-            f" {line['leverage']:.4f}, mean ratio {line['mean_ratio']:.3f}, spread {line['spread']:.3f} (of the"
-            f" standard error {line['error_spread']:.3f}), rank correlation {line['rank_correlation']:.3f}, place"
-            f" off by {line['place']:.3f}, unfamiliar {line['unfamiliar']:.1%} (exactly"
-            f" {line['unfamiliar_exactly']:.1%})"
-        )
+        lines += ["", "| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
+    lines += [
+        f"| {each['power']:g} | {each['penalty']:g} | {each['rows']} | {each['leverage']:.4f} |"
+        f" {each['mean_ratio']:.3f} | {each['spread']:.3f} | {each['error_spread']:.3f} |"
+        f" {each['rank_correlation']:.3f} | {each['place']:.3f} | {each['unfamiliar']:.1%} |"
+        f" {each['unfamiliar_exactly']:.1%} |"
+        for each in report["accuracy"]
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def speed(width: int) -> dict[str, Any]:
@@ -102,7 +130,7 @@ def accuracy(width: int) -> list[dict[str, Any]]:
     directions = np.linalg.qr(np.random.default_rng(1).standard_normal((width, width), dtype=np.float32))[0]
     for power in POWERS:
         rng = np.random.default_rng(2)
-        train = _rows(TRAIN_ROWS, power, 0, directions, rng)
+        train = _rows(TRAIN_ROWS_A_COLUMN * width, power, 0, directions, rng)
         moment = (train.T @ train).astype(np.float64)
         kinds = {
             "held out": _rows(NEW_ROWS, power, 0, directions, rng),
