@@ -27,7 +27,7 @@ from torch import nn
 
 from benchmarks.conditions import Conditions
 from benchmarks.process_memory import peak_bytes
-from gating.gate import BLOCK_ROWS
+from gating.prompts import BLOCK_ROWS
 from gating.settings import GateSettings
 from gating.training.pairs import GatePairs
 from gating.training.train import train_gate
