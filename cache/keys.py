@@ -88,6 +88,12 @@ def find_halves(high: NDArray[np.uint64], low: NDArray[np.uint64], keys: Keys) -
     return found
 
 
+def sorted_keys(keys: Keys) -> Keys:
+    """Keys in the order of their bytes. Shape (n, 16)."""
+    high, low = halves(keys)
+    return keys[np.lexsort((low, high))]
+
+
 def halves(keys: Keys) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """The keys as two unsigned integers each, whose order is that of the bytes. Shapes (n,), (n,)."""
     pairs = np.ascontiguousarray(keys).view(">u8").astype(np.uint64)  # (n, 2)

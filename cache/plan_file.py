@@ -3,8 +3,9 @@
 A plan says what shares a pack; it holds no text and no feature, and without it the packs are chosen anew.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from io import BytesIO
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -33,6 +34,10 @@ SCHEMA = pa.schema(
 """Columns of a plan; `response` is null for an item that only reads its prompt."""
 
 
+LINES = 1 << 16
+"""Lines written, and given as objects, at once."""
+
+
 class PlanLine(NamedTuple):
     """One response of an item, or an item that only reads its prompt."""
 
@@ -53,21 +58,24 @@ def plans(folder: Path) -> list[Path]:
 
 def write(path: Path, lines: Iterable[PlanLine]) -> None:
     """Write a plan durably."""
-    columns = list(map(list, zip(*lines, strict=True))) or [[]] * len(SCHEMA)
     plan = BytesIO()  # through memory, so that a full disk is reported with the file's name
-    pq.write_table(pa.table(dict(zip(SCHEMA.names, columns, strict=True)), schema=SCHEMA), plan)
+    with pq.ParquetWriter(plan, SCHEMA) as writer:
+        left = iter(lines)
+        while some := list(islice(left, LINES)):
+            columns = zip(*some, strict=True)
+            writer.write_table(pa.table(dict(zip(SCHEMA.names, map(list, columns), strict=True)), schema=SCHEMA))
     with replacing(path) as file:
         file.write(plan.getbuffer())
 
 
-def read(path: Path) -> list[PlanLine]:
-    """The lines of a plan.
+def read(path: Path) -> Iterator[PlanLine]:
+    """The lines of a plan, which is looked at as a whole before the first is given.
 
     Raises:
         UserError: it is damaged, or no plan.
     """
     try:
-        return _lines(path)
+        return _lines(_checked(path))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UserError(
             f"{path} cannot be read ({first_line(error)}): remove it, and run `armorm extract` again"
@@ -77,13 +85,13 @@ def read(path: Path) -> list[PlanLine]:
 def problem(path: Path) -> str | None:
     """One sentence, without the remedy, if a plan cannot be read."""
     try:
-        _lines(path)
+        _checked(path)
     except (pa.ArrowException, OSError, ValueError) as error:
         return f"{path} cannot be read ({first_line(error)})"
     return None
 
 
-def _lines(path: Path) -> list[PlanLine]:
+def _checked(path: Path) -> pa.Table:
     with pq.ParquetFile(path) as file:
         if not file.schema_arrow.equals(SCHEMA):
             raise ValueError("it has other columns than a plan")
@@ -95,6 +103,17 @@ def _lines(path: Path) -> list[PlanLine]:
         lengths = pc.unique(pc.binary_length(table[name].drop_null())).to_pylist()
         if lengths not in ([], [KEY_BYTES]):
             raise ValueError(f"its column {name} holds something else than keys")
-    names = {name: ShardName(name) for name in table["shard"].unique().to_pylist()}
-    shards, *others = (table[name].to_pylist() for name in SCHEMA.names)
-    return [PlanLine(names[shard], *rest) for shard, *rest in zip(shards, *others, strict=True)]
+    for name in table["shard"].unique().to_pylist():
+        ShardName(name)
+    return table
+
+
+def _lines(table: pa.Table) -> Iterator[PlanLine]:
+    """The lines of a table that is a plan."""
+    names: dict[str, ShardName] = {}  # one object for all lines of a shard
+    for batch in table.to_batches(max_chunksize=LINES):
+        shards, *others = (batch[name].to_pylist() for name in SCHEMA.names)
+        for shard, *rest in zip(shards, *others, strict=True):
+            if shard not in names:
+                names[shard] = ShardName(shard)
+            yield PlanLine(names[shard], *rest)

@@ -1,6 +1,6 @@
 """Prefetching: a thread makes the next items while the caller works on the current one."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import TypeVar
@@ -11,7 +11,7 @@ PATIENCE = 0.1
 """Seconds after which a waiting thread checks whether the other one is still there."""
 
 
-def prefetched(items: Iterable[Item], ahead: int = 2) -> Iterator[Item]:
+def prefetched(items: Iterable[Item], ahead: int = 2) -> Generator[Item, None, None]:
     """Yield the same items in the same order, made by one other thread, `ahead` of them in advance.
 
     To do work in that thread, hand over a lazy `map(work, items)`. An error while making an item is raised where

@@ -1,8 +1,7 @@
 """Packing: many prompts in one row of tokens, each once and followed by its responses."""
 
 from array import array
-from bisect import bisect_left, insort
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ from cache import UserError, token_key
 from cache.keys import KeyIndex, Keys, as_keys
 from cache.worker import ALONE, Worker
 from extract.encoded import Encoded, TokenIds
+from extract.room_in_packs import RoomInPacks
 from extract.sequence_groups import SequenceGroups
 from extract.tokens.spans import Span, SpanList, TokensInMemory, TokenSource
 
@@ -114,32 +114,33 @@ class Request:
         prompt_of = np.repeat(prompts, [len(item.responses) for item in items])
         return prompts, self._groups.find_responses(as_keys(key for item in items for key in item.responses), prompt_of)
 
-    def plan(self, missing: set[bytes], pack_tokens: int) -> list[Pack]:
+    def plan(self, missing: Keys | Set[bytes], pack_tokens: int) -> list[Pack]:
         """Divide the missing sequences into packs of at most `pack_tokens` tokens.
 
         Items are placed by best fit, largest first. A prompt whose responses do not fit one pack is repeated. The
         plan is a function of the set of sequences, not of the order in which they were requested.
         """
         items = sorted(
-            self._items(missing, pack_tokens), key=lambda each: (-each[0], each[1].prompt, each[1].responses)
+            self._items(missing if isinstance(missing, np.ndarray) else as_keys(missing), pack_tokens),
+            key=lambda each: (-each[0], each[1].prompt, each[1].responses),
         )
         packs: list[list[PackItem]] = []
-        free: list[tuple[int, int]] = []  # (tokens left, pack), ascending
+        room = RoomInPacks()
         for tokens, item in items:
-            at = bisect_left(free, (tokens, -1))
-            if at < len(free):
-                left, pack = free.pop(at)
-            else:
-                left, pack = pack_tokens, len(packs)
+            found = room.take(tokens)
+            if found is None:
+                found = pack_tokens, len(packs)
                 packs.append([])
+            left, pack = found
             packs[pack].append(item)
-            insort(free, (left - tokens, pack))
+            room.put(left - tokens, pack)
+        del items
         return [tuple(pack) for pack in packs]
 
-    def _items(self, missing: set[bytes], pack_tokens: int) -> Iterator[tuple[int, PackItem]]:
+    def _items(self, missing: Keys, pack_tokens: int) -> Iterator[tuple[int, PackItem]]:
         """Items with all missing sequences, each with its number of tokens."""
         groups = self._groups
-        wanted = KeyIndex(as_keys(missing))
+        wanted = KeyIndex(missing)
         read = wanted.find(groups.prompts.keys) >= 0  # (p,)
         chosen = np.flatnonzero(groups.owned & (wanted.find(groups.responses.keys) >= 0))
         # By prompt and length; the order of keys stays where lengths are equal.

@@ -15,8 +15,10 @@ from dataclasses import dataclass
 from itertools import chain, count, groupby
 from pathlib import Path
 
+import numpy as np
+
 from cache import FeatureStore, UserError, plan_file
-from cache.keys import Keys
+from cache.keys import KeyIndex, Keys, as_keys, sorted_keys
 from cache.names import ShardName
 from cache.plan_file import PlanLine
 from extract.packing import Pack, PackItem, Request, pack_keys
@@ -47,16 +49,18 @@ def plan_shards(
     Raises:
         UserError: the plan on the disk is damaged.
     """
-    missing = _sorted(keys[store.missing(keys)])
-    if not missing:
+    missing = sorted_keys(keys[store.missing(keys)])  # (m, 16)
+    if not len(missing):
         return []
-    path = store.folder / plan_file.FOLDER / f"{_digest(_sorted(keys), pack_tokens, shard_rows)}.parquet"
+    path = store.folder / plan_file.FOLDER / f"{_digest(sorted_keys(keys), pack_tokens, shard_rows)}.parquet"
     if path.exists():
-        waiting = list(unsealed(_read(path), set(missing)))
+        planned = _read(path)
+        everything = len(missing) == len(keys)
+        waiting = planned if everything else list(unsealed(planned, {key.tobytes() for key in missing}))
         if _fill(waiting, request, missing):
             return waiting
     # There is no plan yet, or its shards were sealed and some of them have been removed since.
-    packs = request.plan(set(missing), pack_tokens)
+    packs = request.plan(missing, pack_tokens)
     shards = _cut(packs, shard_rows, _digest(missing, pack_tokens, shard_rows)[:12])
     _write(path, shards)
     return shards
@@ -81,11 +85,11 @@ def is_part(name: str, shard: str) -> bool:
     return name == shard or re.fullmatch(rf"{re.escape(shard)}-\d+", name) is not None
 
 
-def _fill(shards: list[PlannedShard], request: Request, missing: list[bytes]) -> bool:
+def _fill(shards: list[PlannedShard], request: Request, missing: Keys) -> bool:
     """Whether these shards contain all missing keys, and the request has the tokens of all their items."""
-    items = [item for shard in shards for pack in shard.packs for item in pack]
-    planned = {key for shard in shards for pack in shard.packs for key in pack_keys(pack)}
-    return request.holds(items) and planned.issuperset(missing)
+    planned = KeyIndex(as_keys(key for shard in shards for pack in shard.packs for key in pack_keys(pack)))
+    held = all(request.holds([item for pack in shard.packs for item in pack]) for shard in shards)
+    return held and bool((planned.find(missing) >= 0).all())
 
 
 def _cut(packs: list[Pack], shard_rows: int, prefix: str) -> list[PlannedShard]:
@@ -101,12 +105,10 @@ def _cut(packs: list[Pack], shard_rows: int, prefix: str) -> list[PlannedShard]:
     return shards
 
 
-def _sorted(keys: Keys) -> list[bytes]:
-    return sorted(key.tobytes() for key in keys)
-
-
-def _digest(keys: list[bytes], pack_tokens: int, shard_rows: int) -> str:
-    return hashlib.sha256(f"{pack_tokens} {shard_rows} ".encode() + b"".join(keys)).hexdigest()
+def _digest(keys: Keys, pack_tokens: int, shard_rows: int) -> str:
+    digest = hashlib.sha256(f"{pack_tokens} {shard_rows} ".encode())
+    digest.update(np.ascontiguousarray(keys).data)
+    return digest.hexdigest()
 
 
 def _write(path: Path, shards: list[PlannedShard]) -> None:
@@ -134,7 +136,7 @@ def _read(path: Path) -> list[PlannedShard]:
         responses = tuple(line.response for line in lines if line.response is not None)
         shards.setdefault(shard, {}).setdefault(pack, []).append(PackItem(prompt, responses, lines[0].read_prompt))
     found = [PlannedShard(name, tuple(tuple(pack) for pack in packs.values())) for name, packs in shards.items()]
-    keys = [key for shard in found for pack in shard.packs for key in pack_keys(pack)]
-    if len(set(keys)) < len(keys):
+    keys = as_keys(key for shard in found for pack in shard.packs for key in pack_keys(pack))
+    if (np.diff(sorted_keys(keys).view(">u8"), axis=0) == 0).all(axis=-1).any():
         raise UserError(f"{path} names a feature twice: remove it, and run `armorm extract` again")
     return found

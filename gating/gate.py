@@ -8,10 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gating.prompts import Prompts, blocks
 from gating.settings import GateSettings
-
-BLOCK_ROWS = 1024
-"""Prompts computed at once, which bounds the memory taken beyond the features themselves."""
 
 
 class GateShapeError(Exception):
@@ -74,9 +72,9 @@ class Gate(nn.Module):
         return torch.softmax(logits / self.temperature, dim=-1) * self.logit_scale  # (n, k)
 
     @torch.inference_mode()
-    def blockwise(self, prompts: Tensor) -> NDArray[np.float32]:
-        """Weights for many prompts (p, d) of any float dtype, computed block by block. Shape (p, k)."""
-        return np.concatenate([self(block.float()).numpy() for block in torch.split(prompts, BLOCK_ROWS)])
+    def blockwise(self, prompts: Prompts) -> NDArray[np.float32]:
+        """Weights for many prompts (p, d), computed block by block. Shape (p, k)."""
+        return np.concatenate([self(block.float()).numpy() for block in blocks(prompts)])
 
 
 def _in_own_dtype(layer: nn.Module, inputs: Tensor) -> Tensor:

@@ -7,12 +7,12 @@ import numpy as np
 import polars as pl
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from cache import FeatureStore, UserError
 from cache.keys import Keys, key_column, unique_keys
 from cache.progress import Progress
 from gating.measured import Measured
+from gating.prompts import Prompts, prompts_of
 from gating.settings import GateSettings
 from gating.training.pairs import GatePairs, refuse_undecided
 from gating.transform import Transform
@@ -26,8 +26,8 @@ class GateInputs:
 
     table: pl.DataFrame
     """Result of `usable_pairs`."""
-    prompts: Tensor
-    """(p, d) features of the distinct prompts, in the store's dtype."""
+    prompts: Prompts
+    """(p, d) features of the distinct prompts."""
     prompt: NDArray[np.int64]
     """(n,) each pair's row in `prompts`."""
     keys: Keys
@@ -128,15 +128,7 @@ def gate_inputs(
         for place, side in ((chosen, "chosen"), (rejected, "rejected"))
     ]
     prompt_keys, (prompt,) = unique_keys(table["prompt_key"])
-    return GateInputs(table, gather_prompts(store, prompt_keys), prompt, keys, chosen, rejected, *sides)
-
-
-def gather_prompts(store: FeatureStore, keys: Keys) -> Tensor:
-    """Features of prompts in the dtype of the store, where that is half the memory of float32. Shape (p, d)."""
-    prompts = torch.empty(len(keys), store.layers * store.hidden_size, dtype=getattr(torch, store.dtype))
-    for positions, features in store.stream(keys):
-        prompts[torch.from_numpy(positions)] = torch.from_numpy(features.reshape(len(features), -1)).to(prompts.dtype)
-    return prompts
+    return GateInputs(table, prompts_of(store, prompt_keys), prompt, keys, chosen, rejected, *sides)
 
 
 def _with_roles(pairs: pl.DataFrame, settings: GateSettings, weighted: Collection[str]) -> pl.DataFrame:

@@ -10,6 +10,7 @@ from cache import FeatureStore
 from gating.collapse import GateSummary, summarise
 from gating.gate import Gate
 from gating.inputs import GateInputs
+from gating.prompts import some_of
 from gating.reward import RewardParts
 from gating.rules import RULES
 from gating.rules.rule import Arrays, PairRewards, Responses
@@ -23,7 +24,7 @@ def fit_router(inputs: GateInputs, tasks: Sequence[str]) -> TaskRouter:
     names = inputs.table["dataset"].to_numpy()
     used, first = np.unique(inputs.prompt[rows], return_index=True)
     task = np.asarray([list(tasks).index(name) for name in names[rows[first]]], dtype=np.int64)  # (used,)
-    return TaskRouter.fit(inputs.prompts[torch.from_numpy(used)], torch.from_numpy(task), len(tasks))
+    return TaskRouter.fit(some_of(inputs.prompts, torch.from_numpy(used)), torch.from_numpy(task), len(tasks))
 
 
 def fit_rules(inputs: GateInputs, router: TaskRouter, tasks: int) -> dict[str, Arrays]:
@@ -48,7 +49,7 @@ def both_sides(
     """
     rows = inputs.rows("validation", decided=True)
     used, place = np.unique(inputs.prompt[rows], return_inverse=True)
-    prompts = inputs.prompts[torch.from_numpy(used)]
+    prompts = some_of(inputs.prompts, torch.from_numpy(used))
     weights, task = parts.gate.blockwise(prompts)[place], router.route(prompts).numpy()[place]
     scores = predict_stored(store, inputs.keys, bradley_terry[None])[:, 0]  # (m,)
     of_pairs = np.unique(np.concatenate([inputs.chosen[rows], inputs.rejected[rows]]))  # rows of `keys`
@@ -92,4 +93,5 @@ def rule_weights(fitted: Mapping[str, Arrays], objectives: Sequence[str]) -> dic
 
 
 def _summary(inputs: GateInputs, rows: NDArray[np.int64], gate: Gate, objectives: tuple[str, ...]) -> GateSummary:
-    return summarise(gate.blockwise(inputs.prompts[np.unique(inputs.prompt[rows])]), objectives)
+    used = torch.from_numpy(np.unique(inputs.prompt[rows]))
+    return summarise(gate.blockwise(some_of(inputs.prompts, used)), objectives)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from gating.gate import BLOCK_ROWS
+from gating.prompts import BLOCK_ROWS, Prompts, blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,16 +23,17 @@ class TaskRouter:
     """(tasks,) float32"""
 
     @classmethod
-    def fit(cls, prompts: Tensor, task: Tensor, tasks: int) -> "TaskRouter":
-        """Fit on prompt features (p, d) of any float dtype, and each prompt's task (p,) int64 below `tasks`."""
+    def fit(cls, prompts: Prompts, task: Tensor, tasks: int) -> "TaskRouter":
+        """Fit on prompt features (p, d), and each prompt's task (p,) int64 below `tasks`."""
         d = prompts.shape[-1]
         sums, squares = torch.zeros(tasks, d, dtype=torch.float64), torch.zeros(d, dtype=torch.float64)
         counts = torch.bincount(task, minlength=tasks).double()  # (tasks,)
-        centre = prompts[:BLOCK_ROWS].double().mean(dim=0)  # (d,) keeps the squares from cancelling
-        for rows in torch.split(torch.arange(len(prompts)), BLOCK_ROWS):
-            block = prompts[rows].double() - centre  # (b, d)
+        first = torch.arange(min(BLOCK_ROWS, len(prompts)))
+        centre = prompts[first].double().mean(dim=0)  # (d,) keeps the squares from cancelling
+        for features, of_block in zip(blocks(prompts), torch.split(task, BLOCK_ROWS), strict=True):
+            block = features.double() - centre  # (b, d)
             squares += block.square().sum(dim=0)
-            sums.index_add_(0, task[rows], block)
+            sums.index_add_(0, of_block, block)
         means = sums / counts.clamp(min=1.0)[:, None]  # (tasks, d)
         within = (squares - counts @ means.square()) / len(prompts)  # (d,)
         varies = within.clamp(min=0.0).sqrt() > 1e-7 * centre.abs()
@@ -44,10 +45,8 @@ class TaskRouter:
         bias = torch.where(counts > 0, bias, torch.finfo(torch.float32).min / 2)
         return cls(weight.float(), bias.float())
 
-    def route(self, prompts: Tensor) -> Tensor:
-        """Task of each prompt: features (p, d) of any float dtype -> (p,) int64."""
+    def route(self, prompts: Prompts) -> Tensor:
+        """Task of each prompt: features (p, d) -> (p,) int64."""
         if len(prompts) == 0:
             return torch.zeros(0, dtype=torch.int64)
-        return torch.cat(
-            [(block.float() @ self.weight.T + self.bias).argmax(dim=-1) for block in torch.split(prompts, BLOCK_ROWS)]
-        )
+        return torch.cat([(block.float() @ self.weight.T + self.bias).argmax(dim=-1) for block in blocks(prompts)])

@@ -107,7 +107,7 @@ def _make(run: "Run", pairs: pl.DataFrame, progress: Progress) -> MadeHeads:
         weight = choice.widen(found.weight).astype(np.float32)
         return MadeHeads("directions", sentence, names, weight, details, len(train))
     centring = settings.bradley_terry_center_rewards_coefficient
-    plain = fit_preference(run.store, pairs, settings.bradley_terry_C, settings.layer, centring)
+    plain = fit_preference(run.store, pairs, settings.bradley_terry_C, settings.layer, centring, progress)
     weight = choice.widen(plain.coef_[None]).astype(np.float32)
     sentence = "the preferences of the training pairs, as one Bradley-Terry head"
     return MadeHeads("pairs", sentence, (PREFERENCE,), weight, ({"C": plain.C},), len(train))

@@ -6,15 +6,15 @@ import torch
 from torch import Tensor
 
 from cache import UserError
-from gating.gate import BLOCK_ROWS
+from gating.prompts import Prompts, StoredPrompts, blocks
 
 
 @dataclass(frozen=True, slots=True)
 class GatePairs:
     """Pairs over a table of prompts, which several sets of pairs may share."""
 
-    prompts: Tensor
-    """(p, d) any floating dtype, one row a distinct prompt."""
+    prompts: Prompts
+    """(p, d), one row a distinct prompt."""
     prompt: Tensor
     """(n,) int64, each pair's row in `prompts`."""
     difference: Tensor
@@ -59,8 +59,10 @@ class GatePairs:
                 f"a reward of the {name} pairs is not finite (pair {int(broken[0, 0])}, objective"
                 f" {int(broken[0, 1])}): run `armorm fit-heads` again"
             )
-        for rows in torch.split(self.used_prompts(), BLOCK_ROWS):
-            if not torch.isfinite(self.prompts[rows]).all():
+        if isinstance(self.prompts, StoredPrompts):
+            return  # a store holds finite values alone
+        for block in blocks(self.prompts, self.used_prompts()):
+            if not torch.isfinite(block).all():
                 raise UserError(f"a prompt feature of the {name} pairs is not finite: run `armorm extract` again")
 
 

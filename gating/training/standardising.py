@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from gating.gate import BLOCK_ROWS
+from gating.prompts import Prompts, blocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,14 +23,14 @@ class Standardising:
     """(d,) float64 standard deviation; 1 for a column that does not vary."""
 
     @classmethod
-    def fit(cls, prompts: Tensor, rows: Tensor) -> "Standardising":
+    def fit(cls, prompts: Prompts, rows: Tensor) -> "Standardising":
         """Mean and spread over rows (u,) of prompts (p, d), in two passes of blocks in float64."""
         total, squares = torch.zeros(2, prompts.shape[-1], dtype=torch.float64)  # (d,) each
-        for some in torch.split(rows, BLOCK_ROWS):
-            total += prompts[some].double().sum(dim=0)
+        for block in blocks(prompts, rows):
+            total += block.double().sum(dim=0)
         mean = total / len(rows)
-        for some in torch.split(rows, BLOCK_ROWS):
-            squares += (prompts[some].double() - mean).square().sum(dim=0)
+        for block in blocks(prompts, rows):
+            squares += (block.double() - mean).square().sum(dim=0)
         spread = torch.sqrt(squares / len(rows))
         # Rounding leaves a constant column a spread of about 1e-16 of its value.
         constant = spread <= 1e-7 * mean.abs()

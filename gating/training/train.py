@@ -6,8 +6,9 @@ one row of reward differences per pair.
 
 import logging
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from torch.nn.functional import softplus
 
 from cache import UserError
 from cache.progress import Progress, silent
-from gating.gate import BLOCK_ROWS, Gate
+from gating.gate import Gate
 from gating.logistic_weights import logistic_weights
+from gating.prompts import BLOCK_ROWS, read_ahead
 from gating.results import Metrics
 from gating.settings import GateSettings
 from gating.training.pairs import GatePairs
@@ -98,22 +100,23 @@ class _Training:
         best: list[dict[str, Tensor]] = [{} for _ in self._seeds]
         thresholds = [0.0] * len(self._seeds)
         last_improved = 0
-        for step in range(1, settings.steps + 1):
-            losses = self._step(optimiser)
-            schedule.step()
-            if step % settings.check_every and step < settings.steps:
-                continue
-            for seed, now in enumerate(self._evaluate(step, losses)):
-                if not math.isfinite(now.loss):
-                    raise UserError(f"the gate's loss is not finite after {step} steps: lower gate.learning_rate")
-                if now.loss < min((earlier.loss for earlier in metrics[seed]), default=math.inf):
-                    best[seed], last_improved = self._stack.snapshot(seed), step
-                    thresholds[seed] = float(softplus(self._raw_threshold.detach()[seed, 0]))
-                metrics[seed].append(now)
-            progress("training the gate", step, settings.steps, "steps")
-            if step - last_improved >= settings.patience * settings.check_every:
-                progress("training the gate", settings.steps, settings.steps, "steps")
-                break
+        with closing(read_ahead(self._train.prompts, self._batches())) as batches:
+            for step, batch in enumerate(batches, start=1):
+                losses = self._step(optimiser, batch)
+                schedule.step()
+                if step % settings.check_every and step < settings.steps:
+                    continue
+                for seed, now in enumerate(self._evaluate(step, losses)):
+                    if not math.isfinite(now.loss):
+                        raise UserError(f"the gate's loss is not finite after {step} steps: lower gate.learning_rate")
+                    if now.loss < min((earlier.loss for earlier in metrics[seed]), default=math.inf):
+                        best[seed], last_improved = self._stack.snapshot(seed), step
+                        thresholds[seed] = float(softplus(self._raw_threshold.detach()[seed, 0]))
+                    metrics[seed].append(now)
+                progress("training the gate", step, settings.steps, "steps")
+                if step - last_improved >= settings.patience * settings.check_every:
+                    progress("training the gate", settings.steps, settings.steps, "steps")
+                    break
         results = tuple(
             SeedResult(seed, min(of_seed, key=lambda each: each.loss), tuple(of_seed))
             for seed, of_seed in zip(self._seeds, metrics, strict=True)
@@ -145,19 +148,21 @@ class _Training:
         optimiser = torch.optim.AdamW(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
         return optimiser, torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, settings.steps)
 
-    def _step(self, optimiser: torch.optim.Optimizer) -> Tensor:
+    def _batches(self) -> Generator["_Batch", None, None]:
+        """Random pairs for each step, with their dropout. Nothing else draws random numbers while this is read."""
+        settings = self._settings
+        for _ in range(settings.steps):
+            rows = torch.randint(len(self._train), (settings.batch_pairs,), generator=self._random)  # (b,)
+            batch = _Batch.of(self._train.at(rows))
+            yield replace(batch, dropout_mask=self._dropout_mask(len(batch.features))) if settings.dropout else batch
+
+    def _step(self, optimiser: torch.optim.Optimizer, batch: "_Batch") -> Tensor:
         """One step of all seeds on the same pairs; their losses. Shape (s,)."""
-        rows = torch.randint(len(self._train), (self._settings.batch_pairs,), generator=self._random)  # (b,)
-        batch = self._train.at(rows)
-        losses = self._losses(batch, dropout=True)  # (s,)
+        losses = _weighted_mean(self._pair_losses(batch.pairs, *self._scores(batch)), batch.pairs.weight)  # (s,)
         optimiser.zero_grad(set_to_none=True)
         losses.sum().backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         return losses.detach()
-
-    def _losses(self, pairs: GatePairs, *, dropout: bool = False) -> Tensor:
-        """Each seed's mean loss. Shape (s,)."""
-        return _weighted_mean(self._pair_losses(pairs, *self._scores(pairs, dropout=dropout)), pairs.weight)
 
     def _pair_losses(self, pairs: GatePairs, margins: Tensor, levels: Tensor | None) -> Tensor:
         """Loss of every pair: margins and levels (s, n) -> (s, n)."""
@@ -168,15 +173,14 @@ class _Training:
         losses = bradley_terry_ties(margins, wanted, tied, threshold, self._settings.label_smoothing)
         return losses if levels is None else losses + self._settings.center_rewards_coefficient * levels.square()
 
-    def _scores(self, pairs: GatePairs, *, dropout: bool = False) -> tuple[Tensor, Tensor | None]:
+    def _scores(self, batch: "_Batch") -> tuple[Tensor, Tensor | None]:
         """Differences of the scores of both responses, and their sums where rewards are centred. Shape (s, n) each."""
-        prompts, place = torch.unique(pairs.prompt, return_inverse=True)
-        dropout_mask = self._dropout_mask(len(prompts)) if dropout and self._settings.dropout else None
+        pairs = batch.pairs
         # A batch at a time: a standardised copy of all prompts would take as much memory as the prompts do.
-        features = self._scaling.apply(pairs.prompts[prompts], self._dtype)  # (distinct prompts, d)
-        weights = self._stack.weights(features, dropout_mask)  # (s, distinct prompts, k)
+        features = self._scaling.apply(batch.features, self._dtype)  # (distinct prompts, d)
+        weights = self._stack.weights(features, batch.dropout_mask)  # (s, distinct prompts, k)
         # index_select and not indexing: the gradient of the latter adds in any order on several threads.
-        of_pairs = weights.index_select(1, place)  # (s, n, k)
+        of_pairs = weights.index_select(1, batch.place)  # (s, n, k)
         margins = (of_pairs * pairs.difference).sum(dim=-1)  # (s, n)
         if not self._settings.center_rewards_coefficient:
             return margins, None
@@ -194,7 +198,9 @@ class _Training:
     def _evaluate(self, step: int, train_losses: Tensor) -> list[Metrics]:
         """Each seed's metrics on the validation pairs."""
         pairs = self._validation
-        scores = [self._scores(pairs.at(rows)) for rows in torch.split(torch.arange(len(pairs)), BLOCK_ROWS)]
+        every = torch.split(torch.arange(len(pairs)), BLOCK_ROWS)
+        batches = read_ahead(pairs.prompts, (_Batch.of(pairs.at(rows)) for rows in every))
+        scores = [self._scores(batch) for batch in batches]
         margins = torch.cat([of_block for of_block, _ in scores], dim=-1)  # (s, n)
         levels = [of_block for _, of_block in scores if of_block is not None]
         pair_losses = self._pair_losses(pairs, margins, torch.cat(levels, dim=-1) if levels else None)  # (s, n)
@@ -202,6 +208,24 @@ class _Training:
         decided = margins if pairs.tied is None else margins[:, ~pairs.tied]
         accuracies = (decided > 0).double().mean(dim=-1)  # (s,)
         return [Metrics(step, *map(float, values)) for values in zip(train_losses, losses, accuracies, strict=True)]
+
+
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Pairs with the features of their prompts."""
+
+    pairs: GatePairs
+    features: Tensor
+    """(u, d) of the distinct prompts."""
+    place: Tensor
+    """(n,) each pair's row in `features`."""
+    dropout_mask: Tensor | None = None
+    """(hidden_layers, u, hidden_size)"""
+
+    @classmethod
+    def of(cls, pairs: GatePairs) -> "_Batch":
+        prompts, place = torch.unique(pairs.prompt, return_inverse=True)
+        return cls(pairs, pairs.prompts[prompts], place)
 
 
 def _seeded_gate(seed: int, features: int, objectives: int, settings: GateSettings) -> Gate:

@@ -13,7 +13,8 @@ intercept, which alone would bring the mean score to 0 at no cost: where pairs n
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -26,6 +27,41 @@ from sklearn.utils.validation import check_is_fitted
 from heads.kinds.whitening import Whitening, root_mean_square
 
 log = logging.getLogger(__name__)
+
+Sums: TypeAlias = Callable[[NDArray[np.float64]], tuple[float, NDArray[np.float64]]]
+"""Weights (d,) -> the sum of the pairs' losses, and (d,) the sum of their differences times sigmoid(-margin)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Number and size of differences."""
+
+    pairs: int
+    total: float
+    """Sum of the pairs' weights."""
+    scale: float
+    """Root mean square of the differences."""
+
+
+class Preconditioner(Protocol):
+    """A change of variables w = P u, in which a loss has nearly the same curvature in all directions."""
+
+    width: int
+    """d"""
+
+    def weights(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """P u. Shape (d,)."""
+
+    def gradient(self, by_weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """P' g: the gradient over u from that over the weights. Shape (d,)."""
+
+
+def losses_and_slopes(
+    margins: NDArray[np.float64], counts: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """-log sigmoid(margin) and sigmoid(-margin) of margins (n, ...), times weights that broadcast, or 1."""
+    losses, slopes = np.logaddexp(0.0, -margins), expit(-margins)
+    return (losses, slopes) if counts is None else (counts * losses, counts * slopes)
 
 
 class BradleyTerryHead(BaseEstimator):  # type: ignore[misc]
@@ -64,37 +100,59 @@ class BradleyTerryHead(BaseEstimator):  # type: ignore[misc]
         differences: NDArray[np.floating[Any]] = check_array(X, dtype=[np.float64, np.float32])
         n, d = differences.shape
         counts = None if sample_weight is None else pair_weights(sample_weight, n)  # (n,)
-        scale = root_mean_square(differences, counts)
-        cost = self.C / n  # over the number of pairs, so that tolerances mean the same at every size
-        penalty = 1.0 / n
-        total = float(n if counts is None else counts.sum())
-        level = None if self.level is None else cost * total / scale**2 * self.level  # (d, d), of the scaled weights
-        # The logistic loss has its largest second derivative, a quarter, at margin 0.
-        curvature = 0.25 * cost * total / n / scale**2
-        quadratic = None if level is None else 2.0 * level
-        whitening = Whitening(differences, np.zeros(d), curvature=curvature, alpha=penalty, quadratic=quadratic)
+        size = Size(n, float(n if counts is None else counts.sum()), root_mean_square(differences, counts))
+        curvature, quadratic = self.second_derivatives(size)
+        whitening = Whitening(differences, np.zeros(d), curvature=curvature, alpha=1.0 / n, quadratic=quadratic)
+
+        def sums(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
+            margins = (differences @ weights.astype(differences.dtype)).astype(np.float64)  # (n,)
+            losses, slopes = losses_and_slopes(margins, counts)  # (n,) each
+            return float(losses.sum()), (slopes.astype(differences.dtype) @ differences).astype(np.float64)
+
+        return self.fit_sums(sums, size, whitening)
+
+    def fit_sums(self, sums: Sums, size: Size, whitening: Preconditioner) -> "BradleyTerryHead":
+        """Fit from sums over pairs that somebody else reads.
+
+        Args:
+            sums: losses and slopes at some weights.
+            size: number and size of the differences.
+            whitening: a change of variables for the loss over weights of differences of root mean square 1.
+        """
+        cost = self.C / size.pairs  # over the number of pairs, so that tolerances mean the same at every size
+        penalty = 1.0 / size.pairs
+        level = self._scaled_level(size)
 
         def loss(u: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
             weights = whitening.weights(u)  # (d,)
-            margins = (differences @ (weights / scale).astype(differences.dtype)).astype(np.float64)  # (n,)
-            losses, slopes = np.logaddexp(0.0, -margins), expit(-margins)  # (n,) each
-            if counts is not None:
-                losses, slopes = counts * losses, counts * slopes
-            value = cost * float(losses.sum()) + 0.5 * penalty * float(weights @ weights)
-            pull = (slopes.astype(differences.dtype) @ differences).astype(np.float64)  # (d,)
-            gradient = penalty * weights - cost / scale * pull
+            losses, pull = sums(weights / size.scale)
+            value = cost * losses + 0.5 * penalty * float(weights @ weights)
+            gradient = penalty * weights - cost / size.scale * pull
             if level is not None:
                 drawn = level @ weights  # (d,)
                 value, gradient = value + float(weights @ drawn), gradient + 2.0 * drawn
             return value, whitening.gradient(gradient)
 
         options = {"maxiter": self.max_iter, "ftol": 1e-9, "gtol": 1e-7}
-        found = minimize(loss, np.zeros(d), jac=True, method="L-BFGS-B", options=options)
+        found = minimize(loss, np.zeros(whitening.width), jac=True, method="L-BFGS-B", options=options)
         self.n_iter_ = int(found.nit)
         if self.n_iter_ >= self.max_iter:
             log.warning("the Bradley-Terry head with C = %g stopped after %d steps", self.C, self.max_iter)
-        self.coef_: NDArray[np.float64] = whitening.weights(found.x) / scale
+        self.coef_: NDArray[np.float64] = whitening.weights(found.x) / size.scale
         return self
+
+    def second_derivatives(self, size: Size) -> tuple[float, NDArray[np.float64] | None]:
+        """Of the loss without its penalty: the factor of a pair's x x' at margin 0, and the rest (d, d), if any.
+
+        The logistic loss has its largest second derivative, a quarter, at margin 0. Both are proportional to C.
+        """
+        level = self._scaled_level(size)
+        curvature = 0.25 * (self.C / size.pairs) * size.total / size.pairs / size.scale**2
+        return curvature, None if level is None else 2.0 * level
+
+    def _scaled_level(self, size: Size) -> NDArray[np.float64] | None:
+        """L as it enters the loss over weights of differences of root mean square 1. Shape (d, d)."""
+        return None if self.level is None else self.C / size.pairs * size.total / size.scale**2 * self.level
 
     def decision_function(self, X: ArrayLike) -> NDArray[np.float64]:
         """Scores of features (n, d), or of their differences. Shape (n,)."""

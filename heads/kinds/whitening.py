@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import cho_factor, solve_triangular
+from scipy.linalg import cho_factor, eigh, solve_triangular
 
 ROWS_PER_FEATURE = 4
 """Number of sampled rows for each feature."""
@@ -49,6 +49,7 @@ class Whitening:
         quadratic: NDArray[np.float64] | None = None,
     ) -> None:
         n, d = features.shape
+        self.width = d
         some = features[:: max(1, n // (ROWS_PER_FEATURE * d))]  # (m, d)
         hessian = np.zeros((d, d))
         for start in range(0, len(some), BLOCK_ROWS):
@@ -68,3 +69,43 @@ class Whitening:
     def gradient(self, by_weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """L⁻¹ g: the gradient over u from the gradient over the weights. Shape (d,)."""
         return solve_triangular(self._factor, by_weights, lower=True, check_finite=False)
+
+
+class SharedAxes:
+    """Principal axes of a second derivative, from which the change of variables follows for any multiple of it.
+
+    Args:
+        hessian: (d, d) symmetric, without a negative eigenvalue but for rounding; overwritten.
+    """
+
+    def __init__(self, hessian: NDArray[np.float64]) -> None:
+        self._trace = float(np.trace(hessian))
+        self._values, self._axes = eigh(hessian, overwrite_a=True, check_finite=False)  # (d,), (d, d)
+
+    def whitening(self, factor: float, alpha: float) -> "AxisWhitening":
+        """The change of variables for `factor` times the second derivative, and a penalty."""
+        d = len(self._values)
+        floor = alpha + 1e-6 * factor * self._trace / d  # as in `Whitening`
+        return AxisWhitening(self._axes, 1.0 / np.sqrt(factor * np.maximum(self._values, 0.0) + floor))
+
+
+class AxisWhitening:
+    """The change of variables w = axes · (scales · u).
+
+    Args:
+        axes: (d, d) orthonormal columns, which several of these share.
+        scales: (d,)
+    """
+
+    def __init__(self, axes: NDArray[np.float64], scales: NDArray[np.float64]) -> None:
+        self._axes = axes
+        self._scales = scales
+        self.width = len(axes)
+
+    def weights(self, u: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The model's weights. Shape (d,)."""
+        return self._axes @ (self._scales * u)
+
+    def gradient(self, by_weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The gradient over u from the gradient over the weights. Shape (d,)."""
+        return self._scales * (by_weights @ self._axes)

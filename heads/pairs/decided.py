@@ -39,6 +39,10 @@ class DecidedPairs:
         keys, (chosen, rejected) = unique_keys(rows["chosen_key"], rows["rejected_key"])
         return cls(keys, chosen, rejected, rows["weight"].to_numpy())
 
+    def at(self, rows: NDArray[np.int64]) -> "DecidedPairs":
+        """Some of the pairs: rows (b,)."""
+        return DecidedPairs(self.keys, self.chosen[rows], self.rejected[rows], self.weight[rows])
+
     def differences(self, store: FeatureStore) -> NDArray[np.float32]:
         """Chosen minus rejected features, (n, layers * hidden_size)."""
         return feature_differences(store, self.keys, self.chosen, self.rejected)
@@ -55,8 +59,7 @@ class DecidedPairs:
         order = np.lexsort((place[self.rejected], place[self.chosen]))
         size = max(1, BLOCK_BYTES // (4 * store.layers * store.hidden_size))
         for start in range(0, len(order), size):
-            rows = order[start : start + size]
-            yield DecidedPairs(self.keys, self.chosen[rows], self.rejected[rows], self.weight[rows])
+            yield self.at(order[start : start + size])
 
     def gaps(self, store: FeatureStore, weight: NDArray[np.floating]) -> NDArray[np.float64]:
         """Rewards of chosen responses less those of rejected ones: heads (k, layers * hidden_size), result (n, k)."""

@@ -1,5 +1,6 @@
 """The Bradley-Terry head of the decided pairs, which is the objective `preference` and the baseline of all rules."""
 
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -8,11 +9,18 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cache import FeatureStore
+from cache.progress import Progress, silent
 from heads.kinds.bradley_terry import BradleyTerryHead, LinearPairwiseHead, select_c
 from heads.kinds.layers import LayerChoice
 from heads.pairs.decided import DecidedPairs, layer_choice
+from heads.pairs.streamed import StreamedDifferences, select_c_streamed
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.subset import TRAIN, VALIDATION
+
+log = logging.getLogger(__name__)
+
+HELD_BYTES = 3 << 29
+"""Largest size of the pairs' differences that are held in memory: float32, before layers are chosen."""
 
 
 def fit_preference(
@@ -21,6 +29,7 @@ def fit_preference(
     C: Sequence[float],
     layer: int | None = None,
     center_rewards_coefficient: float = 0.0,
+    progress: Progress = silent,
 ) -> LinearPairwiseHead:
     """The Bradley-Terry head of the decided training pairs, with the best C on the validation pairs.
 
@@ -30,15 +39,21 @@ def fit_preference(
         C: inverse penalties to choose from.
         layer: index of the stored layer that the head reads; None: all.
         center_rewards_coefficient: factor of the mean of (r_chosen + r_rejected)² in the loss; not negative.
+        progress: called with the number of pairs read, where they are read in passes.
 
     Returns:
         A head whose `coef_` is as wide as the layers that it reads.
     """
     choice = layer_choice(store, layer)
     train, validation = (DecidedPairs.of(pairs, split) for split in (TRAIN, VALIDATION))
-    kind: Callable[[float], LinearPairwiseHead] = BradleyTerryHead
+    kind: Callable[[float], BradleyTerryHead] = BradleyTerryHead
     if center_rewards_coefficient:
         kind = partial(BradleyTerryHead, level=center_rewards_coefficient * second_moment_of_sums(store, train, choice))
+    size = 4 * (len(train) + len(validation)) * store.layers * store.hidden_size
+    if size > HELD_BYTES:
+        log.info("the differences of %s pairs (%.1f GB) are read as they are needed", f"{len(train):,}", size / 1e9)
+        streamed = [StreamedDifferences(store, some, choice, progress) for some in (train, validation)]
+        return select_c_streamed(streamed[0], streamed[1], C, kind)[0]
     learn, judge = (choice.take(some.differences(store)) for some in (train, validation))
     # A product with 1 changes nothing, but a weighted sum rounds in another order.
     weight = None if (train.weight == 1.0).all() else train.weight

@@ -77,7 +77,9 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
 
     # Before the prompts: both at once are large.
     centring = recipe.heads.bradley_terry_center_rewards_coefficient
-    plain = fit_preference(store, pairs, recipe.heads.bradley_terry_C, center_rewards_coefficient=centring)
+    plain = fit_preference(
+        store, pairs, recipe.heads.bradley_terry_C, center_rewards_coefficient=centring, progress=progress
+    )
     inputs = gate_inputs(pairs, store, weight, debiasing.transform, objectives, progress)
     gate_started = time.monotonic()
     trained = train_gate(inputs.gate_pairs("train"), inputs.gate_pairs("validation"), recipe.gate, progress)

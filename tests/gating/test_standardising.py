@@ -58,7 +58,7 @@ def test_features_may_come_in_any_dtype_and_leave_in_any(dtype: torch.dtype) -> 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     prompts, rows = uneven(1, 100, 6), torch.arange(100)
     whole = Standardising.fit(prompts, rows)
-    monkeypatch.setattr("gating.training.standardising.BLOCK_ROWS", 7)
+    monkeypatch.setattr("gating.prompts.BLOCK_ROWS", 7)
     parts = Standardising.fit(prompts, rows)
     torch.testing.assert_close(parts.spread, whole.spread, rtol=1e-12, atol=0)
 
