@@ -24,9 +24,9 @@ import numpy as np
 import torch
 
 from benchmarks.conditions import Conditions
-from cache import FeatureStore, Fingerprint
+from benchmarks.made_run import RECIPE, SHARD_ROWS, fingerprint, made_extract, made_heads
+from cache import FeatureStore
 from evaluation.suites.reward_bench import PRIOR_SECTION, SECTIONS
-from extract.results import Extract
 from extract.tables import EXAMPLES, PAIRS, SUITE_TEXTS, SUITES, Tables, frame
 from gating.collapse import GateSummary
 from gating.gate import Gate
@@ -34,7 +34,6 @@ from gating.results import Gating, Interval, RuleMetrics, Seeds, Ties
 from gating.rules import RULES
 from gating.settings import GateSettings
 from heads.objectives import PUBLISHED_OBJECTIVES
-from heads.results import Heads, ObjectiveHead
 from pipelines.artefacts import GATING, HEADS, SUITE_ROWS
 from pipelines.artefacts import suite as artefact
 from pipelines.recipe import read_recipe
@@ -44,22 +43,9 @@ PRIOR_ROWS = {"anthropic_helpful": 6192, "anthropic_hhh": 221, "shp": 1741, "sum
 """Rows of the splits of allenai/preference-test-sets that count."""
 
 MATH_ROWS = 447
-SHARD_ROWS = 8192
 TASKS = 10
 FULL: dict[str, Any] = {"width": 4096, "times": 1.0, "rounds": 3}
 QUICK: dict[str, Any] = {"width": 1024, "times": 0.1, "rounds": 2}
-
-RECIPE = """
-name = "benchmark"
-runs = "runs"
-backbone = {{ model = "none", max_tokens = 4096 }}
-extract = {{ pack_tokens = 8192 }}
-ratings = [{{ source = "helpsteer" }}]
-pairs = [{{ source = "hh_rlhf" }}]
-suites = [{{ source = "reward_bench" }}, {{ source = "preference_test_sets" }}]
-store = {{ root = "{folder}/features", shard_rows = {shard_rows} }}
-debiasing = {{ verbosity = "response_tokens" }}
-"""
 
 IN_ITS_OWN_PROCESS = """
 import json, sys, time
@@ -98,7 +84,7 @@ def measure(folder: Path, width: int, times: float, rounds: int) -> dict[str, An
     """Seconds of the command, whole and in parts."""
     os.chdir(folder)
     recipe = folder / "benchmark.toml"
-    recipe.write_text(RECIPE.format(folder=folder, shard_rows=SHARD_ROWS))
+    recipe.write_text(RECIPE.format(shard_rows=SHARD_ROWS))
     features = make_run(recipe, width, times)
     whole = []
     for _ in range(rounds):
@@ -124,11 +110,11 @@ def measure(folder: Path, width: int, times: float, rounds: int) -> dict[str, An
 
 def make_run(path: Path, width: int, times: float) -> int:
     """Write everything that the command reads; the number of features."""
-    recipe = read_recipe(path)
+    run = Run(read_recipe(path))
     rng = np.random.default_rng(0)
     rows = _rows(times)
     keys = rng.integers(0, 256, (3 * len(rows), 16), dtype=np.uint8)  # prompt, chosen, rejected of each row
-    store = FeatureStore.create(recipe.store.root, _fingerprint(), width)
+    store = FeatureStore.create(run.recipe.store.root, fingerprint(), width)
     with store.writing():
         for number, start in enumerate(range(0, len(keys), SHARD_ROWS)):
             some = keys[start : start + SHARD_ROWS]
@@ -142,32 +128,10 @@ def make_run(path: Path, width: int, times: float) -> int:
             lines.append((suite, subset, str(number), prompt, response, tokens, 0, 0, 0, chosen, 0, None, "{}"))
     objectives = [objective.name for objective in PUBLISHED_OBJECTIVES]
     examples = frame([], EXAMPLES | dict.fromkeys(objectives, SUITES["place"]))
-    run = Run(recipe)
     tables = Tables(examples, frame([], PAIRS), frame(lines, SUITES), frame([], SUITE_TEXTS))
-    run.write_extract(_extract(len(lines) // 2), tables)
+    run.write_extract(made_extract(len(lines) // 2), tables)
     k = len(objectives)
-    head = ObjectiveHead(
-        rows=1, validation_rows=1, alpha=1.0, validation_mse=1.0, pearson=0.0, validation_path=(), constant=False
-    )
-    heads = Heads(
-        origin="ratings",
-        objectives=dict.fromkeys(objectives, head),
-        skipped={},
-        scales={},
-        alphas=(1.0,),
-        rows=1,
-        train_pairs=None,
-        rows_read=1,
-        rows_reused=0,
-        features=width,
-        reading=_fingerprint(),
-        fitted_on="none",
-        layer=None,
-        uncertainty=None,
-        seconds=0.0,
-        peak_bytes=0,
-    )
-    run.write(HEADS, heads, arrays={"weight": _normal(rng, k, width)})
+    run.write(HEADS, made_heads(objectives, width), arrays={"weight": _normal(rng, k, width)})
     gate = {f"gating.{name}": value.numpy() for name, value in Gate(width, k, GateSettings()).state_dict().items()}
     fitted = {
         "lambda": rng.random(k),
@@ -179,28 +143,6 @@ def make_run(path: Path, width: int, times: float) -> int:
     }
     run.write(GATING, _gating(objectives), arrays=gate | fitted)
     return len(keys)
-
-
-def _extract(rows: int) -> Extract:
-    return Extract(
-        rows=rows,
-        unique_tokens=0,
-        tokens_computed=0,
-        features_new=0,
-        features_reused=0,
-        skipped=0,
-        seconds=0.0,
-        seconds_extracting=0.0,
-        device="none",
-        engine="packed",
-        worker="1/1",
-        fingerprint=_fingerprint().digest,
-        store="features",
-        limit=None,
-        missing={},
-        revisions={},
-        datasets={},
-    )
 
 
 def _gating(objectives: list[str]) -> Gating:
@@ -293,10 +235,6 @@ def _rows(times: float) -> list[tuple[str, str]]:
             source = "preference_test_sets" if section == PRIOR_SECTION else "reward_bench"
             rows += [(source, subset)] * max(1, round(count * times))
     return rows
-
-
-def _fingerprint() -> Fingerprint:
-    return Fingerprint("random", "none", "none", "end_of_turn", (-1,), "bfloat16", "float16", "packed")
 
 
 def _normal(rng: np.random.Generator, *shape: int) -> np.ndarray:

@@ -5,12 +5,12 @@ read is checked against the manifest, at the cost of reading only its row.
 """
 
 import hashlib
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
 import numpy as np
+from isal.isal_zlib import crc32
 from numpy.typing import NDArray
 
 from cache.keys import Keys
@@ -49,8 +49,8 @@ def row_checksums(keys: Keys, n_tokens: NDArray[np.int32], stored: Stored) -> Ch
     """CRC-32 of each row: its key, its token count and its values, little-endian. Shape (n,), uint32."""
     heads = np.concatenate([keys, n_tokens.astype("<i4")[:, None].view(np.uint8)], axis=-1)  # (n, 20)
     values = np.ascontiguousarray(stored).view(np.uint8)  # (n, bytes of a row)
-    starts = map(zlib.crc32, heads.view("V20")[:, 0].tolist())
-    return np.fromiter(map(zlib.crc32, values, starts), dtype=np.uint32, count=len(keys))
+    starts = map(crc32, heads.view("V20")[:, 0].tolist())
+    return np.fromiter(map(crc32, values, starts), dtype=np.uint32, count=len(keys))
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ from torch import nn
 from torch.nn.functional import softplus
 
 from benchmarks.gate.data import Blocks, K, split
-from gating.gate import BLOCK_ROWS
+from gating.prompts import BLOCK_ROWS
 from gating.settings import GateSettings
 
 CHECK_EVERY = 100

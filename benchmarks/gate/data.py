@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from gating.gate import BLOCK_ROWS
+from gating.prompts import BLOCK_ROWS
 
 K = 19
 KINDS = 12

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from benchmarks.gate.data import Blocks, split
-from gating.gate import BLOCK_ROWS
+from gating.prompts import BLOCK_ROWS
 from gating.settings import GateSettings
 from gating.training.pairs import GatePairs
 from gating.training.train import train_gate
