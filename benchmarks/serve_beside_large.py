@@ -26,7 +26,7 @@ import httpx2
 import numpy as np
 
 from benchmarks.process_memory import peak_bytes, resident_bytes
-from benchmarks.serve import Serving, server
+from benchmarks.serve.servers import Serving, server
 
 ALONE = "alone"
 STAY_SECONDS = 0.3

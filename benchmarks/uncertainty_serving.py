@@ -23,7 +23,8 @@ from pathlib import Path
 import httpx2
 import torch
 
-from benchmarks.serve import Serving, Turns, classify, conversations, load, server
+from benchmarks.serve.load import Turns, classify, conversations, load
+from benchmarks.serve.servers import Serving, server
 from export.folder import Exported, write_folder
 from export.reward_config import backbone_settings, read_config
 from export.reward_model import RewardModel
