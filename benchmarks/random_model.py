@@ -11,7 +11,7 @@ import numpy as np
 from safetensors.torch import save_file
 from transformers import AutoConfig
 
-from benchmarks.extract_ways import LLAMA_3_8B, SMOLLM2_135M, TINY, RandomBackbone
+from benchmarks.random_backbone import LLAMA_3_8B, SMOLLM2_135M, TINY, RandomBackbone
 from export.folder import Exported, write_folder
 from export.reward_config import RewardConfig
 from export.reward_uncertainty import UncertaintyTable
