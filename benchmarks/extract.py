@@ -100,7 +100,7 @@ def measure(
     figures: Figures,
     done: Callable[[list[Measured]], None],
 ) -> None:
-    """All ways in turn, `rounds` times over, each round with its own rate of one large product; then `done` is called."""
+    """All ways in turn, `rounds` times over; each round has its own rate of one large product, and `done` ends it."""
     dtype = getattr(torch, benchmark.settings.dtype)
     reference = exact(benchmark)
     gc.collect()
@@ -149,8 +149,8 @@ def table(report: dict[str, Any]) -> str:
     first = report["results"][0]
     lines = [
         f"{report['shape']}, {report['dtype']}: {report['sequences']} sequences, {report['unique_tokens']:,} unique"
-        f" tokens, {report['repeated_tokens'] / report['unique_tokens']:.2f} times as many with repeated prompts; one large"
-        f" product at {report['matmul_tflops'] * 1000:,.0f} GFLOP/s:",
+        f" tokens, {report['repeated_tokens'] / report['unique_tokens']:.2f} times as many with repeated prompts; one"
+        f" large product at {report['matmul_tflops'] * 1000:,.0f} GFLOP/s:",
         "",
         "| way | sequences/s | ratio | low to high | unique tokens/s | of the matmul rate | difference |",
         "|---|---|---|---|---|---|---|",
