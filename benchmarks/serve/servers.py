@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +22,9 @@ ROOT = Path(__file__).parents[2]
 
 VLLM_PYTHON = ROOT / ".venv-vllm" / "bin" / "python"
 """The interpreter beside vLLM's CPU build; `make test-vllm` installs it."""
+
+URL = re.compile(r"http://\S+:\d+")
+"""The address that `armorm serve` prints."""
 
 STEP_TOKENS = 8192
 """Tokens of one pass, for this project's server and for vLLM: the former's default."""
@@ -64,10 +67,9 @@ def server(folder: Path, device: str, pack_tokens: int | None) -> Iterator[Servi
     if pack_tokens is not None:
         command += ["--pack-tokens", str(pack_tokens)]
     with _running(Command(command)) as (process, log):
-        while not (found := re.search(r"http://\S+:\d+", log.read_text())):
-            _refuse_ended(process, log)
-            time.sleep(0.1)
-        yield Serving(found[0], process.pid)
+        _wait(process, log, lambda: URL.search(log.read_text()) is not None)
+        (url,) = URL.findall(log.read_text())[:1]
+        yield Serving(url, process.pid)
 
 
 def transformers_command(classifier: Path, batch: int) -> Command:
@@ -133,9 +135,7 @@ def listening(command: Command) -> Iterator[Serving]:
     address = ["--port", str(port)]
     with _running(Command([*command.arguments, *address], command.environment)) as (process, log):
         url = f"http://127.0.0.1:{port}"
-        while not _healthy(url):
-            _refuse_ended(process, log)
-            time.sleep(0.5)
+        _wait(process, log, lambda: _healthy(url))
         yield Serving(url, process.pid)
 
 
@@ -154,20 +154,17 @@ def _running(command: Command) -> Iterator[tuple["subprocess.Popen[bytes]", Path
         process = subprocess.Popen(
             command.arguments, stdout=log, stderr=log, env=environment, cwd=ROOT, start_new_session=True
         )
-        process_started[process.pid] = time.monotonic()
         try:
             yield process, Path(log.name)
         finally:
-            os.killpg(process.pid, signal.SIGCONT)
             process.terminate()
             process.wait()
 
 
-process_started: dict[int, float] = {}
-"""Process -> when it was started, in seconds of the monotonic clock."""
-
-
-def _refuse_ended(process: "subprocess.Popen[bytes]", log: Path) -> None:
-    late = time.monotonic() - process_started[process.pid] > START_SECONDS
-    if process.poll() is not None or late:
-        raise SystemExit(f"the server did not start: {log.read_text()}")
+def _wait(process: "subprocess.Popen[bytes]", log: Path, ready: Callable[[], bool]) -> None:
+    """Wait until a server is ready, and refuse one that ends before, or that takes too long."""
+    end = time.monotonic() + START_SECONDS
+    while not ready():
+        if process.poll() is not None or time.monotonic() > end:
+            raise SystemExit(f"the server did not start: {log.read_text()}")
+        time.sleep(0.2)
