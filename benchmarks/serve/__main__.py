@@ -29,7 +29,8 @@ import argparse
 import asyncio
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ from benchmarks.serve.load import Ask, Round, Turns, conversations, load, of_cla
 from benchmarks.serve.servers import (
     STEP_TOKENS,
     VLLM_PYTHON,
+    Command,
     Serving,
     listening,
     server,
@@ -51,6 +53,7 @@ from benchmarks.serve.servers import (
     vllm_command,
     vllm_libraries,
 )
+from cache.cores import cores
 
 BATCHES = (1, 8)
 """Largest batches of the server of transformers."""
@@ -71,22 +74,22 @@ def same_token_ids(url: str, given: list[Turns], expected: list[list[int]]) -> N
 
 
 def started(stack: ExitStack, names: list[str], given: argparse.Namespace, alone: Alone) -> dict[str, Server]:
-    """Start the servers."""
-    servers: dict[str, Server] = {}
+    """Start the servers, all at once."""
+    made: dict[str, tuple[AbstractContextManager[Serving], Callable[[str], Ask]]] = {}
     if "armorm" in names:
-        ours = stack.enter_context(server(given.folder, given.device, given.pack_tokens))
-        servers[THIS] = (ours, lambda _: of_objective(alone.objective))
+        made[THIS] = (server(given.folder, given.device, given.pack_tokens), lambda _: of_objective(alone.objective))
+    classifier = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "classifier"
     if {"vllm", "transformers"} & {*names}:
-        classifier = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "classifier"
         plain_classifier.write(given.folder, classifier, alone.objective)
     if "vllm" in names:
-        command = vllm_command(classifier, alone.max_tokens, given.vllm, vllm_libraries(given.vllm))
-        servers[VLLM] = (stack.enter_context(listening(command)), of_classifier)
+        made[VLLM] = (listening(vllm_of(given, alone, classifier)), of_classifier)
     if "transformers" in names:
         for batch in BATCHES:
-            made = stack.enter_context(listening(transformers_command(classifier, batch)))
-            servers[f"transformers + FastAPI, batches of {batch}"] = (made, of_classifier)
-    return servers
+            name = f"transformers + FastAPI, batches of {batch}"
+            made[name] = (listening(transformers_command(classifier, batch)), of_classifier)
+    with ThreadPoolExecutor() as pool:
+        entered = pool.map(stack.enter_context, [manager for manager, _ in made.values()])
+        return {name: (serving, ask) for serving, (name, (_, ask)) in zip(entered, made.items(), strict=True)}
 
 
 @contextmanager
@@ -99,20 +102,25 @@ def others_held_still(servers: dict[str, Server], turn: str | None) -> Iterator[
         yield
 
 
+def vllm_of(given: argparse.Namespace, alone: Alone, classifier: Path) -> Command:
+    """The command of vLLM's server."""
+    libraries = vllm_libraries(given.vllm)
+    return vllm_command(classifier, alone.max_tokens, given.vllm, libraries, eager=given.vllm_eager)
+
+
 def settings(names: list[str], given: argparse.Namespace, alone: Alone) -> dict[str, Any]:
     """The settings of each server."""
-    libraries = vllm_libraries(given.vllm)
     return {
         THIS: {"pack_tokens": given.pack_tokens or STEP_TOKENS, "threads": alone.threads, "dtype": alone.dtype},
-        **({VLLM: vllm_command(Path(), alone.max_tokens, given.vllm, libraries).settings} if "vllm" in names else {}),
-        **({"transformers + FastAPI": {"batches": BATCHES}} if "transformers" in names else {}),
+        **({VLLM: vllm_of(given, alone, Path()).settings} if "vllm" in names else {}),
+        **({"transformers + FastAPI": {"batches": BATCHES, "threads": cores()}} if "transformers" in names else {}),
     }
 
 
 def measure(given: argparse.Namespace, names: list[str], conditions: Conditions) -> dict[str, Any]:
     """All ways in turns."""
     alone = Alone(given.folder, given.device, given.objective)
-    sent = conversations(given.times, alone.max_tokens)
+    sent = conversations(given.times, alone.max_tokens)[: given.most]
     figures = Figures("server", given.figures)
     report: dict[str, Any] = {
         "conversations": len(sent),
@@ -159,17 +167,20 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="few conversations, one round, all ways")
     parser.add_argument("--servers", nargs="*", choices=NAMES, default=list(NAMES))
     parser.add_argument("--vllm", type=Path, default=VLLM_PYTHON, help="interpreter of the environment with vLLM")
+    parser.add_argument("--vllm-eager", action="store_true", help="vLLM does not compile; with --quick it never does")
     parser.add_argument("--objective", default=None, help="objective whose reward is compared; by default the first")
     parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
-    parser.add_argument("--times", type=float, default=None, help="size of the mix; 1 is 775 conversations")
-    parser.add_argument("--rounds", type=int, default=None)
+    parser.add_argument("--times", type=float, default=0.3, help="size of the mix; 1 is 775 conversations")
+    parser.add_argument("--most", type=int, default=None, help="conversations of the mix, at most; quick: 16")
+    parser.add_argument("--rounds", type=int, default=None, help="3, quick 1")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--pack-tokens", type=int, default=None, help="of armorm serve; by default its own")
     parser.add_argument("--json", type=Path, default=None)
     parser.add_argument("--figures", type=Path, default=None, help="file to append figures to, as JSON lines")
     given = parser.parse_args()
-    given.times = given.times or (0.02 if given.quick else 0.3)
+    given.most = given.most or (16 if given.quick else None)
     given.rounds = given.rounds or (1 if given.quick else 3)
+    given.vllm_eager = given.vllm_eager or given.quick
     names = list(given.servers)
     if "vllm" in names and not given.vllm.exists():
         print(f"vLLM is left out, for there is no {given.vllm}: `make test-vllm` installs it", flush=True)

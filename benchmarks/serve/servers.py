@@ -82,18 +82,20 @@ def transformers_command(classifier: Path, batch: int) -> Command:
     return Command(arguments, settings={"batch": batch, "dtype": "as stored", "threads": cores()})
 
 
-def vllm_command(classifier: Path, max_tokens: int, python: Path, preload: list[Path]) -> Command:
+def vllm_command(
+    classifier: Path, max_tokens: int, python: Path, preload: list[Path], *, eager: bool = False
+) -> Command:
     """VLLM's OpenAI-compatible server with the classifier as a pooling model.
 
-    - Its documentation on CPUs asks for OpenMP threads on all cores but one for each process of the server. On a
-      machine of two cores its own choice ("auto") computes in one thread; here it has all cores, as the others have.
+    - `VLLM_CPU_OMP_THREADS_BIND`: all cores, as the others have. Its own choice ("auto") leaves a core to the rest of
+      the server, and computes in one thread on a machine of two.
     - `VLLM_CPU_KVCACHE_SPACE`: 4 GiB, more than all conversations of a round take, so that no request waits for memory
       and no prompt is dropped from the prefix cache.
     - The prefix cache and chunked prefill are on: both are its defaults for a decoder whose last token is pooled. A
       round has a cache salt of its own, or later rounds would find whole conversations of earlier ones, which no real
       load repeats.
     - Steps of as many tokens as this project's passes. `torch.compile` stays on, which is its default
-      (`--enforce-eager` would turn it off); requests are not logged.
+      (`--enforce-eager`, which a quick run has to save a minute, turns it off). Requests are not logged.
     - `preload`: the OpenMP runtime and the allocator that its documentation asks for.
     """
     arguments = [str(python), "-m", "vllm.entrypoints.openai.api_server", "--model", str(classifier)]
@@ -116,7 +118,8 @@ def vllm_command(classifier: Path, max_tokens: int, python: Path, preload: list[
     }
     settings = options | environment | {"LD_PRELOAD": [path.name for path in preload]}
     flat = [part for option in options.items() for part in option]
-    return Command([*arguments, *flat, "--enable-prefix-caching"], environment, {**settings, "prefix caching": True})
+    switches = ["--enable-prefix-caching", *(["--enforce-eager"] if eager else [])]
+    return Command([*arguments, *flat, *switches], environment, {**settings, "switches": switches})
 
 
 def vllm_libraries(python: Path) -> list[Path]:
