@@ -111,7 +111,7 @@ def asked(serving: Serving, given: list[Turns], clients: int, *, terms: bool) ->
         before = processor_seconds(serving.process)
         answered = asyncio.run(load(serving.url, given, clients, rewards if terms else classify))
         spent = processor_seconds(serving.process) - before
-        return Round(answered.seconds, spent, answered.scores.count(None))
+        return Round(answered.seconds, spent, answered.numbers.count(None))
 
     return run
 
