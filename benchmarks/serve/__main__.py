@@ -27,6 +27,8 @@ does not have its turn is held still (SIGSTOP): vLLM's processes would look for 
 
 import argparse
 import asyncio
+import signal
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -178,6 +180,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=None)
     parser.add_argument("--figures", type=Path, default=None, help="file to append figures to, as JSON lines")
     given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that no server is left, held still
     given.most = given.most or (16 if given.quick else None)
     given.rounds = given.rounds or (1 if given.quick else 3)
     given.vllm_eager = given.vllm_eager or given.quick
