@@ -6,6 +6,15 @@ conversations have the lengths of the eight rating sets (length_mix.py). The way
 figures are medians, so that other load of the machine affects all of them.
 
     python -m benchmarks.extract --json benchmarks/extract.json
+
+- "one at a time" is the authors' way: one conversation a pass, by transformers with its own attention (SDPA).
+- "sorted, padded": batches of similar lengths, by transformers, with SDPA and a mask.
+- "packed …": this project's engine, with every prompt before each of its responses, or once for all of them; compiled
+  where it says so, otherwise not.
+- "vllm": the vllm engine, where vLLM is installed beside this project (docs/vllm.md); with its prefix cache.
+- "end to end": from text to sealed shards.
+
+All have the same weights, dtype and threads, and are warmed up before their first round.
 """
 
 import argparse
@@ -22,42 +31,25 @@ from typing import Any
 import numpy as np
 import torch
 import transformers
-from rich.console import Console
-from rich.table import Table
 from transformers import AutoConfig
 
 from benchmarks.conditions import Conditions
-from benchmarks.extract_ways import (
-    LLAMA_3_8B,
-    NAMES,
-    SMOLLM2_135M,
-    TINY,
-    Benchmark,
-    Features,
-    RandomBackbone,
-    by_key,
-    layouts,
-)
+from benchmarks.extract_ways import NAMES, Benchmark, Features, by_key, layouts
 from benchmarks.figures import Figures
+from benchmarks.random_backbone import LLAMA_3_8B, SMOLLM2_135M, TINY, RandomBackbone
 from extract.engines.sequential import SequentialEngine
 from extract.settings import BackboneSettings, ExtractSettings
 
 
 @dataclass(frozen=True)
 class Measured:
-    """Medians of one way over the rounds."""
+    """One way, round by round."""
 
     way: str
-    seconds: float
-    sequences_per_second: float
-    unique_tokens_per_second: float
-    of_matmul_rate: float
+    seconds: list[float]
+    of_matmul_rate: list[float]
     """Rate of the multiplications that unique tokens need in the decoder's matrices, relative to one large product in
     the same round."""
-    ratio: float
-    """Sequences per second, relative to one at a time."""
-    ratio_low: float
-    ratio_high: float
     error: float
     """Mean relative difference from float32, one sequence at a time."""
 
@@ -100,8 +92,15 @@ def exact(benchmark: Benchmark) -> Features:
     return by_key(engine, layouts(benchmark.groups[:8], benchmark.extract.pack_tokens)[1])
 
 
-def measure(benchmark: Benchmark, names: list[str], rounds: int, parameters: int, figures: Figures) -> list[Measured]:
-    """All ways in turn, `rounds` times over, each round with its own rate of one large product."""
+def measure(
+    benchmark: Benchmark,
+    names: list[str],
+    rounds: int,
+    parameters: int,
+    figures: Figures,
+    done: Callable[[list[Measured]], None],
+) -> None:
+    """All ways in turn, `rounds` times over; each round has its own rate of one large product, and `done` ends it."""
     dtype = getattr(torch, benchmark.settings.dtype)
     reference = exact(benchmark)
     gc.collect()
@@ -130,43 +129,42 @@ def measure(benchmark: Benchmark, names: list[str], rounds: int, parameters: int
                 of_matmul_rate=round(2 * parameters * unique / took / rates[-1], 4),
                 error=errors[way.name],
             )
-    first = seconds[ways[0].name]
-    results = []
-    for way in ways:
-        took = statistics.median(seconds[way.name])
-        ratios = [a / b for a, b in zip(first, seconds[way.name], strict=True)]
-        results.append(
-            Measured(
-                way=way.name,
-                seconds=took,
-                sequences_per_second=benchmark.sequences / took,
-                unique_tokens_per_second=unique / took,
-                of_matmul_rate=statistics.median(
-                    2 * parameters * unique / one / rate for one, rate in zip(seconds[way.name], rates, strict=True)
-                ),
-                ratio=statistics.median(first) / took,
-                ratio_low=min(ratios),
-                ratio_high=max(ratios),
-                error=errors[way.name],
-            )
+        done(
+            [
+                Measured(
+                    way=way.name,
+                    seconds=seconds[way.name],
+                    of_matmul_rate=[
+                        2 * parameters * unique / one / rate for one, rate in zip(seconds[way.name], rates, strict=True)
+                    ],
+                    error=errors[way.name],
+                )
+                for way in ways
+            ]
         )
-    return results
 
 
-def show(results: list[Measured]) -> None:
-    """Print the table."""
-    table = Table("way", "sequences/s", "ratio", "low to high", "unique tokens/s", "of the matmul rate", "error")
-    for measured in results:
-        table.add_row(
-            measured.way,
-            f"{measured.sequences_per_second:.1f}",
-            f"{measured.ratio:.2f}",
-            f"{measured.ratio_low:.2f} to {measured.ratio_high:.2f}",
-            f"{measured.unique_tokens_per_second:,.0f}",
-            f"{measured.of_matmul_rate:.1%}",
-            f"{measured.error:.1e}",
+def table(report: dict[str, Any]) -> str:
+    """The ways as a Markdown table; ratios are of sequences a second, to the first way, round by round."""
+    first = report["results"][0]
+    lines = [
+        f"{report['shape']}, {report['dtype']}: {report['sequences']} sequences, {report['unique_tokens']:,} unique"
+        f" tokens, {report['repeated_tokens'] / report['unique_tokens']:.2f} times as many with repeated prompts; one"
+        f" large product at {report['matmul_tflops'] * 1000:,.0f} GFLOP/s:",
+        "",
+        "| way | sequences/s | ratio | low to high | unique tokens/s | of the matmul rate | difference |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for each in report["results"]:
+        ratios = [other / own for own, other in zip(each["seconds"], first["seconds"], strict=True)]
+        spread = "" if each is first else f"{min(ratios):.2f} to {max(ratios):.2f}"
+        took = statistics.median(each["seconds"])
+        lines.append(
+            f"| {each['way']} | {report['sequences'] / took:.1f} | {statistics.median(ratios):.2f} | {spread}"
+            f" | {report['unique_tokens'] / took:,.0f} | {statistics.median(each['of_matmul_rate']):.1%}"
+            f" | {each['error']:.1e} |"
         )
-    Console(width=140).print(table)
+    return "\n".join([*lines, ""])
 
 
 def matrix_parameters(config: Any) -> int:
@@ -181,14 +179,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--shape", choices=["tiny", "smollm2-135m", "llama-3-8b"], default="tiny")
     parser.add_argument("--dtype", choices=["float32", "bfloat16", "float16"], help="float32 for tiny, else bfloat16")
-    parser.add_argument("--times", type=float, default=0.5, help="size of the mix; 1 is 782 sequences")
+    parser.add_argument("--quick", action="store_true", help="few conversations, one round, all ways")
+    parser.add_argument(
+        "--times", type=float, default=None, help="size of the mix; 1 is 782 sequences; 0.5, quick 0.01"
+    )
     parser.add_argument("--pack-tokens", type=int, default=None, help="8192 on a CPU, 32768 on a GPU")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=None, help="3, quick 1")
     parser.add_argument("--ways", nargs="+", default=list(NAMES), help="the first is what the others are compared with")
     parser.add_argument("--json", type=Path, default=None)
     parser.add_argument("--figures", type=Path, default=None, help="file to append figures to, as JSON lines")
     parser.add_argument("--stage", default="extract", help="name of this run in --figures")
     arguments = parser.parse_args()
+    times = arguments.times or (0.01 if arguments.quick else 0.5)
+    rounds = arguments.rounds or (1 if arguments.quick else 3)
     conditions = Conditions()
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     if arguments.shape == "tiny":
@@ -201,9 +204,11 @@ def main() -> None:
     cuda = torch.cuda.is_available()
     pack_tokens = arguments.pack_tokens or (32_768 if cuda else 8192)
     extract = ExtractSettings(pack_tokens=pack_tokens)
-    benchmark = Benchmark(RandomBackbone(config, dtype), settings, extract, arguments.times)
+    benchmark = Benchmark(RandomBackbone(config, dtype), settings, extract, times)
     rate = matmul_rate(benchmark.device, getattr(torch, dtype))
-    about = {
+    about: dict[str, Any] = {
+        "shape": arguments.shape,
+        "dtype": dtype,
         "device": torch.cuda.get_device_name() if cuda else f"CPU, {torch.get_num_threads()} threads",
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -217,14 +222,19 @@ def main() -> None:
     }
     figures = Figures(arguments.stage, arguments.figures)
     figures.add(**about)
-    results = measure(benchmark, arguments.ways, arguments.rounds, matrix_parameters(config), figures)
+
+    def write(results: list[Measured]) -> None:
+        about["results"] = [asdict(measured) for measured in results]
+        conditions.write(arguments.json, about)
+
+    measure(benchmark, arguments.ways, rounds, matrix_parameters(config), figures, write)
     about["peak_gpu_bytes"] = torch.cuda.max_memory_allocated() if cuda else None
     if cuda:  # after the ways, while the device is still warm
         about["matmul_tflops_afterwards"] = matmul_rate(benchmark.device, getattr(torch, dtype)) / 1e12
         about["matmul_tflops_for_seconds"] = matmul_rate(benchmark.device, getattr(torch, dtype), 1000) / 1e12
-    figures.add(**about)
-    show(results)
-    conditions.write(arguments.json, {**about, "results": [asdict(measured) for measured in results]})
+    figures.add(**{key: value for key, value in about.items() if key != "results"})
+    conditions.write(arguments.json, about)
+    print(table(about))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The first pass of `extract`: rows a second, memory, and reading token ids back, by number of rows and of processes.
 
-python -m benchmarks.first_pass [--rows 20000 60000 200000] [--before CHECKOUT] [--suite PROMPTS]
+    python -m benchmarks.first_pass --json benchmarks/first_pass.json
+    python -m benchmarks.first_pass --before ../before --suite 3000
 
 Each figure is of a process of its own. `--before` measures another checkout of this repository in the same run: one in
 which nothing is kept on the disk, and one process does all.
@@ -15,12 +16,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+ROOT = Path(__file__).resolve().parents[1]
 BACKBONE = "backbones/tiny"
 ATTRIBUTES = ("helpfulness", "correctness", "coherence", "complexity", "verbosity")
 SETS = {"rating set": (4, 130, 400), "many responses": (19, 400, 75), "short rows": (4, 13, 40)}
@@ -130,43 +133,74 @@ def measured_apart(checkout: Path, *arguments: str) -> dict[str, Any]:
     return result
 
 
+def ways(given: argparse.Namespace, rows: int, kind: str) -> Iterator[dict[str, Any]]:
+    """Figures of all ways over one file of rows."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_rows(folder / "rows.jsonl", rows, kind)
+        if given.suite:
+            write_suite(folder / SUITE, given.suite)
+        path = str(folder / "rows.jsonl")
+        found: list[tuple[str, Path, tuple[str, str, str]]] = []
+        if given.before is not None and rows <= given.before_most:
+            found.append(("before", given.before.resolve(), (path, "", "1")))
+        root = ""
+        for processes in given.processes:
+            root = str(folder / str(processes))
+            called = f"first, {processes} process{'es' * (processes > 1)}"
+            found.append((called, ROOT, (path, root, str(processes))))
+        found.append(("second", ROOT, (path, root, "1")))
+        more = () if given.here_first is None else ("--here-first", str(given.here_first))
+        for way, checkout, arguments in found:
+            yield {"set": kind, "way": way} | measured_apart(checkout, *arguments, *more)
+
+
+def table(report: dict[str, Any]) -> str:
+    """The figures as a Markdown table; "ratio" is the CPU time of the first way of its rows over a way's."""
+    lines = [
+        "| set | rows | way | CPU µs a row | ratio | of this process | wall µs a row | memory grown | peak |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    base: dict[tuple[str, int], float] = {}
+    for each in report["results"]:
+        first = base.setdefault((each["set"], each["rows"]), each["cpu_us"])
+        lines.append(
+            f"| {each['set']} | {each['rows']:,} | {each['way']} | {each['cpu_us']:,.0f}"
+            f" | {first / each['cpu_us']:.1f} | {each['cpu_us_of_this_process']:,.0f} | {each['wall_us']:,.0f}"
+            f" | {each['grown_mb']} MB | {each['peak_mb']} MB |"
+        )
+    return "\n".join([*lines, ""])
+
+
 def main() -> None:
-    """Print one JSON line a figure, as it comes."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--rows", type=int, nargs="+", default=[20_000, 60_000, 200_000])
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="1,000 rows, all ways")
+    parser.add_argument("--rows", type=int, nargs="+", default=None, help="20000 60000 200000, quick 1000")
     parser.add_argument("--sets", nargs="+", default=list(SETS), choices=SETS)
     parser.add_argument("--before", type=Path)
     parser.add_argument("--before-most", type=int, default=20_000, help="largest number of rows for --before")
     parser.add_argument("--processes", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--here-first", type=int, help="rows before other processes start, in place of the code's")
     parser.add_argument("--suite", type=int, help="compare the rows with a suite of so many prompts")
-    parser.add_argument("--measure", nargs=3, metavar=("ROWS", "ROOT", "PROCESSES"))
+    parser.add_argument("--measure", nargs=3, metavar=("ROWS", "ROOT", "PROCESSES"), help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     if given.measure:
         rows, root, processes = given.measure
         print(json.dumps(measure(Path(rows), Path(root) if root else None, int(processes), given.here_first)))
         return
-    here = Path(__file__).resolve().parents[1]
+    # Here, since --measure runs with the packages of another checkout, which may have no such module.
+    from benchmarks.conditions import Conditions
+
+    conditions = Conditions()
+    report: dict[str, Any] = {"suite": given.suite, "here_first": given.here_first, "results": []}
     for kind in given.sets:
-        for rows in given.rows:
-            with tempfile.TemporaryDirectory() as name:
-                folder = Path(name)
-                write_rows(folder / "rows.jsonl", rows, kind)
-                if given.suite:
-                    write_suite(folder / SUITE, given.suite)
-                path = str(folder / "rows.jsonl")
-                ways = []
-                if given.before is not None and rows <= given.before_most:
-                    ways.append(("before", given.before.resolve(), (path, "", "1")))
-                for processes in given.processes:
-                    root = str(folder / str(processes))
-                    ways.append((f"first, {processes} processes", here, (path, root, str(processes))))
-                ways.append(("second", here, (path, root, "1")))
-                more = () if given.here_first is None else ("--here-first", str(given.here_first))
-                for way, checkout, arguments in ways:
-                    print(
-                        json.dumps({"set": kind, "way": way} | measured_apart(checkout, *arguments, *more)), flush=True
-                    )
+        for rows in given.rows or ([1_000] if given.quick else [20_000, 60_000, 200_000]):
+            for found in ways(given, rows, kind):
+                report["results"].append(found)
+                conditions.write(given.json, report)
+    print(table(report))
 
 
 if __name__ == "__main__":

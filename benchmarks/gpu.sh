@@ -63,7 +63,7 @@ extract=("$python" -m benchmarks.extract --shape "$shape" --figures "$figures")
 
 serve() {
     "$python" -m benchmarks.random_model "$scratch/folder" --shape "$shape" &&
-        "$python" -m benchmarks.serve "$scratch/folder/model" "${load[@]}" --figures "$figures"
+        "$python" -m benchmarks.serve "$scratch/folder/model" --servers armorm "${load[@]}" --figures "$figures"
 }
 export -f serve
 

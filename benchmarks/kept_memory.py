@@ -8,7 +8,6 @@ before keeps its memory by itself. Times are those of the processor, so that oth
 
 import argparse
 import hashlib
-import json
 import resource
 import statistics
 import subprocess
@@ -20,7 +19,8 @@ import torch
 from transformers import AutoConfig
 
 from benchmarks.conditions import Conditions
-from benchmarks.extract_ways import SMOLLM2_135M, TINY, Benchmark, RandomBackbone
+from benchmarks.extract_ways import Benchmark
+from benchmarks.random_backbone import SMOLLM2_135M, TINY, RandomBackbone
 from extract.engines import packed
 from extract.engines.smaller_packs import cut
 from extract.settings import BackboneSettings, ExtractSettings
@@ -39,7 +39,8 @@ LEAST_TOKENS, MOST_TOKENS = 1800, 2048
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
-    parser.add_argument("--turns", type=int, default=8)
+    parser.add_argument("--turns", type=int, default=None, help="8, quick 2")
+    parser.add_argument("--quick", action="store_true", help="few turns, all passes")
     parser.add_argument("--json", type=Path, help="file to write the figures to")
     parser.add_argument("--one", nargs=2, metavar=("PASS", "KEEP"), help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -47,15 +48,34 @@ def main() -> None:
         answer(arguments.one[0], keep=arguments.one[1] == "kept")
         return
     conditions = Conditions()
-    report: dict[str, Any] = {"turns": arguments.turns, "results": {}}
+    turns = arguments.turns or (2 if arguments.quick else 8)
+    report: dict[str, Any] = {"turns": turns, "results": {}}
     for name in PASSES:
-        report["results"][name] = found = compare(name, arguments.turns)
-        print(f"{name}: {json.dumps(found)}", flush=True)
+        report["results"][name] = compare(name, turns)
         conditions.write(arguments.json, report)
+    print(table(report))
+
+
+def table(report: dict[str, Any]) -> str:
+    """The passes as a Markdown table; a ratio is that of processor time, given back to kept, turn by turn."""
+    lines = [
+        "| pass | given back | kept | ratio | low to high | page faults given back | kept | same bytes |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for name, found in report["results"].items():
+        before, after = found["seconds"]["given back"], found["seconds"]["kept"]
+        ratios = [one / other for one, other in zip(before, after, strict=True)]
+        faults = {way: f"{statistics.median(counts):,.0f}" for way, counts in found["page_faults"].items()}
+        lines.append(
+            f"| {name} | {statistics.median(before):.2f} s | {statistics.median(after):.2f} s"
+            f" | {statistics.median(ratios):.2f} | {min(ratios):.2f} to {max(ratios):.2f}"
+            f" | {faults['given back']} | {faults['kept']} | {'yes' if found['same_bytes'] else 'no'} |"
+        )
+    return "\n".join([*lines, ""])
 
 
 def compare(name: str, turns: int) -> dict[str, Any]:
-    """Seconds and page faults of a pass either way, and their ratio turn by turn."""
+    """Processor seconds and page faults of a pass either way, turn by turn."""
     ways = {way: _start(name, way) for way in ("given back", "kept")}
     seconds: dict[str, list[float]] = {way: [] for way in ways}
     faults: dict[str, list[int]] = {way: [] for way in ways}
@@ -70,15 +90,7 @@ def compare(name: str, turns: int) -> dict[str, Any]:
         assert process.stdin is not None
         process.stdin.close()
         process.wait()
-    ratios = [before / after for before, after in zip(seconds["given back"], seconds["kept"], strict=True)]
-    return {
-        "seconds": {way: statistics.median(times) for way, times in seconds.items()},
-        "page_faults": {way: statistics.median(counts) for way, counts in faults.items()},
-        "ratio": statistics.median(ratios),
-        "low": min(ratios),
-        "high": max(ratios),
-        "same_bytes": len(digests) == 1,
-    }
+    return {"seconds": seconds, "page_faults": faults, "same_bytes": len(digests) == 1}
 
 
 def _start(name: str, way: str) -> "subprocess.Popen[str]":

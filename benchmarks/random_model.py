@@ -11,15 +11,14 @@ import numpy as np
 from safetensors.torch import save_file
 from transformers import AutoConfig
 
-from benchmarks.extract_ways import LLAMA_3_8B, SMOLLM2_135M, TINY, RandomBackbone
+from benchmarks.random_backbone import LLAMA_3_8B, SMOLLM2_135M, TINY, RandomBackbone
 from export.folder import Exported, write_folder
-from export.reward_config import RewardConfig
-from export.reward_uncertainty import UncertaintyTable
+from export.reward_config import run_config
 from extract.backbone import read_backbone
 from extract.settings import BackboneSettings
 from gating.gate import Gate
 from gating.reward import RewardParts
-from gating.settings import NO_VERBOSITY, GateSettings
+from gating.settings import GateSettings
 from gating.transform import Transform
 from heads.objectives import PUBLISHED_OBJECTIVES
 from heads.ridge.uncertainty import PERCENTILES, Uncertainty
@@ -57,14 +56,7 @@ def write(out: Path, shape: str) -> None:
     uncertainty = random_uncertainty(backbone.hidden_size, len(names))
     transform = Transform(np.zeros((len(names), len(names))))
     parts = RewardParts(names, weight.astype(np.float32), transform, gate, uncertainty)
-    reward = RewardConfig(
-        objectives=names,
-        verbosity=NO_VERBOSITY,
-        uncertainty=UncertaintyTable.of(uncertainty),
-        max_tokens=MAX_TOKENS,
-        dtype=dtype,
-        backbone="random",
-    )
+    reward = run_config(parts, {}, settings, backbone)
     write_folder(out / "model", Exported(backbone, reward, parts, {}, "Random weights.\n"), "link")
 
 

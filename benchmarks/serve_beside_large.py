@@ -7,26 +7,29 @@ and again. The ways take turns, `--rounds` times, in one run on one server; perc
 - "60,000 turns": a conversation of that many turns, whose client waits for the answer;
 - "512 responses": a prompt of 200 words with 512 responses, all of which are scored.
 
-    python -m benchmarks.random_model /tmp/random --shape tiny
-    python -m benchmarks.serve_beside_large /tmp/random/model --json benchmarks/serve_beside_large.json
+    python -m benchmarks.serve_beside_large --json benchmarks/serve_beside_large.json      # random weights
+    python -m benchmarks.serve_beside_large exported/demo
 """
 
 import argparse
 import asyncio
 import itertools
 import json
-import os
+import tempfile
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx2
 import numpy as np
 
+from benchmarks import random_model
+from benchmarks.conditions import Conditions
 from benchmarks.process_memory import peak_bytes, resident_bytes
-from benchmarks.serve import Serving, server
+from benchmarks.serve.servers import Serving, server
 
 ALONE = "alone"
 STAY_SECONDS = 0.3
@@ -57,8 +60,6 @@ class Measured:
     requests_per_second: float
     p50_ms: float
     p99_ms: float
-    p99_ratio: float
-    """p99, relative to that of small requests alone."""
     errors: int
     large_requests: int
     resident_mib: float
@@ -132,62 +133,67 @@ async def measure(way: Way, serving: Serving, clients: int, seconds: float) -> N
     way.resident = max(way.resident, resident_bytes(serving.process))
 
 
-def measured(way: Way, alone: Way) -> Measured:
-    """Figures of a way, compared with small requests alone."""
+def measured(way: Way) -> Measured:
+    """Figures of a way."""
     p50, p99 = np.percentile(way.latencies, [50, 99])
     return Measured(
         way.name,
         len(way.latencies) / way.seconds,
         1000 * p50,
         1000 * p99,
-        p99 / np.percentile(alone.latencies, 99),
         way.errors,
         way.large_requests,
         way.resident / 2**20,
     )
 
 
-def table(results: list[Measured]) -> str:
-    """The results as a Markdown table."""
+def table(report: dict[str, Any]) -> str:
+    """The results as a Markdown table; "p99 to alone" is p99 beside the large requests over that without them."""
+    results = report["results"]
+    alone = next(each["p99_ms"] for each in results if each["way"] == ALONE)
     lines = [
         "| small requests | requests/s | p50 | p99 | p99 to alone | errors | large requests | server's memory |",
         "|---|---|---|---|---|---|---|---|",
     ]
     for each in results:
-        name = each.way if each.way == ALONE else f"beside {each.way}"
+        name = each["way"] if each["way"] == ALONE else f"beside {each['way']}"
         lines.append(
-            f"| {name} | {each.requests_per_second:.0f} | {each.p50_ms:.0f} ms | {each.p99_ms:.0f} ms"
-            f" | {each.p99_ratio:.1f} | {each.errors} | {each.large_requests} | {each.resident_mib:.0f} MiB |"
+            f"| {name} | {each['requests_per_second']:.0f} | {each['p50_ms']:.0f} ms | {each['p99_ms']:.0f} ms"
+            f" | {each['p99_ms'] / alone:.1f} | {each['errors']} | {each['large_requests']}"
+            f" | {each['resident_mib']:.0f} MiB |"
         )
-    return "\n".join(lines)
+    return "\n".join([*lines, "", f"Largest memory of the server: {report['peak_mib']:.0f} MiB.", ""])
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="folder that `armorm export` wrote")
+    parser.add_argument("folder", type=Path, nargs="?", help="folder that `armorm export` wrote; else random weights")
+    parser.add_argument("--quick", action="store_true", help="one short round, all ways")
     parser.add_argument("--clients", type=int, default=32)
-    parser.add_argument("--seconds", type=float, default=10.0, help="of a way in a round")
-    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--seconds", type=float, default=None, help="of a way in a round; 10, quick 4")
+    parser.add_argument("--rounds", type=int, default=None, help="3, quick 1")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--json", type=Path, default=None)
     arguments = parser.parse_args()
-
+    seconds = arguments.seconds or (4.0 if arguments.quick else 10.0)
+    rounds = arguments.rounds or (1 if arguments.quick else 3)
+    conditions = Conditions()
     ways = [Way(ALONE, None), *(Way(name, large) for name, large in larges().items())]
-    with server(arguments.folder, arguments.device, None) as serving:
-        asyncio.run(measure(Way("warm-up", None), serving, arguments.clients, 2.0))
-        for _ in range(arguments.rounds):
-            for way in ways:
-                asyncio.run(measure(way, serving, arguments.clients, arguments.seconds))
-        peak = peak_bytes(serving.process)
-    results = [measured(way, ways[0]) for way in ways]
-    load = os.getloadavg()[0]
-    print(f"{arguments.clients} clients, {arguments.rounds} rounds of {arguments.seconds:g} s, load {load:.1f}\n")
-    print(f"{table(results)}\n\nlargest memory of the server: {peak / 2**20:.0f} MiB")
-    if arguments.json is not None:
-        about = {"clients": arguments.clients, "seconds": arguments.seconds, "rounds": arguments.rounds}
-        about |= {"cores": os.cpu_count(), "load": load, "peak_mib": peak / 2**20}
-        arguments.json.write_text(json.dumps({**about, "results": [asdict(each) for each in results]}, indent=2) + "\n")
+    report: dict[str, Any] = {"clients": arguments.clients, "seconds": seconds, "rounds": rounds}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = arguments.folder or Path(scratch) / "random" / "model"
+        if arguments.folder is None:
+            random_model.write(folder.parent, "tiny")
+        with server(folder, arguments.device, None) as serving:
+            asyncio.run(measure(Way("warm-up", None), serving, arguments.clients, min(2.0, seconds)))
+            for _ in range(rounds):
+                for way in ways:
+                    asyncio.run(measure(way, serving, arguments.clients, seconds))
+                report["results"] = [asdict(measured(way)) for way in ways]
+                report["peak_mib"] = peak_bytes(serving.process) / 2**20
+                conditions.write(arguments.json, report)
+    print(f"{arguments.clients} clients, {rounds} rounds of {seconds:g} s\n\n{table(report)}")
 
 
 if __name__ == "__main__":

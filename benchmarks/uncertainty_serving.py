@@ -4,26 +4,27 @@ The model without it is written beside the one given, with links to the same bac
 process for `RewardModel.score` and in a server each, and take turns, `--rounds` times, the first of a round by turns. A
 ratio is that of the rates with and without in one round; the figures are medians over the rounds.
 
-    python -m benchmarks.random_model /tmp/random --shape smollm2-135m
-    python -m benchmarks.uncertainty_serving /tmp/random/model
+    python -m benchmarks.uncertainty_serving --shapes tiny smollm2-135m      # random weights
+    python -m benchmarks.uncertainty_serving exported/demo
 """
 
 import argparse
 import asyncio
-import json
 import os
-import platform
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import httpx2
-import torch
 
-from benchmarks.serve import Serving, Turns, classify, conversations, load, server
+from benchmarks import random_model
+from benchmarks.conditions import Conditions
+from benchmarks.serve.load import Turns, classify, conversations, load
+from benchmarks.serve.servers import Serving, server
 from export.folder import Exported, write_folder
 from export.reward_config import backbone_settings, read_config
 from export.reward_model import RewardModel
@@ -37,18 +38,16 @@ BATCH = 32
 
 @dataclass(frozen=True)
 class Measured:
-    """Medians of one way over its rounds, in responses a second."""
+    """One way, round by round."""
 
     way: str
-    without: float
-    with_it: float
-    ratio: float
-    """With uncertainty, relative to without it in the same round."""
-    ratio_low: float
-    ratio_high: float
-    processor_ratio: float
-    """Processor time of the model's process with uncertainty, relative to that without, which other work on the machine
-    disturbs little."""
+    without: list[float]
+    """Responses a second without uncertainty."""
+    with_it: list[float]
+    """Responses a second with it."""
+    processor_without: list[float]
+    """Processor seconds of the model's process, which other work on the machine disturbs little."""
+    processor_with: list[float]
     errors: int
     """Requests without an answer, over all rounds."""
 
@@ -112,7 +111,7 @@ def asked(serving: Serving, given: list[Turns], clients: int, *, terms: bool) ->
         before = processor_seconds(serving.process)
         answered = asyncio.run(load(serving.url, given, clients, rewards if terms else classify))
         spent = processor_seconds(serving.process) - before
-        return Round(answered.seconds, spent, answered.scores.count(None))
+        return Round(answered.seconds, spent, answered.numbers.count(None))
 
     return run
 
@@ -127,73 +126,88 @@ def compared(way: str, sides: Iterable[Side], rounds: int, responses: int) -> Me
     for number in range(rounds):
         for name, run in both if number % 2 == 0 else reversed(both):
             runs[name].append(run())
-    pairs = list(zip(runs["without"], runs["with"], strict=True))
-    ratios = [one.seconds / other.seconds for one, other in pairs]
-    found = Measured(
+    return Measured(
         way,
-        statistics.median(responses / each.seconds for each in runs["without"]),
-        statistics.median(responses / each.seconds for each in runs["with"]),
-        statistics.median(ratios),
-        min(ratios),
-        max(ratios),
-        statistics.median(other.processor_seconds / one.processor_seconds for one, other in pairs),
+        [responses / each.seconds for each in runs["without"]],
+        [responses / each.seconds for each in runs["with"]],
+        [each.processor_seconds for each in runs["without"]],
+        [each.processor_seconds for each in runs["with"]],
         sum(each.errors for done in runs.values() for each in done),
     )
-    print(found, flush=True)  # the others may take long
-    return found
 
 
-def table(results: list[Measured]) -> str:
-    """The results as a Markdown table."""
+def table(report: dict[str, Any]) -> str:
+    """The results as a Markdown table.
+
+    "ratio" is the rate with uncertainty over that without it in the same round, "processor time" the same of the
+    processor's seconds; both are medians over rounds.
+    """
     lines = [
-        "| way | responses/s without | with | ratio | low to high | processor time | errors |",
-        "|---|---|---|---|---|---|---|",
+        "| shape | way | responses/s without | with | ratio | low to high | processor time | errors |",
+        "|---|---|---|---|---|---|---|---|",
     ]
-    lines += [
-        f"| {each.way} | {each.without:.1f} | {each.with_it:.1f} | {each.ratio:.3f}"
-        f" | {each.ratio_low:.3f} to {each.ratio_high:.3f} | {each.processor_ratio:.3f} | {each.errors} |"
-        for each in results
-    ]
-    return "\n".join(lines)
+    for part in report["parts"]:
+        for each in part["results"]:
+            ratios = [own / other for own, other in zip(each["with_it"], each["without"], strict=True)]
+            processor = [
+                own / other for own, other in zip(each["processor_with"], each["processor_without"], strict=True)
+            ]
+            lines.append(
+                f"| {part['shape']} | {each['way']} | {statistics.median(each['without']):.1f}"
+                f" | {statistics.median(each['with_it']):.1f} | {statistics.median(ratios):.3f}"
+                f" | {min(ratios):.3f} to {max(ratios):.3f} | {statistics.median(processor):.3f} | {each['errors']} |"
+            )
+    return "\n".join([*lines, ""])
+
+
+def measure(folder: Path, scratch: Path, given: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    """Figures of one model, more and more of them."""
+    plain = scratch / "without"
+    size = write_without(folder, plain)
+    folders = (plain, folder)
+    models = [RewardModel.load(each, device=given.device) for each in folders]
+    sent = conversations(given.times, models[0].max_tokens)[: given.most]
+    part: dict[str, Any] = {"conversations": len(sent), "clients": given.clients, "uncertainty_bytes": size}
+    scoring = (in_process(model, sent) for model in models)
+    part["results"] = [asdict(compared("`RewardModel.score`", scoring, given.rounds, len(sent)))]
+    yield part
+    del models
+    with server(plain, given.device, None) as one, server(folder, given.device, None) as other:
+        for path, terms in (("/classify", False), ("/v1/rewards", True)):
+            ways = (asked(each, sent, given.clients, terms=terms) for each in (one, other))
+            name = f"server, `{path}`, {given.clients} clients"
+            part["results"].append(asdict(compared(name, ways, given.rounds, len(sent))))
+            yield part
 
 
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="folder that `armorm export` wrote, with uncertainty")
+    parser.add_argument("folder", type=Path, nargs="?", help="exported folder with uncertainty; else random weights")
+    parser.add_argument("--shapes", choices=["tiny", "smollm2-135m"], nargs="+", default=["tiny"])
+    parser.add_argument("--quick", action="store_true", help="a few conversations, one round, all ways")
     parser.add_argument("--clients", type=int, default=8)
     parser.add_argument("--times", type=float, default=0.1, help="size of the mix; 1 is 775 conversations")
-    parser.add_argument("--most", type=int, default=None, help="conversations of the mix, at most")
-    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--most", type=int, default=None, help="conversations of the mix, at most; quick: 12")
+    parser.add_argument("--rounds", type=int, default=None, help="7, quick 1")
     parser.add_argument("--device", default="auto")
     parser.add_argument("--json", type=Path, default=None)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as scratch:
-        plain = Path(scratch) / "without"
-        size = write_without(arguments.folder, plain)
-        folders = (plain, arguments.folder)
-        models = [RewardModel.load(folder, device=arguments.device) for folder in folders]
-        given = conversations(arguments.times, models[0].max_tokens)[: arguments.most]
-        count = len(given)
-        scoring = (in_process(model, given) for model in models)
-        results = [compared("`RewardModel.score`", scoring, arguments.rounds, count)]
-        del models
-        with server(plain, arguments.device, None) as one, server(arguments.folder, arguments.device, None) as other:
-            for path, terms in (("/classify", False), ("/v1/rewards", True)):
-                ways = (asked(each, given, arguments.clients, terms=terms) for each in (one, other))
-                name = f"server, `{path}`, {arguments.clients} clients"
-                results.append(compared(name, ways, arguments.rounds, count))
-    print(f"{count} conversations, {arguments.rounds} rounds, uncertainty {size / 1e6:.1f} MB\n\n{table(results)}")
-    if arguments.json is not None:
-        about = {
-            "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
-            "python": platform.python_version(),
-            "torch": torch.__version__,
-            "conversations": count,
-            "rounds": arguments.rounds,
-            "uncertainty_bytes": size,
-        }
-        arguments.json.write_text(json.dumps({**about, "results": [asdict(each) for each in results]}, indent=2) + "\n")
+    arguments.rounds = arguments.rounds or (1 if arguments.quick else 7)
+    arguments.most = arguments.most or (12 if arguments.quick else None)
+    conditions = Conditions()
+    report: dict[str, Any] = {"rounds": arguments.rounds, "parts": []}
+    for shape in [str(arguments.folder)] if arguments.folder else arguments.shapes:
+        with tempfile.TemporaryDirectory() as name:
+            scratch = Path(name)
+            folder = arguments.folder or scratch / "random" / "model"
+            if arguments.folder is None:
+                random_model.write(folder.parent, shape)
+            done = report["parts"]
+            for part in measure(folder, scratch, arguments):
+                report["parts"] = [*done, {"shape": shape, **part}]
+                conditions.write(arguments.json, report)
+    print(f"{arguments.rounds} rounds\n\n{table(report)}")
 
 
 if __name__ == "__main__":
