@@ -73,7 +73,7 @@ KNOWN = {
     "export/folder.py: out / name": "constants in the loop's head",
     "export/server/page/__init__.py: Path(__file__).with_name(name)": "the router's constants",
     "export/weights.py: out / file": "numbers, and the last part of a path",
-    "extract/plan.py: store.folder / plan_file.FOLDER / f'{_digest(_sorted(keys), pack_tokens, shard_rows)}.parquet'": (
+    "extract/plan.py: store.folder / plan_file.FOLDER / f'{_digest(sorted_keys(keys), pack_tokens, shard_rows)}.parquet'": (
         "a digest"
     ),
     "extract/tokens/kept_encoder.py: Path(division.__file__)": "this program's own file",

@@ -31,7 +31,9 @@ def table(report: dict[str, Any]) -> str:
         parts.append(_full_size(full, report["width"]))
     if several := report.get("by_workers"):
         parts.append(_by_workers(several, report["width"]))
-    return "\n\n".join([*parts, _blas(report["blas"])]) + "\n"
+    if "blas" in report:  # runs from before 2026-11-29 do not say
+        parts.append(_blas(report["blas"]))
+    return "\n\n".join(parts) + "\n"
 
 
 def _side_by_side(sizes: Sequence[dict[str, Any]], width: int) -> str:

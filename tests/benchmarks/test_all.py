@@ -61,7 +61,9 @@ def test_some_are_chosen_by_file_or_by_module() -> None:
     ],
 )
 def test_make_bench_runs_them(given: list[str], command: str) -> None:
-    told = subprocess.run(["make", "-n", "bench", *given], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    told = subprocess.run(
+        ["make", "--no-print-directory", "-n", "bench", *given], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert " ".join(told.split("\n")[-2].split()).endswith(command)
 
 
