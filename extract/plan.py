@@ -52,7 +52,8 @@ def plan_shards(
     missing = sorted_keys(keys[store.missing(keys)])  # (m, 16)
     if not len(missing):
         return []
-    path = store.folder / plan_file.FOLDER / f"{_digest(sorted_keys(keys), pack_tokens, shard_rows)}.parquet"
+    digest = _digest(sorted_keys(keys), pack_tokens, shard_rows)
+    path = store.folder / plan_file.FOLDER / f"{digest}.parquet"
     if path.exists():
         planned = _read(path)
         everything = len(missing) == len(keys)

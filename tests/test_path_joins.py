@@ -73,9 +73,7 @@ KNOWN = {
     "export/folder.py: out / name": "constants in the loop's head",
     "export/server/page/__init__.py: Path(__file__).with_name(name)": "the router's constants",
     "export/weights.py: out / file": "numbers, and the last part of a path",
-    "extract/plan.py: store.folder / plan_file.FOLDER / f'{_digest(sorted_keys(keys), pack_tokens, shard_rows)}.parquet'": (
-        "a digest"
-    ),
+    "extract/plan.py: store.folder / plan_file.FOLDER / f'{digest}.parquet'": "a digest",
     "extract/tokens/kept_encoder.py: Path(division.__file__)": "this program's own file",
     "extract/tokens/kept_encoder.py: Path(str(module.__file__))": "this program's own file",
     "extract/tokens/segment.py: folder / (hashlib.sha256(names.tobytes()).hexdigest()[:16] + SUFFIX)": "a digest",
