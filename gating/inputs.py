@@ -56,18 +56,19 @@ class GateInputs:
         mask = (self.table["split"] == split).to_numpy()
         return np.flatnonzero(mask & ~self.tied if decided else mask)
 
-    def gate_pairs(self, split: str) -> GatePairs:
-        """A split as the gate's training takes it."""
+    def gate_pairs(self, split: str, *, totals: bool = True) -> GatePairs:
+        """A split as the gate's training takes it, with `GatePairs.total` or, in less memory, without."""
         rows = self.rows(split)
+        chosen, rejected = self.chosen_rewards[rows], self.rejected_rewards[rows]  # (s, k) each
         margin, weight = (self.table[name].to_numpy()[rows] for name in ("score_margin", "weight"))  # (n,) each
         return GatePairs(
             self.prompts,
             torch.from_numpy(self.prompt[rows]),
-            torch.from_numpy(self.difference[rows]),
+            torch.from_numpy(chosen - rejected),
             torch.from_numpy(self.tied[rows]),
             torch.from_numpy(margin.astype(np.float32)),
             torch.from_numpy(weight.astype(np.float32)),
-            torch.from_numpy(self.chosen_rewards[rows] + self.rejected_rewards[rows]),
+            torch.from_numpy(chosen + rejected) if totals else None,
         )
 
 

@@ -16,6 +16,9 @@ from gating.moments import LARGEST, Moments, ReferenceMoments
 from gating.reward import RewardParts
 from heads.stored import predict_stored
 
+BLOCK_ROWS = 1 << 14
+"""Responses scored at once."""
+
 
 def reference_moments(
     responses: pl.DataFrame, parts: RewardParts, store: FeatureStore, progress: Progress
@@ -33,18 +36,24 @@ def reference_moments(
     """
     keys, (place,) = unique_keys(responses["key"])
     rewards = predict_stored(store, keys, parts.weight, progress)[place]  # (n, k)
+    least = ROUNDING * rewards.std(axis=0)  # (k,) what debiasing leaves of a reward that is nothing but verbosity
+    of_rewards = _by_name(parts.objectives, rewards, np.zeros(len(least)))
     adjusted = parts.transform.apply(rewards, Measured.of_rows(responses))  # (n, k)
+    del rewards  # before the weights: with millions of responses each of these is large
     prompts, (prompt,) = unique_keys(responses["prompt_key"])
     weights = np.full((len(prompts), len(parts.objectives)), np.nan)  # (p, k)
     known = ~store.missing(prompts) & [key.tobytes() not in store.skipped for key in prompts]  # (p,)
     there = np.flatnonzero(known)
     for positions, features in store.stream(prompts[there]):
         weights[there[positions]] = parts.weights(features.reshape(len(features), -1))
-    scores = (weights[prompt] * adjusted).sum(axis=-1)[known[prompt]]  # (scored,)
-    least = ROUNDING * rewards.std(axis=0)  # (k,) what debiasing leaves of a reward that is nothing but verbosity
+    scores = np.empty(len(adjusted))  # (n,)
+    for start in range(0, len(adjusted), BLOCK_ROWS):
+        some = slice(start, start + BLOCK_ROWS)
+        scores[some] = (weights[prompt[some]] * adjusted[some]).sum(axis=-1)
+    scores = scores[known[prompt]]  # (scored,)
     return ReferenceMoments(
-        responses=len(rewards),
-        rewards=_by_name(parts.objectives, rewards, np.zeros(len(least))),
+        responses=len(adjusted),
+        rewards=of_rewards,
         debiased=_by_name(parts.objectives, adjusted, least),
         scored=len(scores),
         score=_moments("score", scores, 0.0) if len(scores) else None,

@@ -51,15 +51,15 @@ def both_sides(
     used, place = np.unique(inputs.prompt[rows], return_inverse=True)
     prompts = some_of(inputs.prompts, torch.from_numpy(used))
     weights, task = parts.gate.blockwise(prompts)[place], router.route(prompts).numpy()[place]
-    scores = predict_stored(store, inputs.keys, bradley_terry[None])[:, 0]  # (m,)
     of_pairs = np.unique(np.concatenate([inputs.chosen[rows], inputs.rejected[rows]]))  # rows of `keys`
+    scores = predict_stored(store, inputs.keys[of_pairs], bradley_terry[None])[:, 0]  # (used,)
     before = predict_stored(store, inputs.keys[of_pairs], parts.weight).astype(np.float32)  # (used, k)
     chosen, rejected = (
         Responses(
             rewards=rewards[rows],
             weights=weights,
             task=task,
-            bradley_terry=scores[side[rows]],
+            bradley_terry=scores[np.searchsorted(of_pairs, side[rows])],
             tokens=inputs.table[f"{name}_tokens"].to_numpy()[rows],
             before_debiasing=before[np.searchsorted(of_pairs, side[rows])],
         )

@@ -82,7 +82,10 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
     )
     inputs = gate_inputs(pairs, store, weight, debiasing.transform, objectives, progress)
     gate_started = time.monotonic()
-    trained = train_gate(inputs.gate_pairs("train"), inputs.gate_pairs("validation"), recipe.gate, progress)
+    totals = recipe.gate.center_rewards_coefficient > 0
+    train, validation = (inputs.gate_pairs(split, totals=totals) for split in ("train", "validation"))
+    trained = train_gate(train, validation, recipe.gate, progress)
+    del train, validation
     gate_seconds = time.monotonic() - gate_started
 
     tasks = [settings.name for settings in recipe.pairs]
