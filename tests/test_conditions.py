@@ -61,7 +61,7 @@ def test_other_work_is_counted_and_the_benchmarks_own_is_not() -> None:
 
 @pytest.mark.skipif(not Path("/proc/stat").exists(), reason="only Linux tells what other processes take")
 def test_processes_that_still_run_are_the_benchmarks_own_if_it_started_or_counted_them() -> None:
-    """The same two busy processes (one forks the other), seen by their parent, by one that counts them, by neither."""
+    """Two busy processes (one forks the other), seen by their parent, by one that counts them, and by neither."""
     stranger = "import sys, time; from benchmarks.conditions import Conditions; sees = Conditions()\n"
     stranger += "sys.argv[1:] and sees.count(int(sys.argv[1]))\n"
     stranger += "print(flush=True); sys.stdin.readline(); print(sees.so_far()['others'])"

@@ -35,7 +35,7 @@ PATIENCE_STEPS = GateSettings().patience * GateSettings().check_every
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is changed of the published loop."""
+    """Changes to the published loop."""
 
     standardised: bool = False
     stopped: bool = False

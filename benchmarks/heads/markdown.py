@@ -19,7 +19,7 @@ BEYOND = (
     " rows, objective and layer is a solve; it goes on where it was ended, adds rows without reading the old ones,"
     " takes any rating pattern, and keeps small groups as rows."
 )
-"""What the rows of times do not show."""
+"""Sentence under the tables, for their times do not show it."""
 
 
 def table(report: dict[str, Any]) -> str:

@@ -23,7 +23,7 @@ FRACTION = 100
 WARM_UP = Rows.random(64, 1_024, 64)
 
 Work = Callable[[], object]
-"""What is timed."""
+"""Operations that are timed."""
 
 
 def measure(folder: Path, rows: Rows, repeats: int, writes: int, prompts: int) -> list[dict[str, Any]]:

@@ -94,7 +94,7 @@ def _killed(lines: list[dict[str, Any]]) -> str:
 
 
 def found(kill: dict[str, Any], shard_rows: int) -> str:
-    """What a reader found after one kill, in words."""
+    """Words for the rows that a reader found after one kill."""
     if kill["error"]:
         return f"an error ({_one_cell(kill['error'])})"
     if kill["wrong"]:

@@ -142,7 +142,9 @@ class BradleyTerryHead(BaseEstimator):  # type: ignore[misc]
         return self
 
     def second_derivatives(self, size: Size) -> tuple[float, NDArray[np.float64] | None]:
-        """Of the loss without its penalty: the factor of a pair's x x' at margin 0, and the rest (d, d), if any.
+        """Second derivatives of the loss without its penalty: the factor of a pair's x x' at margin 0, and the rest.
+
+        The rest has the shape (d, d); it is None without L.
 
         The logistic loss has its largest second derivative, a quarter, at margin 0. Both are proportional to C.
         """

@@ -31,7 +31,7 @@ def store(tmp_path: Path) -> FeatureStore:
 
 
 def both(store: FeatureStore, monkeypatch: pytest.MonkeyPatch) -> tuple[torch.Tensor, StoredPrompts]:
-    """The same prompts held and stored."""
+    """Prompts in memory, and the same ones in the store."""
     keys = np.random.default_rng(0).permutation(some_keys(0, PROMPTS))
     held = prompts_of(store, keys)
     monkeypatch.setattr(module, "HELD_BYTES", 0)
