@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from benchmarks.conditions import Conditions
 from benchmarks.made_run import RECIPE, SHARD_ROWS, fingerprint, made_extract, made_heads
+from benchmarks.markdown import markdown_table
 from cache import FeatureStore
 from extract.tables import EXAMPLES, PAIRS, SUITE_TEXTS, SUITES, Tables, frame
 from gating.settings import GateSettings
@@ -172,7 +173,7 @@ def table(report: dict[str, Any]) -> str:
     """The figures as a Markdown table."""
     heads = ("pairs", "features", "the command", "processor µs a pair", "of it the gate", "steps")
     heads += ("pairs of the plain head", "peak memory", "gate right", "plain head", "equal weights")
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines = []
     for one in report["results"]:
         cells = [
             f"{one['pairs']:,}",
@@ -185,8 +186,8 @@ def table(report: dict[str, Any]) -> str:
             f"{one['peak_bytes'] / 1e9:.2f} GB",
             *(f"{one[rule]:.1%}" for rule in ("gate", "bradley_terry", "uniform")),
         ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        lines.append(cells)
+    return markdown_table(heads, lines)
 
 
 if __name__ == "__main__":

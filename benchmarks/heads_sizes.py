@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.conditions import Conditions
+from benchmarks.markdown import markdown_table
 from benchmarks.process_memory import peak_bytes
 from cache import FeatureStore, Fingerprint
 from heads.objectives import PUBLISHED_OBJECTIVES
@@ -210,7 +211,7 @@ def table(report: dict[str, Any]) -> str:
     heads = ("rows × values", "the pass", "rows/s", "of the smallest size's", "processor µs a row")
     heads += ("of the smallest size's", "saving", "all solves", "peak memory", "statistics on disk")
     heads += ("mean Pearson, held out",)
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines = []
     layers = f" × {report['layers']} layers" if report["layers"] > 1 else ""
     first = report["results"][0]
     least = first["processor"] / first["rows"]
@@ -229,8 +230,8 @@ def table(report: dict[str, Any]) -> str:
             f"{one['statistics_bytes'] / 1e9:.2f} GB",
             f"{one['mean_pearson']:.3f}",
         ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        lines.append(cells)
+    return markdown_table(heads, lines)
 
 
 if __name__ == "__main__":

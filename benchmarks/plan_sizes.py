@@ -20,6 +20,7 @@ import numpy as np
 
 from benchmarks.conditions import Conditions
 from benchmarks.length_mix import LONGEST, MIX
+from benchmarks.markdown import markdown_table
 from benchmarks.process_memory import peak_bytes, resident_bytes
 from cache import FeatureStore, Fingerprint
 from extract.encoded import TokenIds
@@ -129,7 +130,7 @@ def table(report: dict[str, Any]) -> str:
     """The figures as a Markdown table."""
     heads = ("rows", "sequences", "packs", "full", "planning", "µs a row", "taking it up", "µs a row")
     heads += ("memory grew by", "bytes a row", "taking it up")
-    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines = []
     for one in report["results"]:
         rows = one["rows"]
         cells = [
@@ -145,8 +146,8 @@ def table(report: dict[str, Any]) -> str:
             f"{one['grown_bytes'] / rows:,.0f}",
             f"{one['grown_again_bytes'] / 1e6:,.0f} MB",
         ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+        lines.append(cells)
+    return markdown_table(heads, lines)
 
 
 if __name__ == "__main__":
