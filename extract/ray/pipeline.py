@@ -12,9 +12,6 @@ import pyarrow as pa
 from extract.engines.engine import Engine
 from extract.ray.shard_worker import ShardWorker
 
-FROM_OUTSIDE = "ray://"
-"""Prefix of an address that is reached through Ray's client, from a machine outside the cluster."""
-
 EARLY_DEATHS = 3
 """Number of workers that may die in succession while they start, so that the loss of a machine ends no run."""
 

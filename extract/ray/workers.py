@@ -17,17 +17,19 @@ import torch
 from cache import FeatureStore, UserError
 from cache.lease import holder
 from cache.progress import Progress, silent
+from cache.ray_cluster import FROM_OUTSIDE, HERE, import_ray, joined, refuse_unreachable
 from cache.settings import SHARD_SECONDS
 from extract.engines.engine import Engine
 from extract.engines.packed_attention import CannotPackError
 from extract.packing import Request
 from extract.plan import PlannedShard, plan_shards
-from extract.ray.cluster import HERE, import_ray, joined, refuse_unreachable
-from extract.ray.pipeline import FROM_OUTSIDE, Pipeline
+from extract.ray.pipeline import Pipeline
 from extract.ray.shard_rows import to_row
 from extract.run import Outcome, announce
 
 log = logging.getLogger(__name__)
+
+WITHOUT_RAY = "share the work among processes with --worker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +53,7 @@ class Workers:
             UserError: Ray is not installed, nobody listens at the address, the device is a single one, or this
                 machine has fewer GPUs than workers.
         """
-        import_ray()
+        import_ray(WITHOUT_RAY)
         refuse_unreachable(self.address)
         if self.device not in ("auto", "cuda", "cpu"):
             raise UserError(
@@ -138,7 +140,7 @@ def _seal_all(
     """Let the workers seal all shards."""
     count = min(workers.count, len(shards))
     threads = max(1, (os.cpu_count() or 1) // count) if workers.address == HERE else 1
-    with joined(workers.address, count * threads, object_bytes=4 * tokens) as ray:
+    with joined(workers.address, count * threads, object_bytes=4 * tokens, without=WITHOUT_RAY) as ray:
         on_gpus = _on_gpus(ray, workers, count)
         log.info(
             "%s, %s for each",

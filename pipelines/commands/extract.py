@@ -123,13 +123,13 @@ def extract(
         UserError: a data set or the backbone is missing or unusable, or the run's folder belongs to other features.
     """
     from cache import FeatureStore
+    from cache.ray_cluster import address_of
     from extract.backbone import find_backbone
     from extract.check.run import backbone_unless_problems
     from extract.collect import collect
     from extract.engines.choice import choose_device, in_place_of_packed
     from extract.engines.loader import EngineLoader
     from extract.engines.packed_attention import CannotPackError
-    from extract.ray.cluster import address_of
     from extract.ray.workers import Workers, fill_with_workers
     from extract.results import Extract, count_rows
     from extract.run import fill

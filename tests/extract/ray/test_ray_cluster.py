@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from cache import UserError
-from extract.ray.cluster import refuse_unreachable
+from cache.ray_cluster import refuse_unreachable
 from tests.conftest import ROOT
 from tests.extract.ray.test_ray_workers import assert_whole, expected, finish, running
 

@@ -14,11 +14,11 @@ import pytest
 import torch
 
 from cache import FeatureStore, UserError
+from cache.ray_cluster import HERE, address_of
 from cache.verify import verify
 from extract.backbone import Backbone
 from extract.engines.packed import PackedEngine
 from extract.packing import Request
-from extract.ray.cluster import HERE, address_of
 from extract.ray.workers import Workers
 from extract.run import fill
 from extract.settings import BackboneSettings, ExtractSettings
@@ -292,5 +292,5 @@ def test_without_an_address_the_environment_decides(monkeypatch: pytest.MonkeyPa
 def test_without_ray_one_sentence_says_what_to_install(tmp_path: Path) -> None:
     code = "import sys; sys.modules['ray'] = None\nfrom extract.ray.workers import Workers; Workers(2).check()"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert "UserError: --workers needs Ray, which cannot be imported" in done.stderr
+    assert "UserError: Ray cannot be imported" in done.stderr
     assert "pip install -e '.[ray]'" in done.stderr

@@ -12,12 +12,14 @@ from typing import Any
 
 from cache import UserError
 from cache.errors import first_line
-from extract.ray.pipeline import FROM_OUTSIDE
 
 log = logging.getLogger(__name__)
 
 HERE = "local"
 """Ray's word for a new cluster on this machine."""
+
+FROM_OUTSIDE = "ray://"
+"""Prefix of an address that is reached through Ray's client, from a machine outside the cluster."""
 
 SPARE_CPUS = 2
 """Logical CPUs of a Ray started here in addition to its workers': Ray Data waits for ever when all are in use."""
@@ -35,8 +37,11 @@ ENVIRONMENT = {
 """Environment variables that Ray reads; a variable that is set already stays."""
 
 
-def import_ray() -> Any:
+def import_ray(without: str) -> Any:
     """The package `ray`, with Ray Data.
+
+    Args:
+        without: how to do without it, for the message.
 
     Raises:
         UserError: it is not installed, or incomplete.
@@ -47,10 +52,7 @@ def import_ray() -> Any:
         import ray
         import ray.data
     except ImportError as error:
-        raise UserError(
-            f"--workers needs Ray, which cannot be imported ({error}): run `pip install -e '.[ray]'`, or share the"
-            " work among processes with --worker"
-        ) from None
+        raise UserError(f"Ray cannot be imported ({error}): run `pip install -e '.[ray]'`, or {without}") from None
     return ray
 
 
@@ -75,18 +77,19 @@ def refuse_unreachable(address: str) -> None:
 
 
 @contextmanager
-def joined(address: str, cpus: int, object_bytes: int) -> Iterator[Any]:
+def joined(address: str, cpus: int, object_bytes: int, without: str) -> Iterator[Any]:
     """The package `ray`, connected while the block runs; a Ray that was started here ends with the block.
 
     Args:
         address: `HERE`, or the address of a cluster.
         cpus: number of CPUs for the workers; only for a Ray started here.
         object_bytes: size of the objects sent to workers; only for a Ray started here.
+        without: how to do without Ray, for the message.
 
     Raises:
         UserError: Ray cannot be imported, or there is no cluster at this address.
     """
-    ray = import_ray()
+    ray = import_ray(without)
     quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
     if address == HERE:
         # Ray would reserve a third of the memory for objects; twice their size is enough.
