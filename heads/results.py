@@ -139,7 +139,8 @@ class Heads:
     uncertainty: UncertaintySummary | None
     seconds: float
     peak_bytes: int
-    """Largest memory of the process; with `--workers` that of the largest worker is added for each of them."""
+    """Largest memory of the process; with `--workers` that of the largest worker is added for each of them, where
+    they are processes of this machine and not Ray's."""
 
     def alphas_by_objective(self) -> dict[str, float]:
         """Objective -> selected ridge penalty, for those that were fitted on ratings."""

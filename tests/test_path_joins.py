@@ -50,7 +50,7 @@ KNOWN = {
     "extract/hub/listing.py: Path(constants.HF_HUB_CACHE) / repo_folder_name(repo_id=repository.name,"
     " repo_type=repository.kind)": "huggingface_hub's own name, which has no '/'",
     "extract/template/renderer.py: Path(sys.prefix)": "this program's own environment",
-    "extract/ray/cluster.py: Path(os.devnull)": "the system's",
+    "cache/ray_cluster.py: Path(os.devnull)": "the system's",
     "pipelines/installation.py: Path('/proc/cpuinfo')": "the system's",
     "pipelines/installation.py: Path('/sys/fs/cgroup/memory.max')": "the system's",
     "pipelines/source_files.py: root / room": "constants",
@@ -83,6 +83,7 @@ KNOWN = {
     "extract/tokens/token_files.py: root / FOLDER / encoder": "a digest",
     "extract/tables.py: folder / f'{name}.parquet'": "constants in the loop's head",
     "heads/ridge/segments.py: folder / name": "a digest",
+    "heads/ridge/summed_rows.py: folder / FOLDER / f'{digest}-{zlib.crc32(content):08x}'": "digests made here",
     "heads/ridge/statistics.py: self._spill / f'{file_name(key)}.safetensors'": "extract.settings.Name, and numbers",
     "pipelines/run.py: self.folder / (file.file if isinstance(file, Artefact) else file)": "pipelines.artefacts",
     # Checked names, which the function's own annotations do not show.

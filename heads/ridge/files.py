@@ -88,21 +88,28 @@ class SavedStatistics:
     """Input of the statistics -> digest; the caller compares it to see whether they are current."""
 
 
-def save_statistics(folder: Path, statistics: GramStatistics, origin: Origin, stamp: Mapping[str, str]) -> None:
+def save_statistics(
+    folder: Path, statistics: GramStatistics, origin: Origin, stamp: Mapping[str, str], *, finished: bool = True
+) -> None:
     """Write statistics into a folder, in place of those that are there.
 
     Args:
         folder: receives `statistics.json` and `statistics/`.
-        statistics: to be saved; their groups release their memory.
+        statistics: to be saved.
         origin: what the statistics were made of.
         stamp: input of the statistics -> digest, which `load_statistics` returns.
+        finished: whether all rows are added, so that the groups multiply what they buffer and release their memory;
+            else they are saved as they are, and go on as if they had not been.
     """
-    statistics.flush()
+    if finished:
+        statistics.flush()
     files: dict[GroupFile, dict[str, object]] = {}
     for key, group in statistics.groups.items():
-        digest = origin.rows.get(f"{key.dataset}/{key.split}", "")
-        name = GroupFile("-".join(filter(None, (file_name(key), digest[:12]))) + ".safetensors")
-        stored = group.save(folder / FOLDER / name)
+        digest = origin.rows.get(f"{key.dataset}/{key.split}") or digest_of(origin.rows)
+        name = GroupFile(f"{file_name(key)}-{digest[:12]}.safetensors")
+        if group.file is not None and group.file.path.name != f"{file_name(key)}.safetensors":
+            name = GroupFile(group.file.path.name)  # saved here before: the index that is there names it
+        stored = group.save(folder / FOLDER / name) if finished else group.copy(folder / FOLDER / name)
         files[name] = {"key": [*key[:3], list(key.pattern)], "n": group.n, "arrays": stored.about}
     index = {
         "version": VERSION,

@@ -148,6 +148,10 @@ class Group:
             self._file.rename(path, durable)
         return self._file
 
+    def copy(self, path: Path) -> StoredArrays:
+        """Write rows and matrices to a file and keep them in memory; a group in a file has it renamed."""
+        return StoredArrays.write(path, self.arrays()) if self._file is None else self.save(path)
+
     def check(self) -> None:
         """Check every array in the file against its checksum.
 

@@ -1,8 +1,9 @@
 """Segments: the stored features cut into runs of shards, each summed by one process and saved for itself.
 
 A segment's sums depend on its rows alone, whoever makes them and when, so the total, added up in the order of the
-shards, is the same to the bit however the work falls to the processes. A saved segment is never changed: a run that
-was ended goes on with what is saved, with any number of processes.
+shards, is the same to the bit however the work falls to the processes. A run that was ended goes on with what is
+saved, with any number of processes: the first shards of a segment that was not finished are then a segment themselves,
+and the rest is divided anew, so that sums differ by rounding of another order.
 """
 
 import logging
@@ -107,7 +108,7 @@ def plan_segments(
     """
     free = {shard.name: shard for shard in shards}
     segments = []
-    for path in sorted(folder.glob("*/")):
+    for path in sorted(folder.glob("*/")):  # no two hold the same shard
         names = _usable(path, free, wanted, fingerprint)
         if names:
             segments.append(Segment(path, tuple(free.pop(name) for name in names), saved=True))
@@ -128,6 +129,14 @@ def _runs(shards: Sequence[Shard], workers: int, large: int) -> list[list[Shard]
     middles = np.cumsum(sizes) - sizes / 2
     numbers = (middles / sizes.sum() * workers * each).astype(np.int64)  # (shards,)
     return [[shards[int(at)] for at in np.flatnonzero(numbers == number)] for number in np.unique(numbers)]
+
+
+def saved_shards(folder: Path) -> Sequence[str]:
+    """The shards whose sums lie in a segment's folder, whether it is finished or not."""
+    try:
+        return list(load_statistics(folder).origin.rows)
+    except (FileNotFoundError, StatisticsDamageError):
+        return []
 
 
 def _usable(path: Path, free: Mapping[str, Shard], wanted: GramStatistics, fingerprint: str) -> list[str]:

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from heads.ridge.group import Group
 from heads.ridge.layout import EXACT_WIDTH, Layout, Storage
+from heads.ridge.products import BlockProducts, Device
 from heads.ridge.subset import LEARNED, GroupKey, Scope, Subset
-from heads.ridge.symmetric import Scratch
 
 BUFFER_BYTES = 1 << 28
 """Largest number of buffered bytes, summed over groups. Buffered rows are multiplied a block at a time; where many
@@ -36,6 +36,7 @@ class GramStatistics:
         spill: folder for groups that do not fit into `memory_bytes`.
         memory_bytes: limit on the memory of rows and matrices; the least recently used groups spill to disk.
         large: groups that have more rows than are kept, of which these statistics see a part; see `Group`.
+        device: where float32 features are multiplied; see `BlockProducts`.
     """
 
     def __init__(
@@ -50,6 +51,7 @@ class GramStatistics:
         spill: Path | None = None,
         memory_bytes: int = 3 << 29,
         large: frozenset[GroupKey] = frozenset(),
+        device: Device = "cpu",
     ) -> None:
         hidden = width // layers
         if layers < 1 or hidden * layers != width:
@@ -58,9 +60,10 @@ class GramStatistics:
         blocks = ((0, width),) if joint else tuple((at * hidden, (at + 1) * hidden) for at in range(layers))
         self.objectives = objectives
         self.layers = layers
+        self.device: Device = device
         self.layout = Layout(width, len(objectives), blocks, storage, product)
         self.groups: dict[GroupKey, Group] = {}  # the most recently used is last
-        self._scratch = Scratch()
+        self._scratch = BlockProducts(device)
         self._spill = spill
         self._memory_bytes = memory_bytes
         self._large = large
@@ -166,8 +169,9 @@ class GramStatistics:
         for number, (key, group) in enumerate(self.groups.items()):
             if used <= self._memory_bytes or number == len(self.groups) - 1:
                 return
-            used -= group.bytes
-            group.save(self._spill / f"{file_name(key)}.safetensors", durable=False)
+            if group.file is None:
+                used -= group.bytes
+                group.save(self._spill / f"{file_name(key)}.safetensors", durable=False)
 
 
 def file_name(key: GroupKey) -> str:

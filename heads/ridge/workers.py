@@ -1,25 +1,21 @@
 """Sums by several processes: each sums whole segments, then whole groups are added up, each by one of them."""
 
-import ctypes
 import logging
-import multiprocessing
-import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Sequence
+from concurrent.futures import FIRST_COMPLETED, wait
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from cache import FeatureStore, UserError
 from cache.progress import Progress, silent
 from heads.ridge import segments
-from heads.ridge.files import FOLDER, INDEX, GroupFile, load_statistics
+from heads.ridge.files import FOLDER, GroupFile, load_statistics
 from heads.ridge.group import Group
+from heads.ridge.process_pool import ProcessPool
 from heads.ridge.rated_rows import RatedRows
-from heads.ridge.segment_process import Job, begin, merge_group, sum_segment
-from heads.ridge.segments import Segment, large_groups, plan_segments, shards_of
+from heads.ridge.ray_pool import RayPool
+from heads.ridge.segment_worker import Job, merge_group, sum_segment
+from heads.ridge.segments import Segment, large_groups, plan_segments, saved_shards, shards_of
 from heads.ridge.statistics import GramStatistics, file_name
 from heads.ridge.stored_arrays import StoredArrays
 from heads.ridge.subset import GroupKey
@@ -31,11 +27,30 @@ SECONDS_BETWEEN_REPORTS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Workers:
-    """Processes of this machine that share the sums."""
+    """Processes that share the sums."""
 
     count: int
     threads: int
-    """Threads of each, where OMP_NUM_THREADS does not say it."""
+    """Threads of each process of this machine, where OMP_NUM_THREADS does not say it."""
+    ray_address: str | None = None
+    """Address of the Ray cluster whose processes they are; None: they are this machine's, without Ray."""
+    save_seconds: float = 30.0
+    """Shortest time between two times that a worker saves the sums of the shards that it has finished."""
+
+    def check(self) -> None:
+        """Refuse what is known to fail, before anything is read.
+
+        Raises:
+            UserError: Ray is asked for, and is not installed or cannot be reached.
+        """
+        if self.ray_address is not None:
+            RayPool.check(self.ray_address)
+
+    def pool(self, count: int, job: Job, segments: int) -> ProcessPool | RayPool:
+        """Processes for a job, `count` of them."""
+        if self.ray_address is None:
+            return ProcessPool(count, self.threads, job, segments)
+        return RayPool(count, self.ray_address, job, segments)
 
 
 def add_rows_with_workers(
@@ -46,7 +61,7 @@ def add_rows_with_workers(
     workers: Workers,
     progress: Progress = silent,
 ) -> None:
-    """As `rated_rows.add_rows`, by several processes, into groups that the statistics do not have.
+    """As `rated_rows.add_rows`, by several processes; groups that the statistics have lie in files.
 
     The groups lie in files afterwards, `save_statistics` makes them final. Each process holds up to the memory limit of
     statistics of its own.
@@ -70,81 +85,64 @@ def add_rows_with_workers(
     if count < workers.count:
         log.warning("there are only %s shards to sum, so there are no more workers", count)
     fingerprint = store.fingerprint.digest
-    plan = plan_segments(folder / segments.FOLDER, shards, statistics, fingerprint, count, len(large))
+    plan = plan_segments(folder.resolve() / segments.FOLDER, shards, statistics, fingerprint, count, len(large))
     if resumed := sum(len(segment.shards) for segment in plan if segment.saved):
         log.info("the sums of %s of %s shards are there already", resumed, len(shards))
     log.info("%s workers sum %s shards", count, len(shards) - resumed)
-    job = Job(store.folder.parent, fingerprint, statistics.objectives, statistics.layout, statistics.layers, large)
+    root = store.folder.resolve().parent
+    layout, layers = statistics.layout, statistics.layers
+    device, seconds = statistics.device, workers.save_seconds
+    job = Job(root, fingerprint, statistics.objectives, layout, layers, large, device, seconds)
     try:
-        with _Pool(count, workers.threads, job, len(plan)).running() as pool:
+        with workers.pool(count, job, len(plan)).running() as pool:
             _sum(pool, plan, rows, progress)
-            _merge(pool, plan, statistics, folder / FOLDER, progress)
+            _merge(pool, plan, statistics, folder.resolve() / FOLDER, progress)
     except KeyboardInterrupt:
-        saved = sum(len(segment.shards) for segment in plan if (segment.folder / INDEX).exists())
         log.warning(
             "interrupted: the sums of %s of %s shards are saved; run the same command again to go on",
-            saved,
+            sum(len(saved_shards(segment.folder)) for segment in plan),
             len(shards),
         )
         raise
 
 
-class _Pool:
-    """The processes, and what is shared with them."""
-
-    def __init__(self, count: int, threads: int, job: Job, segments: int) -> None:
-        context = multiprocessing.get_context("spawn")
-        self.done: Any = context.Array(ctypes.c_int64, segments, lock=False)  # (segments,) keys whose rows are added
-        self._stop: Any = context.Value(ctypes.c_bool, False, lock=False)
-        self._threads = threads
-        self._executor = ProcessPoolExecutor(count, context, begin, (job, self.done, self._stop))
-
-    @contextmanager
-    def running(self) -> Iterator["_Pool"]:
-        """Processes start and end within this block."""
-        before = os.environ.get("OMP_NUM_THREADS")
-        os.environ.setdefault("OMP_NUM_THREADS", str(self._threads))  # read by each process when it loads BLAS
-        try:
-            yield self
-        except (BrokenProcessPool, MemoryError):
-            raise UserError(
-                "a worker of fit-heads was ended, most likely for lack of memory: run it again, which goes on with the"
-                " sums that are saved, with fewer --workers"
-            ) from None
-        finally:
-            self._stop.value = True
-            self._executor.shutdown(cancel_futures=True)
-            if before is None:
-                os.environ.pop("OMP_NUM_THREADS", None)
-
-    def submit(self, work: Callable[..., Any], *arguments: Any) -> "Future[Any]":
-        return self._executor.submit(work, *arguments)
-
-
-def _sum(pool: _Pool, plan: Sequence[Segment], rows: RatedRows, progress: Progress) -> None:
+def _sum(pool: ProcessPool | RayPool, plan: Sequence[Segment], rows: RatedRows, progress: Progress) -> None:
     """Let the processes make every segment's sums that are not saved."""
+    saved = sum(len(segment.chosen) for segment in plan if segment.saved)
     waiting = set()
     for number, segment in enumerate(plan):
-        if segment.saved:
-            pool.done[number] = len(segment.chosen)
-        else:
+        if not segment.saved:
+            sizes = [len(shard.chosen) for shard in segment.shards]
             some = rows.with_keys(segment.chosen)
-            waiting.add(pool.submit(sum_segment, number, segment.folder, some, segment.digests))
+            waiting.add(pool.submit(sum_segment, number, segment.folder, some, segment.digests, sizes))
     while waiting:
         finished, waiting = wait(waiting, SECONDS_BETWEEN_REPORTS, FIRST_COMPLETED)
-        progress("summing features", sum(pool.done), len(rows.keys), "rows")
+        progress("summing features", saved + sum(pool.done()), len(rows.keys), "rows")
         for each in finished:
             if (mistake := each.result()) is not None:
                 raise UserError(mistake)
 
 
-def _merge(pool: _Pool, plan: Sequence[Segment], statistics: GramStatistics, folder: Path, progress: Progress) -> None:
-    """Add up the segments, group by group, in files of a folder."""
+def _merge(
+    pool: ProcessPool | RayPool,
+    plan: Sequence[Segment],
+    statistics: GramStatistics,
+    folder: Path,
+    progress: Progress,
+) -> None:
+    """Add up what was there and the segments, group by group, in files of a folder."""
     pieces: dict[GroupKey, list[tuple[int, StoredArrays]]] = {}
     for segment in plan:
+        if not saved_shards(segment.folder):
+            raise UserError(
+                f"a worker's sums did not reach {segment.folder}: put the run's folder on a file system that all"
+                " machines of the cluster see"
+            )
         for key, group in load_statistics(segment.folder).statistics.groups.items():
-            assert group.file is not None, "groups that were read back lie in files"
-            pieces.setdefault(key, []).append((group.n, group.file))
+            pieces.setdefault(key, []).append((group.n, _file(group)))
+    for key in pieces.keys() & statistics.groups.keys():
+        before = statistics.groups[key]
+        pieces[key].insert(0, (before.n, _file(before)))
     keys = sorted(pieces)
     files = [folder / GroupFile(f"{file_name(key)}.safetensors") for key in keys]
     merging = [pool.submit(merge_group, pieces[key], file) for key, file in zip(keys, files, strict=True)]
@@ -154,3 +152,8 @@ def _merge(pool: _Pool, plan: Sequence[Segment], statistics: GramStatistics, fol
             raise UserError(merged)
         statistics.groups[key] = Group.in_file(statistics.layout, *merged)
         progress("adding up sums", number + 1, len(keys), "groups")
+
+
+def _file(group: Group) -> StoredArrays:
+    assert group.file is not None, "groups that were read back lie in files"
+    return group.file

@@ -6,7 +6,7 @@ Without ratings: heads from another model's folder, or from the pairs.
 import logging
 import resource
 import time
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from cache.progress import Progress
     from heads.results import Heads, ObjectiveHead, ObjectiveInterval
     from heads.ridge.objective_fit import FittedObjective
+    from heads.ridge.products import Device
     from pipelines.run import Run
 
 log = logging.getLogger(__name__)
@@ -47,31 +48,52 @@ def command(
             " its own in memory. A run of several that was ended goes on with the sums that were saved.",
         ),
     ] = 1,
+    ray: Annotated[
+        bool,
+        typer.Option(
+            "--ray",
+            help="Take the workers from Ray, on the cluster of extract.ray_address or RAY_ADDRESS, else on this machine"
+            " (`pip install -e '.[ray]'`).",
+        ),
+    ] = False,
+    device: Annotated[
+        Literal["auto", "cpu", "cuda"],
+        typer.Option(
+            help="Where features of more than 1,024 values are multiplied; auto tries a GPU beside the CPU and takes"
+            " the faster."
+        ),
+    ] = "auto",
     as_json: JsonOption = False,
 ) -> None:
     """Fit one linear head per objective on the stored features."""
     run = open_run(recipe)
     with run.writing(), reporting() as progress, interrupted_by_termination():
-        result = fit_heads(run, progress, workers)
+        result = fit_heads(run, progress, workers, ray, device)
     finish(result, as_json, lambda: show(result, run))
 
 
-def fit_heads(run: "Run", progress: "Progress", workers: int = 1) -> "Heads":
+def fit_heads(
+    run: "Run", progress: "Progress", workers: int = 1, ray: bool = False, device: "Device" = "auto"
+) -> "Heads":
     """Fit one linear head per objective; write `heads.*`, and on ratings `statistics.*` and the files of uncertainty.
 
     Args:
         run: of the recipe.
         progress: told features read and heads solved.
         workers: processes that sum the features of rated responses.
+        ray: whether they are Ray's.
+        device: where features are multiplied; see `heads.ridge.products`.
 
     Raises:
-        UserError: nothing was extracted yet, an objective cannot be fitted, several processes are asked for where there
-            are no ratings to sum, or one of them was ended from outside.
+        UserError: nothing was extracted yet, an objective cannot be fitted, several processes or a device are asked for
+            where there are no ratings to sum, Ray cannot be reached, there is no such device, or a process was ended
+            from outside.
     """
     if run.rated:
-        return _fit_on_ratings(run, progress, workers)
-    if workers > 1:
-        raise UserError("--workers shares the sums over ratings, and this recipe has no [[ratings]]: leave it out")
+        return _fit_on_ratings(run, progress, workers, ray, device)
+    for option, given in (("--workers", workers > 1), ("--ray", ray), ("--device", device != "auto")):
+        if given:
+            raise UserError(f"{option} is for the sums over ratings, and this recipe has no [[ratings]]: leave it out")
     return _make_without_ratings(run, progress)
 
 
@@ -89,8 +111,9 @@ def _make_without_ratings(run: "Run", progress: "Progress") -> "Heads":
     return result
 
 
-def _fit_on_ratings(run: "Run", progress: "Progress", workers: int) -> "Heads":
+def _fit_on_ratings(run: "Run", progress: "Progress", workers: int, ray: bool, device: "Device") -> "Heads":
     from cache.cores import cores
+    from cache.ray_cluster import address_of
     from heads.objectives import Scale
     from heads.results import Heads
     from heads.ridge.familiarity import calibrate_on_store
@@ -102,12 +125,24 @@ def _fit_on_ratings(run: "Run", progress: "Progress", workers: int) -> "Heads":
 
     started = time.monotonic()
     recipe = run.recipe
+    several = None
+    if workers > 1 or ray:
+        several = Workers(workers, max(1, cores() // workers), address_of(recipe.extract.ray_address) if ray else None)
+        several.check()
     examples = run.table(EXAMPLES)
     store = run.store
     stamp = run.stamp(STATISTICS)
-    several = Workers(workers, max(1, cores() // workers)) if workers > 1 else None
     updated = update_statistics(
-        run.folder, examples, recipe.objectives, recipe.scales, recipe.heads, store, stamp, several, progress
+        run.folder,
+        examples,
+        recipe.objectives,
+        recipe.scales,
+        recipe.heads,
+        store,
+        stamp,
+        workers=several,
+        device=device,
+        progress=progress,
     )
     statistics = updated.statistics
     heads = fit(statistics, recipe.heads, skip_unfit=recipe.missing_datasets == "skip", progress=progress)
@@ -139,7 +174,7 @@ def _fit_on_ratings(run: "Run", progress: "Progress", workers: int) -> "Heads":
         layer=recipe.heads.layer,
         uncertainty=None if uncertainty is None else uncertainty.summary(),
         seconds=time.monotonic() - started,
-        peak_bytes=_peak_bytes(workers),
+        peak_bytes=_peak_bytes(1 if ray else workers),
     )
     weights = {"weight": heads.weight(statistics.layers)}  # (k, layers * d)
     run.write(HEADS, result, arrays=weights, metadata={"objectives": "\n".join(names)})

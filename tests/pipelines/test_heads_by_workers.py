@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -48,10 +49,9 @@ def again(made: Path, folder: Path) -> Path:
     recipe.write_text(made.read_text().replace(f'"{made.parent}/runs"', f'"{folder}/runs"'))
     shutil.copytree(made.parent / "runs", folder / "runs")
     run = folder / "runs" / "small"
-    shutil.rmtree(run / "statistics")
     for path in run.glob("*"):
         if path.name.startswith(("statistics", "heads", "uncertainty", "intervals")):
-            path.unlink()
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
     return recipe
 
 
@@ -90,7 +90,8 @@ def test_two_workers_make_the_heads_of_one_process_and_their_sums_are_used_again
 @pytest.mark.slow
 @pytest.mark.parametrize("blow", ["SIGINT", "SIGTERM", "SIGKILL"])
 @pytest.mark.parametrize(
-    ("moment", "all_saved"), [("heads.ridge.workers:_merge:1", True), ("heads.ridge.workers:_Pool.submit:2", False)]
+    ("moment", "all_saved"),
+    [("heads.ridge.workers:_merge:1", True), ("heads.ridge.workers:ProcessPool.submit:2", False)],
 )
 def test_a_run_that_is_ended_goes_on_with_its_sums(
     made: Path, tmp_path: Path, blow: str, moment: str, all_saved: bool
@@ -132,8 +133,11 @@ def test_a_number_that_is_none_is_refused_by_name(number: str) -> None:
     assert "Invalid value for '--workers'" in shown.output
 
 
-def test_workers_without_ratings_have_nothing_to_sum(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("option", "how"), [("--workers", {"workers": 2}), ("--ray", {"ray": True}), ("--device", {"device": "cpu"})]
+)
+def test_without_ratings_there_is_nothing_to_sum(tmp_path: Path, option: str, how: dict[str, Any]) -> None:
     write_rows(tmp_path)
     run = extracted(unrated_run(tmp_path, "preference", ""))
-    with pytest.raises(UserError, match=r"--workers shares the sums over ratings, and this recipe has no .*: leave"):
-        fit_heads(run, silent, workers=2)
+    with pytest.raises(UserError, match=rf"{option} is for the sums over ratings, and this recipe has no .*: leave"):
+        fit_heads(run, silent, **how)

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from multiprocessing import active_children
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,9 +21,9 @@ from cache.durable import TEMPORARY
 from cache.progress import Progress, silent
 from cache.sealed_shard import shard_path
 from heads.ridge import segments
-from heads.ridge.files import FOLDER, INDEX, Origin, save_statistics
+from heads.ridge.files import FOLDER, INDEX, Origin, load_statistics, save_statistics
 from heads.ridge.rated_rows import RatedRows, add_rows
-from heads.ridge.segments import large_groups, plan_segments, shards_of
+from heads.ridge.segments import large_groups, plan_segments, saved_shards, shards_of
 from heads.ridge.selection import fit_heads
 from heads.ridge.statistics import GramStatistics
 from heads.ridge.subset import GroupKey, Scope
@@ -89,9 +90,10 @@ def by_one(made: Made) -> GramStatistics:
     return statistics
 
 
-def by_several(made: Made, folder: Path, count: int, progress: Progress = silent) -> GramStatistics:
+def by_several(made: Made, folder: Path, count: int, progress: Progress = silent, **how: Any) -> GramStatistics:
+    """As `by_one`; `how` as in `Workers`."""
     statistics = empty(folder / FOLDER)
-    add_rows_with_workers(statistics, made.store, made.rows, folder, Workers(count, 1), progress)
+    add_rows_with_workers(statistics, made.store, made.rows, folder, Workers(count, 1, **how), progress)
     return statistics
 
 
@@ -137,6 +139,22 @@ def once_a_segment_is_saved(folder: Path, act: Callable[[], None]) -> Progress:
     def report(what: str, done: int, total: int | None, unit: str) -> None:
         nonlocal acted
         if not acted and saved_segments(folder):
+            acted = True
+            act()
+
+    return report
+
+
+def once_a_segment_grows(folder: Path, act: Callable[[], None]) -> Progress:
+    """A report of progress that acts when more shards' sums are saved than at first."""
+    before: int | None = None
+    acted = False
+
+    def report(what: str, done: int, total: int | None, unit: str) -> None:
+        nonlocal acted, before
+        saved = sum(len(saved_shards(path)) for path in saved_segments(folder))
+        before = saved if before is None else before
+        if not acted and what == "summing features" and saved > before and active_children():
             acted = True
             act()
 
@@ -198,6 +216,64 @@ def test_a_killed_worker_is_a_sentence_and_what_was_saved_is_not_summed_again(
     assert_same(resumed, by_one(made))
     if count == 2:
         assert stored(resumed, killed) == stored(by_several(made, tmp_path / "unharmed", 2), tmp_path / "unharmed")
+
+
+def test_a_killed_worker_loses_no_more_than_the_shard_in_its_hands(
+    made: Made, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Two segments of three shards, saved after each shard; the next runs divide the rest anew."""
+    folder = tmp_path / "killed"
+    ended = []
+    for _ in range(SHARDS):
+        try:
+            resumed = by_several(made, folder, 2, once_a_segment_grows(folder, kill_a_worker), save_seconds=0.0)
+            break
+        except UserError:
+            ended.append(sum(len(saved_shards(path)) for path in saved_segments(folder)))
+    assert ended
+    assert ended == sorted(ended)
+    assert ended[0] > 0
+    assert f"the sums of {ended[-1]} of 6 shards are there already" in caplog.text
+    assert_same(resumed, by_one(made))
+
+
+def test_saving_on_the_way_changes_no_byte(made: Made, tmp_path: Path) -> None:
+    files = [
+        stored(by_several(made, tmp_path / f"{seconds}", 2, save_seconds=seconds), tmp_path / f"{seconds}")
+        for seconds in (0.0, 1e9)
+    ]
+    assert files[0] == files[1]
+
+
+def test_sums_saved_on_the_way_stay_whole_while_later_ones_are_written(
+    made: Made, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A crash before the index is replaced leaves what it names; groups that did not change keep their files."""
+    shards = shards_of(made.store, made.rows)
+    statistics = empty(tmp_path / FOLDER)
+    origins = []
+    for count in (2, 3):
+        chosen = np.concatenate([shard.chosen for shard in shards[:count]][count - 2 :])
+        add_rows(statistics, made.store, made.rows.with_keys(chosen), lambda _: None)
+        origins.append(Origin("f", {shard.name: shard.digest for shard in shards[:count]}))
+        if count == 2:
+            save_statistics(tmp_path, statistics, origins[0], {}, finished=False)
+    n = {key: group.n for key, group in load_statistics(tmp_path).statistics.groups.items()}
+
+    def crash(*_: object) -> None:
+        raise OSError("no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("heads.ridge.files.write_text", crash)
+        with pytest.raises(OSError, match="no space"):
+            save_statistics(tmp_path, statistics, origins[1], {}, finished=False)
+    saved = load_statistics(tmp_path)
+    assert saved.origin == origins[0]
+    assert {key: group.n for key, group in saved.statistics.groups.items()} == n
+    for group in saved.statistics.groups.values():
+        group.check()
+    save_statistics(tmp_path, statistics, origins[1], {}, finished=False)
+    assert load_statistics(tmp_path).origin == origins[1]
 
 
 PARENT = """
