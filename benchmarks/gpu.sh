@@ -9,7 +9,7 @@
 # FIGURES defaults to gpu-results.jsonl. --tiny measures the bundled backbone's shape instead of Llama 3 8B's (16 GB of
 # weights), to try the script itself, on a CPU too. Environment variables:
 #   PYTHON   an interpreter with torch, transformers, numpy, pyarrow, h5py, rich and typer; by default python3.
-#   STAGES   names of the stages to run: machine, tests, ways, end-to-end, server; by default all.
+#   STAGES   names of the stages to run: machine, tests, products, ways, end-to-end, server; by default all.
 #   WHEELS   a folder with wheels of the other packages (requirements/gpu.txt), for a machine without a registry.
 set -u
 cd "$(dirname "$0")/.."
@@ -68,7 +68,9 @@ serve() {
 export -f serve
 
 stage machine 60 "$python" -m benchmarks.gpu_machine --figures "$figures"
-stage tests 120 "$python" -m pytest -q -rs -p no:cacheprovider -W default tests/extract/test_cuda.py
+stage tests 120 "$python" -m pytest -q -rs -p no:cacheprovider -W default tests/extract/test_cuda.py \
+    tests/heads/ridge/test_products.py
+stage products 30 "$python" -m benchmarks.block_products --figures "$figures"
 stage ways 270 "${extract[@]}" "${ways[@]}" --stage ways
 stage end-to-end 120 "${extract[@]}" "${long[@]}" --stage end-to-end --ways "packed, compiled" "end to end"
 stage server 150 bash -c "$(declare -p python scratch shape load figures); serve"

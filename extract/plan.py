@@ -8,9 +8,11 @@ A planned shard may be sealed in several parts, when it takes long or is interru
 `<shard>`, `<shard>-2`, `<shard>-3`, ….
 """
 
+import gc
 import hashlib
 import re
 from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, count, groupby
 from pathlib import Path
@@ -49,6 +51,28 @@ def plan_shards(
     Raises:
         UserError: the plan on the disk is damaged.
     """
+    with _no_collection():
+        return _planned(store, request, keys, pack_tokens, shard_rows)
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Python's garbage collector rests: it would look again and again at millions of objects, none of them garbage.
+
+    With it, a row of 2 million took 1.6 times as long to plan as a row of 200,000.
+    """
+    active = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if active:
+            gc.enable()
+
+
+def _planned(
+    store: FeatureStore, request: Request, keys: Keys, pack_tokens: int, shard_rows: int
+) -> list[PlannedShard]:
     missing = sorted_keys(keys[store.missing(keys)])  # (m, 16)
     if not len(missing):
         return []

@@ -26,7 +26,7 @@ EXTRAS = {
     "gguf": ("gguf", "backbones in a GGUF file"),
     "judge": ("openai", "score-suite with a language model as a judge"),
     "plots": ("matplotlib", "figures of ablate, train-gating --plots and the report"),
-    "ray": ("ray", "extract --workers"),
+    "ray": ("ray", "extract --workers, fit-heads --ray"),
     "server": ("fastapi", "serve"),
     "vllm": ("vllm", "the vllm engine"),
 }

@@ -10,6 +10,6 @@ by the training rows, stopping by the validation pairs, bfloat16 where the proce
 standardising; that of the others begins when all features are in memory in float32, and includes standardising.
 """
 
-from benchmarks.gate.markdown import table
+from benchmarks.gate.markdown import headline, table
 
-__all__ = ["table"]
+__all__ = ["headline", "table"]

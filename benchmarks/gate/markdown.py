@@ -41,3 +41,16 @@ def table(report: dict[str, Any]) -> str:
         )
     lines += [f"\nLeft out: {NAMES[way]}, since {reason}" for way, reason in report["left_out"].items()]
     return "\n".join(lines) + "\n"
+
+
+def headline(report: dict[str, Any]) -> dict[str, float]:
+    """Times of the other ways to ours."""
+    results = report["results"]
+    ours = {result["pairs"]: result["seconds"] for result in results if result["way"] == "ours"}
+    return {
+        f"{NAMES[each['way']]}, {each['precision']} : ours, time, {each['pairs']:,} pairs × {report['features']:,}": (
+            each["seconds"] / ours[each["pairs"]]
+        )
+        for each in results
+        if each["way"] != "ours" and each["pairs"] in ours
+    }

@@ -12,6 +12,6 @@ With --workers: the same statistics by one process with a thread for each core, 
 threads; then by several of which one is killed when the first sums are saved, and again, which goes on with those.
 """
 
-from benchmarks.heads.markdown import table
+from benchmarks.heads.markdown import headline, table
 
-__all__ = ["table"]
+__all__ = ["headline", "table"]

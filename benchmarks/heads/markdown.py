@@ -36,6 +36,24 @@ def table(report: dict[str, Any]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
+def headline(report: dict[str, Any]) -> dict[str, float]:
+    """Times of the other ways to ours, and of several processes to one."""
+    found = {}
+    for size in report.get("side_by_side", []):
+        if ours := _of(size["ways"], "ours"):
+            for way in ("authors", "normal_equations"):
+                if others := _of(size["ways"], way):
+                    ratio = _median(others, "seconds") / _median(ours, "seconds")
+                    found[f"{NAMES[way]} : ours, time, {size['rows']:,} rows × {report['width']:,}"] = ratio
+    if several := report.get("by_workers"):
+        one, workers = (
+            median(each["pass"] + each["save"] for each in _of(several["ways"], way)) for way in ("saved", "workers")
+        )
+        rows = f"{several['rows']:,} rows × {report['width']:,}"
+        found[f"{several['workers']} workers : one process, the pass and saving, {rows}"] = workers / one
+    return found
+
+
 def _side_by_side(sizes: Sequence[dict[str, Any]], width: int) -> str:
     lines = []
     authors = [each for size in sizes for each in _of(size["ways"], "authors")]

@@ -16,6 +16,20 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
+def headline(report: dict[str, Any]) -> dict[str, float]:
+    """Times of the first way to the store's, at the largest size: stream, 1 % of the rows by key, and writing."""
+    lines = report["results"]
+    largest = max(line["payload"] for line in lines)
+    of_size = [line for line in lines if line["payload"] == largest]
+    base, found = of_size[0], {}
+    size = f"{base['rows']:,} × {base['width']:,}"
+    for line in of_size:
+        if line["way"].startswith("store"):
+            for figure, name in (("stream_s", "stream"), ("hundredth_s", "1 % of the rows"), ("write_s", "write")):
+                found[f"{base['way']} : {line['way']}, {name}, {size}"] = base[figure] / line[figure]
+    return found
+
+
 def _speed(lines: list[dict[str, Any]], prompts: int) -> str:
     heads = [
         *("payload", "way", "write MB/s", "ratio", "CPU s/GB", "open ms", "stream MB/s", "ratio", "CPU s/GB"),

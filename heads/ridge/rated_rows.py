@@ -36,6 +36,11 @@ class RatedRows:
     parts: tuple[tuple[str, str], ...]
     """Data set and split of each part."""
 
+    @property
+    def nbytes(self) -> int:
+        """Size of the arrays."""
+        return sum(array.nbytes for array in (self.keys, self.places, self.targets, self.buckets, self.part))
+
     @cached_property
     def _by_key(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Rows by their key, (n,), and where each key's begin among them, (m + 1,)."""

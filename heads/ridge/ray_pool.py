@@ -27,13 +27,15 @@ class RayPool:
         address: of the cluster, or `HERE`.
         job: facts for each.
         segments: number of segments.
+        object_bytes: size of what is sent to the tasks.
     """
 
-    def __init__(self, count: int, address: str, job: Job, segments: int) -> None:
+    def __init__(self, count: int, address: str, job: Job, segments: int, object_bytes: int) -> None:
         self._count = count
         self._address = address
         self._job = job
         self._segments = segments
+        self._object_bytes = object_bytes
 
     @staticmethod
     def check(address: str) -> None:
@@ -54,7 +56,7 @@ class RayPool:
         """
         here = self._address == HERE
         threads = max(1, cores() // self._count)
-        with joined(self._address, self._count * threads, 0, WITHOUT_RAY) as ray:
+        with joined(self._address, self._count * threads, self._object_bytes, WITHOUT_RAY) as ray:
             if not here:
                 threads = _threads(ray, self._count)
             self._ray = ray

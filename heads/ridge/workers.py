@@ -46,11 +46,18 @@ class Workers:
         if self.ray_address is not None:
             RayPool.check(self.ray_address)
 
-    def pool(self, count: int, job: Job, segments: int) -> ProcessPool | RayPool:
-        """Processes for a job, `count` of them."""
+    def pool(self, count: int, job: Job, segments: int, row_bytes: int) -> ProcessPool | RayPool:
+        """Processes for a job, `count` of them.
+
+        Args:
+            count: number of processes.
+            job: facts for each.
+            segments: number of segments.
+            row_bytes: size of all rated rows, which go to the processes without their features.
+        """
         if self.ray_address is None:
             return ProcessPool(count, self.threads, job, segments)
-        return RayPool(count, self.ray_address, job, segments)
+        return RayPool(count, self.ray_address, job, segments, row_bytes)
 
 
 def add_rows_with_workers(
@@ -94,7 +101,7 @@ def add_rows_with_workers(
     device, seconds = statistics.device, workers.save_seconds
     job = Job(root, fingerprint, statistics.objectives, layout, layers, large, device, seconds)
     try:
-        with workers.pool(count, job, len(plan)).running() as pool:
+        with workers.pool(count, job, len(plan), rows.nbytes).running() as pool:
             _sum(pool, plan, rows, progress)
             _merge(pool, plan, statistics, folder.resolve() / FOLDER, progress)
     except KeyboardInterrupt:
