@@ -83,7 +83,7 @@ KNOWN = {
     "extract/tokens/token_files.py: root / FOLDER / encoder": "a digest",
     "extract/tables.py: folder / f'{name}.parquet'": "constants in the loop's head",
     "heads/ridge/segments.py: folder / name": "a digest",
-    "heads/ridge/summed_rows.py: folder / FOLDER / f'{digest}-{zlib.crc32(content):08x}'": "digests made here",
+    "heads/ridge/summed_rows.py: folder / FOLDER / _name(digest, content)": "digests made here",
     "heads/ridge/statistics.py: self._spill / f'{file_name(key)}.safetensors'": "extract.settings.Name, and numbers",
     "pipelines/run.py: self.folder / (file.file if isinstance(file, Artefact) else file)": "pipelines.artefacts",
     # Checked names, which the function's own annotations do not show.

@@ -8,7 +8,7 @@ and the rest is divided anew, so that sums differ by rounding of another order.
 
 import logging
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -131,12 +131,12 @@ def _runs(shards: Sequence[Shard], workers: int, large: int) -> list[list[Shard]
     return [[shards[int(at)] for at in np.flatnonzero(numbers == number)] for number in np.unique(numbers)]
 
 
-def saved_shards(folder: Path) -> Sequence[str]:
+def saved_shards(folder: Path) -> Set[str]:
     """The shards whose sums lie in a segment's folder, whether it is finished or not."""
     try:
-        return list(load_statistics(folder).origin.rows)
+        return load_statistics(folder).origin.rows.keys()
     except (FileNotFoundError, StatisticsDamageError):
-        return []
+        return set()
 
 
 def _usable(path: Path, free: Mapping[str, Shard], wanted: GramStatistics, fingerprint: str) -> list[str]:

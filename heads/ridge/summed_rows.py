@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cache.durable import replacing
-from cache.keys import Keys
+from cache.keys import KEY_BYTES, Keys
 
 log = logging.getLogger(__name__)
 
@@ -36,8 +36,8 @@ def row_digests(response_keys: Iterable[bytes], targets: NDArray[np.float64], bu
     rest = np.concatenate([targets, buckets[:, None].astype(np.float64)], axis=-1)  # (n, k + 1)
     digests = bytearray()
     for key, numbers in zip(response_keys, rest, strict=True):
-        digests += hashlib.blake2b(key + numbers.tobytes(), digest_size=16).digest()
-    return np.frombuffer(digests, np.uint8).reshape(-1, 16)
+        digests += hashlib.blake2b(key + numbers.tobytes(), digest_size=KEY_BYTES).digest()
+    return np.frombuffer(digests, np.uint8).reshape(-1, KEY_BYTES)
 
 
 def added_rows(before: Keys, now: Keys) -> NDArray[np.int64] | None:
@@ -77,19 +77,33 @@ def save_rows(folder: Path, rows: Mapping[str, Keys], current: Iterable[str]) ->
     """
     for digest, keys in rows.items():
         content = keys.tobytes()
-        with replacing(folder / FOLDER / f"{digest}-{zlib.crc32(content):08x}") as file:
+        with replacing(folder / FOLDER / _name(digest, content)) as file:
             file.write(content)
     kept = set(current)
-    for path in (folder / FOLDER).glob("*"):
-        if path.name.partition("-")[0] not in kept:
+    for path in _files(folder):
+        if _part_of(path) not in kept:
             path.unlink()
 
 
 def load_rows(folder: Path, digest: str) -> Keys | None:
     """The digests of a part's rows as (n, 16) uint8; None if they were not saved, or are damaged."""
-    for path in (folder / FOLDER).glob(f"{digest}-*"):
-        content = path.read_bytes()
-        if f"{zlib.crc32(content):08x}" == path.name.partition("-")[2] and len(content) % 16 == 0:
-            return np.frombuffer(content, np.uint8).reshape(-1, 16)
-        log.warning("%s is damaged, so all rows that it stands for are summed again", path)
+    for path in _files(folder):
+        if _part_of(path) == digest:
+            content = path.read_bytes()
+            if path.name == _name(digest, content) and len(content) % KEY_BYTES == 0:
+                return np.frombuffer(content, np.uint8).reshape(-1, KEY_BYTES)
+            log.warning("%s is damaged, so all rows that it stands for are summed again", path)
     return None
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted((folder / FOLDER).glob("*"))
+
+
+def _part_of(path: Path) -> str:
+    return path.name.partition("-")[0]
+
+
+def _name(digest: str, content: bytes) -> str:
+    """The name of a part's file, which ends in a checksum of its content."""
+    return f"{digest}-{zlib.crc32(content):08x}"

@@ -92,18 +92,18 @@ def add_rows_with_workers(
     if count < workers.count:
         log.warning("there are only %s shards to sum, so there are no more workers", count)
     fingerprint = store.fingerprint.digest
-    plan = plan_segments(folder.resolve() / segments.FOLDER, shards, statistics, fingerprint, count, len(large))
+    folder, root = folder.resolve(), store.folder.resolve().parent  # for processes elsewhere
+    plan = plan_segments(folder / segments.FOLDER, shards, statistics, fingerprint, count, len(large))
     if resumed := sum(len(segment.shards) for segment in plan if segment.saved):
         log.info("the sums of %s of %s shards are there already", resumed, len(shards))
     log.info("%s workers sum %s shards", count, len(shards) - resumed)
-    root = store.folder.resolve().parent
     layout, layers = statistics.layout, statistics.layers
     device, seconds = statistics.device, workers.save_seconds
     job = Job(root, fingerprint, statistics.objectives, layout, layers, large, device, seconds)
     try:
         with workers.pool(count, job, len(plan), rows.nbytes).running() as pool:
             _sum(pool, plan, rows, progress)
-            _merge(pool, plan, statistics, folder.resolve() / FOLDER, progress)
+            _merge(pool, plan, statistics, folder / FOLDER, progress)
     except KeyboardInterrupt:
         log.warning(
             "interrupted: the sums of %s of %s shards are saved; run the same command again to go on",
@@ -140,7 +140,7 @@ def _merge(
     """Add up what was there and the segments, group by group, in files of a folder."""
     pieces: dict[GroupKey, list[tuple[int, StoredArrays]]] = {}
     for segment in plan:
-        if not saved_shards(segment.folder):
+        if saved_shards(segment.folder) != segment.digests.keys():
             raise UserError(
                 f"a worker's sums did not reach {segment.folder}: put the run's folder on a file system that all"
                 " machines of the cluster see"
