@@ -46,39 +46,39 @@ class Benchmark:
 
 BENCHMARKS = {
     "store": Benchmark("benchmarks.store", 300, 40),
-    "extract": Benchmark("benchmarks.extract", 240, 40),
+    "extract": Benchmark("benchmarks.extract", 240, 60),
     "extract-smollm2-bfloat16": Benchmark(
         "benchmarks.extract", 200, None, ("--shape", "smollm2-135m", "--times", "0.05", "--dtype", "bfloat16")
     ),
     "extract-smollm2-float32": Benchmark(
         "benchmarks.extract", 400, None, ("--shape", "smollm2-135m", "--times", "0.04", "--dtype", "float32")
     ),
-    "kept_memory": Benchmark("benchmarks.kept_memory", 120, 40),
-    "first_pass": Benchmark("benchmarks.first_pass", 300, 40),
-    "plan_sizes": Benchmark("benchmarks.plan_sizes", 420, 20),
-    "templates": Benchmark("benchmarks.templates", 60, 20),
-    "heads": Benchmark("benchmarks.heads", 600, 40),
-    "heads-workers": Benchmark("benchmarks.heads", 240, None, ("--rows", "160000", "--workers", "2")),
+    "kept_memory": Benchmark("benchmarks.kept_memory", 120, 30),
+    "first_pass": Benchmark("benchmarks.first_pass", 300, 30),
+    "plan_sizes": Benchmark("benchmarks.plan_sizes", 160, 10),
+    "templates": Benchmark("benchmarks.templates", 60, 15),
+    "heads": Benchmark("benchmarks.heads", 780, 30),
+    "heads-workers": Benchmark("benchmarks.heads", 260, None, ("--rows", "160000", "--workers", "2")),
     "heads-full-size": Benchmark("benchmarks.heads", 600, None, ("--full-size",)),
-    "heads_sizes": Benchmark("benchmarks.heads_sizes", 1800, 30),
+    "heads_sizes": Benchmark("benchmarks.heads_sizes", 1800, 15),
     "heads_sizes-layers": Benchmark(
         "benchmarks.heads_sizes", 600, None, ("--layers", "3", "--rows", "142500", "285000", "570000")
     ),
-    "uncertainty": Benchmark("benchmarks.uncertainty", 120, 40),
-    "ablate": Benchmark("benchmarks.ablate", 90, 40, ("--rows", "40000")),
+    "uncertainty": Benchmark("benchmarks.uncertainty", 120, 10),
+    "ablate": Benchmark("benchmarks.ablate", 90, 5, ("--rows", "40000")),
     "ablate-160000": Benchmark("benchmarks.ablate", 180, None, ("--rows", "160000")),
-    "other_heads": Benchmark("benchmarks.other_heads", 900, 40),
-    "gate": Benchmark("benchmarks.gate", 1200, 40),
-    "gate_sizes": Benchmark("benchmarks.gate_sizes", 1800, 40),
-    "score": Benchmark("benchmarks.score", 600, 40),
-    "serve": Benchmark("benchmarks.serve", 300, 40),
-    "serve_beside_large": Benchmark("benchmarks.serve_beside_large", 120, 40),
-    "uncertainty_serving": Benchmark("benchmarks.uncertainty_serving", 300, 40, ("--shapes", "tiny", "smollm2-135m")),
-    "evaluate": Benchmark("benchmarks.evaluate", 180, 40),
-    "personalise": Benchmark("benchmarks.personalise", 300, 30),
-    "suggest": Benchmark("benchmarks.suggest", 300, 40),
+    "other_heads": Benchmark("benchmarks.other_heads", 900, 45),
+    "gate": Benchmark("benchmarks.gate", 2900, 50),
+    "gate_sizes": Benchmark("benchmarks.gate_sizes", 1800, 35),
+    "score": Benchmark("benchmarks.score", 600, 50),
+    "serve": Benchmark("benchmarks.serve", 600, 40),
+    "serve_beside_large": Benchmark("benchmarks.serve_beside_large", 120, 35),
+    "uncertainty_serving": Benchmark("benchmarks.uncertainty_serving", 300, 30, ("--shapes", "tiny", "smollm2-135m")),
+    "evaluate": Benchmark("benchmarks.evaluate", 180, 20),
+    "personalise": Benchmark("benchmarks.personalise", 300, 5),
+    "suggest": Benchmark("benchmarks.suggest", 300, 30),
     "suggest-cost": Benchmark("benchmarks.suggest", 200, None, ("--cost",)),
-    "demo": Benchmark("benchmarks.demo", 100, 40),
+    "demo": Benchmark("benchmarks.demo", 100, 15),
 }
 """Name of the JSON file -> the benchmark."""
 

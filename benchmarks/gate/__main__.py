@@ -21,7 +21,7 @@ from gating.settings import GateSettings
 from gating.training.precision import multiplies_bfloat16
 
 FULL: dict[str, Any] = {"pairs": (80_000, 40_000, 20_000), "features": 4096, "hidden": 1024, "steps": 2000}
-QUICK: dict[str, Any] = {"pairs": (4_000, 2_000), "features": 1024, "hidden": 256, "steps": 40}
+QUICK: dict[str, Any] = {"pairs": (4_000, 2_000), "features": 1024, "hidden": 256, "steps": 30}
 """Sizes with --quick, just large enough for ours to train in bfloat16."""
 
 

@@ -25,7 +25,8 @@ FULL_SIZES = (142_500, 285_000, 570_000)
 WIDTH = 4096
 QUICK_ROWS, QUICK_WIDTH = (3_000, 12_000), 1280
 """Rows and width with --quick: wider than the widest matrix that ours solves by its eigenvalues, so that all of the
-other sizes' code runs; and groups that stay rows at one size and become matrices at the other."""
+other sizes' code runs; and groups that stay rows at one size and become matrices at the other. The authors' way runs at
+the smaller size alone, and each way once."""
 SLOWS_BLAS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """Variables of the environment that make numpy and scipy slower where they name another processor or cache."""
 
@@ -36,10 +37,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.heads", description=text)
     parser.add_argument("--rows", type=int, nargs="+", help="rated responses, one or several sizes")
     parser.add_argument("--width", type=int, help="values of a feature")
-    parser.add_argument("--rounds", type=int, default=2, help="turns of ours and of the normal equations")
-    parser.add_argument(
-        "--authors-rows", type=int, default=ROWS[1], help="most rows for the authors' way; extrapolated beyond"
-    )
+    parser.add_argument("--rounds", type=int, help="turns of ours and of the normal equations; 2, quick 1")
+    parser.add_argument("--authors-rows", type=int, help="most rows for the authors' way; extrapolated beyond")
     parser.add_argument("--full-size", action="store_true", help="without the authors' way, at 570,000 rows and less")
     parser.add_argument("--workers", type=int, default=1, help="compare so many processes with one")
     parser.add_argument("--quick", action="store_true", help="small sizes")
@@ -52,6 +51,8 @@ def main() -> None:
         sys.stdout.write(json.dumps(run_way(arguments)))
         return
     conditions = Conditions()
+    arguments.rounds = arguments.rounds or (1 if arguments.quick else 2)
+    arguments.authors_rows = arguments.authors_rows or (QUICK_ROWS[0] if arguments.quick else ROWS[1])
     width = arguments.width or (QUICK_WIDTH if arguments.quick else WIDTH)
     default = FULL_SIZES if arguments.full_size else ROWS[-1:] if arguments.workers > 1 else ROWS
     if arguments.quick:

@@ -98,14 +98,14 @@ def main() -> None:
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=None)
     parser.add_argument("--prompts", nargs="+", choices=PROMPTS, default=None)
     parser.add_argument("--times", type=float, default=0.05, help="size of the mix; 1 is 775 conversations")
-    parser.add_argument("--most", type=int, default=None, help="conversations of the mix, at most; quick: 6")
+    parser.add_argument("--most", type=int, default=None, help="conversations of the mix, at most; quick: 4")
     parser.add_argument("--rounds", type=int, default=None)
     parser.add_argument("--json", type=Path, default=None)
     arguments = parser.parse_args()
     quick = arguments.quick
     shapes = arguments.shapes or (["tiny"] if quick else list(SHAPES))
     prompts = arguments.prompts or (["shared"] if quick else list(PROMPTS))
-    most, rounds = arguments.most or (6 if quick else None), arguments.rounds or (1 if quick else 3)
+    most, rounds = arguments.most or (4 if quick else None), arguments.rounds or (1 if quick else 3)
     conditions = Conditions()
     report: dict[str, Any] = {"rounds": rounds, "parts": []}
     for shape in [str(arguments.folder)] if arguments.folder else shapes:
