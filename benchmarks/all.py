@@ -1,6 +1,6 @@
 """All benchmarks, one after the other, each in a process of its own.
 
-    python -m benchmarks.all --quick            # small sizes, in a quarter of an hour; figures go to a temporary folder
+    python -m benchmarks.all --quick            # small sizes, in ten minutes; figures go to a temporary folder
     python -m benchmarks.all --keep             # full sizes, for hours; figures go to benchmarks/runs/<machine>/
     python -m benchmarks.all store heads        # some of them
 
@@ -45,35 +45,35 @@ class Benchmark:
 
 
 BENCHMARKS = {
-    "store": Benchmark("benchmarks.store", 300, 40),
-    "extract": Benchmark("benchmarks.extract", 240, 60),
+    "store": Benchmark("benchmarks.store", 300, 26),
+    "extract": Benchmark("benchmarks.extract", 240, 41),
     "extract-smollm2-bfloat16": Benchmark(
         "benchmarks.extract", 200, None, ("--shape", "smollm2-135m", "--times", "0.05", "--dtype", "bfloat16")
     ),
     "extract-smollm2-float32": Benchmark(
         "benchmarks.extract", 400, None, ("--shape", "smollm2-135m", "--times", "0.04", "--dtype", "float32")
     ),
-    "kept_memory": Benchmark("benchmarks.kept_memory", 120, 30),
+    "kept_memory": Benchmark("benchmarks.kept_memory", 120, 49),
     "first_pass": Benchmark("benchmarks.first_pass", 300, 30),
-    "plan_sizes": Benchmark("benchmarks.plan_sizes", 160, 10),
-    "templates": Benchmark("benchmarks.templates", 60, 15),
-    "heads": Benchmark("benchmarks.heads", 780, 30),
+    "plan_sizes": Benchmark("benchmarks.plan_sizes", 160, 8),
+    "templates": Benchmark("benchmarks.templates", 60, 13),
+    "heads": Benchmark("benchmarks.heads", 780, 33),
     "heads-workers": Benchmark("benchmarks.heads", 260, None, ("--rows", "160000", "--workers", "2")),
     "heads-full-size": Benchmark("benchmarks.heads", 600, None, ("--full-size",)),
-    "heads_sizes": Benchmark("benchmarks.heads_sizes", 1800, 15),
+    "heads_sizes": Benchmark("benchmarks.heads_sizes", 1800, 13),
     "heads_sizes-layers": Benchmark(
         "benchmarks.heads_sizes", 600, None, ("--layers", "3", "--rows", "142500", "285000", "570000")
     ),
-    "uncertainty": Benchmark("benchmarks.uncertainty", 120, 10),
+    "uncertainty": Benchmark("benchmarks.uncertainty", 120, 9),
     "ablate": Benchmark("benchmarks.ablate", 90, 5, ("--rows", "40000")),
     "ablate-160000": Benchmark("benchmarks.ablate", 180, None, ("--rows", "160000")),
     "other_heads": Benchmark("benchmarks.other_heads", 900, 45),
-    "gate": Benchmark("benchmarks.gate", 2900, 50),
-    "gate_sizes": Benchmark("benchmarks.gate_sizes", 1800, 35),
-    "score": Benchmark("benchmarks.score", 600, 50),
-    "serve": Benchmark("benchmarks.serve", 600, 40),
-    "serve_beside_large": Benchmark("benchmarks.serve_beside_large", 120, 35),
-    "uncertainty_serving": Benchmark("benchmarks.uncertainty_serving", 300, 30, ("--shapes", "tiny", "smollm2-135m")),
+    "gate": Benchmark("benchmarks.gate", 2900, 57),
+    "gate_sizes": Benchmark("benchmarks.gate_sizes", 1800, 30),
+    "score": Benchmark("benchmarks.score", 600, 58),
+    "serve": Benchmark("benchmarks.serve", 600, 75),
+    "serve_beside_large": Benchmark("benchmarks.serve_beside_large", 120, 34),
+    "uncertainty_serving": Benchmark("benchmarks.uncertainty_serving", 300, 25, ("--shapes", "tiny", "smollm2-135m")),
     "evaluate": Benchmark("benchmarks.evaluate", 180, 20),
     "personalise": Benchmark("benchmarks.personalise", 300, 5),
     "suggest": Benchmark("benchmarks.suggest", 300, 30),
