@@ -17,7 +17,7 @@ OUT ?= exported/$(basename $(notdir $(RECIPE)))
 # Given to check and extract alone, for example: make extract RECIPE=recipes/local-sample.toml DATA_ROOT=mirror
 DATA_ROOT ?=
 DATA_ROOT_FLAG := $(if $(DATA_ROOT),--data-root $(DATA_ROOT))
-# Names of the benchmarks to run; empty: all. With QUICK=1 at small sizes, in ten minutes, and nothing is kept.
+# Names of the benchmarks to run; empty: all. With QUICK=1 at small sizes, in eleven minutes, and nothing is kept.
 BENCH ?=
 QUICK ?=
 BENCHMARKS_INSTALLED := $(VENV)/.installed-benchmarks
@@ -89,7 +89,7 @@ report: setup  ## One page of all that RECIPE's run found; writes runs/<recipe>/
 serve: setup  ## Serve the model in MODEL_DIR over HTTP at 127.0.0.1:8000, with a page to compare two answers
 	$(ARMORM) serve $(MODEL_DIR)
 
-bench: $(BENCHMARKS_INSTALLED)  ## Measure side by side on an idle machine, for hours; QUICK=1: ten minutes; BENCH="store heads": some
+bench: $(BENCHMARKS_INSTALLED)  ## Measure side by side on an idle machine, for hours; QUICK=1: eleven minutes; BENCH="store heads": some
 	$(VENV)/bin/python -m benchmarks.all $(BENCH) $(if $(QUICK),--quick,--keep)
 
 $(BENCHMARKS_INSTALLED): $(INSTALLED)

@@ -1,6 +1,6 @@
 """All benchmarks, one after the other, each in a process of its own.
 
-    python -m benchmarks.all --quick            # small sizes, in ten minutes; figures go to a temporary folder
+    python -m benchmarks.all --quick            # small sizes, in eleven minutes; figures go to a temporary folder
     python -m benchmarks.all --keep             # full sizes, for hours; figures go to benchmarks/runs/<machine>/
     python -m benchmarks.all store heads        # some of them
 

@@ -67,8 +67,8 @@ def test_make_bench_runs_them(given: list[str], command: str) -> None:
     assert " ".join(told.split("\n")[-2].split()).endswith(command)
 
 
-def test_quick_is_expected_to_take_ten_minutes() -> None:
-    assert sum(benchmark.quick or 0 for benchmark in BENCHMARKS.values()) <= 630
+def test_quick_is_expected_to_take_eleven_minutes() -> None:
+    assert sum(benchmark.quick or 0 for benchmark in BENCHMARKS.values()) <= 660
 
 
 def test_every_benchmark_has_a_table_in_the_registry() -> None:
