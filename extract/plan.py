@@ -59,7 +59,7 @@ def plan_shards(
 def _no_collection() -> Iterator[None]:
     """Python's garbage collector rests: it would look again and again at millions of objects, none of them garbage.
 
-    With it, a row of 2 million took 1.6 times as long to plan as a row of 200,000.
+    Its share of a row's time grew with the rows (docs/benchmarks.md, the plan).
     """
     active = gc.isenabled()
     gc.disable()

@@ -1,4 +1,4 @@
-"""What git keeps stands by itself: a link would lead out of the checkout, or a copy of it round in circles."""
+"""Git keeps no link: one would lead out of the checkout, or a copy of it round in circles."""
 
 import subprocess
 

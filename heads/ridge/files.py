@@ -142,14 +142,7 @@ def load_statistics(folder: Path) -> SavedStatistics:
         body = json.loads(text)
         if body.pop("checksum", None) not in (None, digest_of(body)):  # an earlier version wrote none
             raise ValueError("it was changed since it was written")
-        statistics = GramStatistics(
-            index.objectives,
-            index.layout.width,
-            layers=index.layers,
-            joint=len(index.layout.blocks) == 1,
-            storage=index.layout.storage,
-            product=index.layout.product,
-        )
+        statistics = GramStatistics.of_layout(index.objectives, index.layout, index.layers)
         for name, group in index.groups.items():
             stored = StoredArrays(folder / FOLDER / name, group.arrays)
             statistics.groups[GroupKey(*group.key)] = Group.in_file(statistics.layout, group.n, stored)

@@ -93,7 +93,7 @@ class BlockProducts(Scratch):
     def _leave_gpu(self, width: int, error: RuntimeError) -> None:
         if self._device == "cuda":
             raise UserError(
-                f"the GPU made no product of {width} columns ({first_line(error)}): take --device cpu, or less at once"
+                f"the GPU made no product of {width} columns ({first_line(error)}): take --device cpu or fewer workers"
             ) from None
         log.warning("the CPU makes products of %s columns, since the GPU did not: %s", width, first_line(error))
         self._on_gpu[width] = False

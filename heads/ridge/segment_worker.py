@@ -46,17 +46,8 @@ class Job:
 
     def statistics(self, spill: Path) -> GramStatistics:
         """Statistics without rows, whose groups spill to a folder."""
-        return GramStatistics(
-            self.objectives,
-            self.layout.width,
-            layers=self.layers,
-            joint=len(self.layout.blocks) == 1,
-            storage=self.layout.storage,
-            product=self.layout.product,
-            spill=spill,
-            large=self.large,
-            device=self.device,
-        )
+        how = {"spill": spill, "large": self.large, "device": self.device}
+        return GramStatistics.of_layout(self.objectives, self.layout, self.layers, **how)
 
 
 class ToldToStopError(Exception):

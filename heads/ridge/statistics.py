@@ -68,6 +68,19 @@ class GramStatistics:
         self._memory_bytes = memory_bytes
         self._large = large
 
+    @classmethod
+    def of_layout(cls, objectives: tuple[str, ...], layout: Layout, layers: int, **how: Any) -> "GramStatistics":
+        """Statistics without rows, of shapes and dtypes that others have; `how` as in the class."""
+        return cls(
+            objectives,
+            layout.width,
+            layers=layers,
+            joint=len(layout.blocks) == 1,
+            storage=layout.storage,
+            product=layout.product,
+            **how,
+        )
+
     @property
     def width(self) -> int:
         """Length of a row of features: layers * d."""

@@ -6,8 +6,8 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -24,6 +24,7 @@ from extract.run import fill
 from extract.settings import BackboneSettings, ExtractSettings
 from tests.conftest import ROOT
 from tests.extract.test_run import stored_bytes
+from tests.ray_driver import driver
 
 SEED, PROMPTS, PACK_TOKENS, SHARD_ROWS = 3, 80, 512, 8
 
@@ -82,24 +83,11 @@ def expected(
     return stored_bytes(store)
 
 
-@contextmanager
 def running(
     root: Path, workers: int, engine: str = "packed", address: str = HERE, environment: Mapping[str, str] = os.environ
-) -> Iterator[subprocess.Popen[str]]:
-    """A driver with its workers, in a process group of its own, as a shell would start it."""
-    with subprocess.Popen(
-        [sys.executable, "-c", WORK, str(root), str(workers), engine, address],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env=environment,
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+) -> AbstractContextManager[subprocess.Popen[str]]:
+    """A driver with its workers."""
+    return driver(WORK, root, str(workers), engine, address, environment=environment)
 
 
 def wait_for_shards(process: subprocess.Popen[str], shards: int) -> None:

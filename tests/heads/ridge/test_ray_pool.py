@@ -4,8 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from cache.ray_cluster import HERE
 from heads.ridge.workers import Workers
 from tests.conftest import ROOT
 from tests.heads.ridge.test_workers import Made, by_several, make, stored
+from tests.ray_driver import driver
 
 WORK = """
 import sys
@@ -46,22 +46,10 @@ def made(tmp_path: Path) -> Made:
     return make(tmp_path / "store")
 
 
-@contextmanager
-def running(folder: Path, address: str = HERE) -> Iterator[subprocess.Popen[str]]:
-    """A driver with Ray's processes and a store of its own, in a process group of its own."""
-    with subprocess.Popen(
-        [sys.executable, "-c", WORK, folder.with_name("its store"), folder, address],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"},
-        start_new_session=True,
-    ) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
+def running(folder: Path) -> AbstractContextManager[subprocess.Popen[str]]:
+    """A driver with Ray's processes and a store of its own."""
+    environment = {name: value for name, value in os.environ.items() if name != "RAY_ADDRESS"}
+    return driver(WORK, folder.with_name("its store"), folder, HERE, environment=environment)
 
 
 def summing() -> list[int]:
