@@ -22,6 +22,7 @@ REQUIRED = "ARMORM_BROWSER_TESTS"
 AXE = ROOT / "tests" / "node_modules" / "axe-core" / "axe.min.js"
 """The accessibility checker, where `npm ci --prefix tests` puts it."""
 
+LOAD_SECONDS = 60
 FLAGS = (
     "--headless=new",
     "--no-sandbox",  # containers run tests as root
@@ -71,6 +72,7 @@ class Browser:
         self.listen()
         self.console, self.requests = [], []
         self.driver.get(page.resolve().as_uri() if isinstance(page, Path) else page)
+        self._wait_until_loaded()
         self.listen()
 
     def listen(self) -> None:
@@ -79,6 +81,11 @@ class Browser:
         events = [json.loads(entry["message"])["message"] for entry in self.driver.get_log("performance")]
         urls = [event["params"]["request"]["url"] for event in events if event["method"] == "Network.requestWillBeSent"]
         self.requests += [url for url in urls if not url.startswith(("data:", "about:"))]
+
+    def block(self, *patterns: str) -> None:
+        """Let requests for URLs of these patterns fail from now on, and no others; `*` stands for anything."""
+        self._command("Network.enable")
+        self._command("Network.setBlockedURLs", urls=list(patterns))
 
     def run(self, script: str, *arguments: Any) -> Any:
         """Value of a script's `return`, run in the page; the page's own policy does not bind it."""
@@ -111,6 +118,12 @@ class Browser:
         """Print the page on A4, as the print dialogue does without its background colours."""
         printed = self._command("Page.printToPDF", paperWidth=8.27, paperHeight=11.69)
         path.write_bytes(b64decode(printed["data"]))
+
+    def _wait_until_loaded(self) -> None:
+        # chromedriver, which waits too, now and then takes the end of about:blank for the end of the page behind it.
+        from selenium.webdriver.support.ui import WebDriverWait
+
+        WebDriverWait(self.driver, LOAD_SECONDS).until(lambda _: self.run("return document.readyState") == "complete")
 
     def _command(self, name: str, **arguments: Any) -> dict[str, Any]:
         return self.driver.execute_cdp_cmd(name, arguments)

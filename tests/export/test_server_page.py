@@ -198,6 +198,21 @@ def test_a_server_that_is_gone_is_said_to_be(browser: Browser, model: RewardMode
     assert text(browser, "status") == "The server does not answer. Is it still running?"
 
 
+def test_nothing_can_be_clicked_before_its_scripts_run(browser: Browser, served: Served) -> None:
+    browser.block("*/words.js")
+    try:
+        browser.open(f"{served.url}/")
+        buttons = browser.driver.find_elements(By.CSS_SELECTOR, "#form button")
+        assert buttons
+        assert not any(button.is_enabled() for button in buttons)
+        assert text(browser, "status") == "Loading …"
+    finally:
+        browser.block()
+    browser.open(f"{served.url}/")
+    assert all(button.is_enabled() for button in browser.driver.find_elements(By.CSS_SELECTOR, "#form button"))
+    assert text(browser, "status") == ""
+
+
 def test_its_files_come_with_a_policy_that_lets_nothing_else_run(served: Served) -> None:
     with served.client() as client:
         for path, name in FILES.items():
