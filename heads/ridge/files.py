@@ -107,7 +107,7 @@ def save_statistics(
     for key, group in statistics.groups.items():
         digest = origin.rows.get(f"{key.dataset}/{key.split}") or digest_of(origin.rows)
         name = GroupFile(f"{file_name(key)}-{digest[:12]}.safetensors")
-        if group.file is not None and group.file.path.name != f"{file_name(key)}.safetensors":
+        if group.file is not None and not group.waiting and group.file.path.name != f"{file_name(key)}.safetensors":
             name = GroupFile(group.file.path.name)  # saved here before: the index that is there names it
         stored = group.save(folder / FOLDER / name) if finished else group.copy(folder / FOLDER / name)
         files[name] = {"key": [*key[:3], list(key.pattern)], "n": group.n, "arrays": stored.about}

@@ -55,30 +55,31 @@ class Group:
     @property
     def kept(self) -> int:
         """Number of rows that have not been multiplied."""
-        if self._file is not None:
-            return self._file.length("rows")
+        return self.waiting + (0 if self._file is None else self._file.length("rows"))
+
+    @property
+    def waiting(self) -> int:
+        """Number of rows in memory that have not been multiplied."""
         return sum(map(len, self._kept))
 
     @property
     def file(self) -> StoredArrays | None:
-        """The file of rows and matrices, when they are not in memory."""
+        """The file of rows and matrices, when they are not in memory; rows that were added since wait there."""
         return self._file
 
     @property
     def bytes(self) -> int:
-        """Memory that `save` would free."""
+        """Memory that `save` and `spill` would free."""
         return sum(array.nbytes for array in (*self._kept, *self._kept_targets, *self._packed))
 
     @property
     def buffered_bytes(self) -> int:
-        """Memory of rows that are buffered for the next product with the matrix."""
+        """Memory of rows that are buffered for the next product with a matrix in memory."""
         return sum(array.nbytes for array in self._kept) if self._packed else 0
 
     def packed(self) -> tuple[Real, ...]:
         """The packed x' x of the multiplied rows, one for each block of columns; empty if no row was multiplied."""
-        if self._file is not None:
-            return tuple(self._file[name] for name in self._file.names if name.startswith("xx."))
-        return tuple(self._packed)
+        return tuple(self._packed if self._file is None else map(self._file.__getitem__, _matrices(self._file)))
 
     def rows(self) -> Iterator[tuple[Real, NDArray[np.float64]]]:
         """The unmultiplied rows (b, width) and their targets (b, k), at most `BLOCK_ROWS` at a time."""
@@ -87,7 +88,6 @@ class Group:
 
     def add(self, features: Real, targets: NDArray[np.float64], scratch: Scratch) -> None:
         """Add rows: features (n, width), targets (n, k) with 0 where not rated."""
-        self.load()
         x = features.astype(self.layout.product, copy=False)  # (n, width)
         self.n += len(x)
         self.xy += x.T @ targets.astype(x.dtype)
@@ -119,11 +119,11 @@ class Group:
     def flush(self, scratch: Scratch) -> None:
         """Multiply buffered rows, if there is a matrix; a group without one keeps its rows."""
         if not self.is_rows and self.kept:
-            self.load()
             self.multiply(scratch)
 
     def multiply(self, scratch: Scratch) -> None:
-        """Multiply the rows in memory into the matrices."""
+        """Multiply all rows into the matrices, in memory."""
+        self.load()
         first_time = not self._packed
         if first_time:
             lengths = [packed_length(end - first) for first, end in self.layout.blocks]
@@ -136,11 +136,20 @@ class Group:
         if first_time:
             _give_back_freed_memory()
 
+    def spill(self, path: Path, scratch: Scratch) -> None:
+        """Free the memory of rows and matrices. Rows that waited for a matrix in a file are multiplied into it."""
+        if self._has_matrix and self._file is not None and self.waiting:
+            self.multiply(scratch)
+        self.save(path, durable=False)
+
     def save(self, path: Path, durable: bool = True) -> StoredArrays:
         """Move rows and matrices to a file; they are read from it when they are needed.
 
-        The file of a group that has one is renamed. Without `durable` the file may be lost in a crash.
+        The file of a group that has one, and no rows since, is renamed. Without `durable` the file may be lost in a
+        crash.
         """
+        if self.waiting:
+            self.load()
         if self._file is None:
             self._file = StoredArrays.write(path, self.arrays(), durable)
             self._kept, self._kept_targets, self._packed = [], [], []
@@ -149,7 +158,7 @@ class Group:
         return self._file
 
     def copy(self, path: Path) -> StoredArrays:
-        """Write rows and matrices to a file and keep them in memory; a group in a file has it renamed."""
+        """Write rows and matrices to a file, and keep in memory what is there; for a group in a file, as `save`."""
         return StoredArrays.write(path, self.arrays()) if self._file is None else self.save(path)
 
     def check(self) -> None:
@@ -167,12 +176,13 @@ class Group:
         if self._file is None:
             return
         file, self._file = self._file, None
-        self._packed = [file[name] for name in file.names if name.startswith("xx.")]
+        self._packed = [file[name] for name in _matrices(file)]
         if file.length("rows"):
-            self._kept, self._kept_targets = [file["rows"]], [file["targets"]]
+            self._kept.insert(0, file["rows"])
+            self._kept_targets.insert(0, file["targets"])
 
     def arrays(self) -> dict[str, NDArray[Any]]:
-        """All arrays of the group, for a file."""
+        """All arrays of a group in memory, for a file."""
         rows = np.concatenate([self.layout.lossless(np.empty((0, self.layout.width), np.float32)), *self._kept])
         targets = np.concatenate([np.empty((0, self.layout.targets)), *self._kept_targets])
         packed = {f"xx.{number}": array for number, array in enumerate(self._packed)}
@@ -190,13 +200,22 @@ class Group:
 
     def _unmultiplied(self) -> tuple[list[NDArray[Any]], list[NDArray[np.float64]]]:
         """The kept rows and their targets, in pieces."""
-        if self._file is None:
+        if self._file is None or not self._file.length("rows"):
             return self._kept, self._kept_targets
-        return ([self._file["rows"]], [self._file["targets"]]) if self.kept else ([], [])
+        return [self._file["rows"], *self._kept], [self._file["targets"], *self._kept_targets]
+
+    @property
+    def _has_matrix(self) -> bool:
+        return bool(self._packed if self._file is None else _matrices(self._file))
 
     def _multiply_if_many(self, scratch: Scratch) -> None:
-        if self.kept > (BLOCK_ROWS if self._packed or self.large else self.layout.kept_rows):
+        if self.kept > (BLOCK_ROWS if self._has_matrix or self.large else self.layout.kept_rows):
             self.multiply(scratch)
+
+
+def _matrices(file: StoredArrays) -> list[str]:
+    """Names of a file's packed matrices."""
+    return [name for name in file.names if name.startswith("xx.")]
 
 
 def _blocks(

@@ -34,7 +34,9 @@ class GramStatistics:
         storage: dtype of the stored features; rows of small groups are kept in it, without loss.
         product: dtype in which features are multiplied; None: chosen by their width, see `EXACT_WIDTH`.
         spill: folder for groups that do not fit into `memory_bytes`.
-        memory_bytes: limit on the memory of rows and matrices; the least recently used groups spill to disk.
+        memory_bytes: limit on the memory of rows and matrices; above it the group with the most spills to disk. A
+            batch of shuffled rows touches every group, so that matrices would be read and written for a few rows each:
+            a matrix on disk stays there until a block of rows waits for it.
         large: groups that have more rows than are kept, of which these statistics see a part; see `Group`.
         device: where float32 features are multiplied; see `BlockProducts`.
     """
@@ -62,7 +64,7 @@ class GramStatistics:
         self.layers = layers
         self.device: Device = device
         self.layout = Layout(width, len(objectives), blocks, storage, product)
-        self.groups: dict[GroupKey, Group] = {}  # the most recently used is last
+        self.groups: dict[GroupKey, Group] = {}
         self._scratch = BlockProducts(device)
         self._spill = spill
         self._memory_bytes = memory_bytes
@@ -171,20 +173,19 @@ class GramStatistics:
         return list(lists.values())
 
     def _group(self, key: GroupKey) -> Group:
-        group = self.groups.pop(key, None) or Group(self.layout, key in self._large)
-        self.groups[key] = group
-        return group
+        if key not in self.groups:
+            self.groups[key] = Group(self.layout, key in self._large)
+        return self.groups[key]
 
     def _make_room(self) -> None:
         if self._spill is None:
             return
-        used = sum(group.bytes for group in self.groups.values())
-        for number, (key, group) in enumerate(self.groups.items()):
-            if used <= self._memory_bytes or number == len(self.groups) - 1:
-                return
-            if group.file is None:
-                used -= group.bytes
-                group.save(self._spill / f"{file_name(key)}.safetensors", durable=False)
+        sizes = {key: group.bytes for key, group in self.groups.items()}
+        used = sum(sizes.values())
+        while used > self._memory_bytes:
+            largest = max(sizes, key=lambda key: sizes[key])
+            self.groups[largest].spill(self._spill / f"{file_name(largest)}.safetensors", self._scratch)
+            used -= sizes.pop(largest)
 
 
 def file_name(key: GroupKey) -> str:

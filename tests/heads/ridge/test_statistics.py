@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from heads.ridge.group import BLOCK_ROWS
 from heads.ridge.statistics import GramStatistics
+from heads.ridge.stored_arrays import StoredArrays
 from heads.ridge.subset import FRACTIONS, HELD_OUT, LEARNED, GroupKey, Scope, Subset
 
 Masked = tuple[NDArray[np.float64], NDArray[np.float64]]
@@ -40,7 +41,6 @@ def statistics_of(features: NDArray[np.floating], targets: NDArray[np.float64], 
 def only_sums(statistics: GramStatistics) -> GramStatistics:
     """Statistics with all rows multiplied."""
     for group in statistics.groups.values():
-        group.load()
         group.multiply(statistics._scratch)
         assert not group.is_rows or group.n == 0
     return statistics
@@ -245,6 +245,28 @@ def test_groups_that_do_not_fit_into_memory_lie_on_disk_and_give_the_same_sums(t
     for objective in range(2):
         assert limited.subset(objective).xx().tobytes() == free.subset(objective).xx().tobytes()
         assert limited.subset(objective).xy.tobytes() == free.subset(objective).xy.tobytes()
+
+
+def test_a_matrix_on_disk_is_read_for_a_block_of_rows_and_not_for_a_few(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = np.random.default_rng(8)
+    names = [f"set {number}" for number in range(8)]
+    features, targets = rng.standard_normal((8 * 3000, 64)), rng.random((8 * 3000, 1))
+    whole, a_matrix = 8 * 3000 * 64 * 8, 64 * 65 // 2 * 8
+    limited = GramStatistics(("a",), 64, spill=tmp_path, memory_bytes=whole // 6)
+    write, written = StoredArrays.write, []
+    monkeypatch.setattr(StoredArrays, "write", lambda path, *rest: written.append(path) or write(path, *rest))
+    for start in range(0, len(features), 80):
+        for number, name in enumerate(names):
+            some = slice(start + 10 * number, start + 10 * number + 10)
+            limited.add(name, "train", features[some], targets[some])
+            assert sum(group.bytes for group in limited.groups.values()) <= whole // 6
+    limited.flush()
+    assert all(not group.is_rows for group in limited.groups.values())
+    assert a_matrix < whole // 6
+    assert 0 < len(written) <= 8 * 3000 / 150
+    assert_sums_of_rows(limited.subset(0), features, targets)
 
 
 def test_an_unrated_row_counts_nowhere() -> None:
