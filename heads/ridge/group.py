@@ -17,6 +17,9 @@ BLOCK_ROWS = 2048
 rounding never cancels, and adding a block to a group's total costs 3e-8 at most: 1e-5 is kept up to 500,000 rows
 of a group in this worst case, and for rows that differ by a wide margin."""
 
+MATRIX = "xx."
+"""How the names of the packed matrices in a file begin; the number of the block of columns follows."""
+
 
 class Group:
     """Sums over n rows of features x (width,) and targets y (k,); an unrated target counts as 0.
@@ -77,9 +80,11 @@ class Group:
         """Memory of rows that are buffered for the next product with a matrix in memory."""
         return sum(array.nbytes for array in self._kept) if self._packed else 0
 
-    def packed(self) -> tuple[Real, ...]:
-        """The packed x' x of the multiplied rows, one for each block of columns; empty if no row was multiplied."""
-        return tuple(self._packed if self._file is None else map(self._file.__getitem__, _matrices(self._file)))
+    def packed(self, block: int) -> Real | None:
+        """The packed x' x of the multiplied rows in a block of columns; None if no row was multiplied."""
+        if not self._has_matrix:
+            return None
+        return self._packed[block] if self._file is None else self._file[_name(block)]
 
     def rows(self) -> Iterator[tuple[Real, NDArray[np.float64]]]:
         """The unmultiplied rows (b, width) and their targets (b, k), at most `BLOCK_ROWS` at a time."""
@@ -106,11 +111,11 @@ class Group:
         self.x += other.x
         self.y += other.y
         self.yy += other.yy
-        packed = other.packed()
-        if packed and not self._packed:
-            self._packed = [np.zeros_like(array) for array in packed]
-        for mine, theirs in zip(self._packed, packed, strict=False):
-            mine += theirs
+        if other._has_matrix and not self._packed:
+            self._packed = self._no_products()
+        for block, mine in enumerate(self._packed):
+            if (theirs := other.packed(block)) is not None:
+                mine += theirs
         features, targets = other._unmultiplied()
         self._kept += features
         self._kept_targets += targets
@@ -126,8 +131,7 @@ class Group:
         self.load()
         first_time = not self._packed
         if first_time:
-            lengths = [packed_length(end - first) for first, end in self.layout.blocks]
-            self._packed = [np.zeros(length, self.layout.product) for length in lengths]
+            self._packed = self._no_products()
         for features, _ in _blocks(self._kept, self._kept_targets):
             numbers = self.layout.numbers(features)  # (b, width)
             for (first, end), packed in zip(self.layout.blocks, self._packed, strict=True):
@@ -176,7 +180,7 @@ class Group:
         if self._file is None:
             return
         file, self._file = self._file, None
-        self._packed = [file[name] for name in _matrices(file)]
+        self._packed = [file[name] for name in file.names if name.startswith(MATRIX)]
         if file.length("rows"):
             self._kept.insert(0, file["rows"])
             self._kept_targets.insert(0, file["targets"])
@@ -185,7 +189,7 @@ class Group:
         """All arrays of a group in memory, for a file."""
         rows = np.concatenate([self.layout.lossless(np.empty((0, self.layout.width), np.float32)), *self._kept])
         targets = np.concatenate([np.empty((0, self.layout.targets)), *self._kept_targets])
-        packed = {f"xx.{number}": array for number, array in enumerate(self._packed)}
+        packed = {_name(block): array for block, array in enumerate(self._packed)}
         sums = {"xy": self.xy, "x": self.x, "y": self.y, "yy": self.yy}
         return {"rows": rows, "targets": targets, **packed, **sums}
 
@@ -204,18 +208,21 @@ class Group:
             return self._kept, self._kept_targets
         return [self._file["rows"], *self._kept], [self._file["targets"], *self._kept_targets]
 
+    def _no_products(self) -> list[Real]:
+        lengths = (packed_length(end - first) for first, end in self.layout.blocks)
+        return [np.zeros(length, self.layout.product) for length in lengths]
+
     @property
     def _has_matrix(self) -> bool:
-        return bool(self._packed if self._file is None else _matrices(self._file))
+        return bool(self._packed) if self._file is None else _name(0) in self._file.names
 
     def _multiply_if_many(self, scratch: Scratch) -> None:
         if self.kept > (BLOCK_ROWS if self._has_matrix or self.large else self.layout.kept_rows):
             self.multiply(scratch)
 
 
-def _matrices(file: StoredArrays) -> list[str]:
-    """Names of a file's packed matrices."""
-    return [name for name in file.names if name.startswith("xx.")]
+def _name(block: int) -> str:
+    return f"{MATRIX}{block}"
 
 
 def _blocks(

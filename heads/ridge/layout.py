@@ -41,6 +41,17 @@ class Layout:
         matrices = sum(packed_length(end - first) for first, end in self.blocks) * ITEM_BYTES[self.product]
         return max(matrices, KEPT_BYTES) // (self.width * ITEM_BYTES[self.storage])
 
+    def within(self, first: int, end: int) -> tuple[int, slice]:
+        """The block that holds some columns, and where they are in it.
+
+        Raises:
+            ValueError: no block holds them all.
+        """
+        for block, (start, stop) in enumerate(self.blocks):
+            if start <= first and end <= stop:
+                return block, slice(first - start, end - start)
+        raise ValueError("these statistics hold each layer by itself: choose one")
+
     def lossless(self, features: Real) -> NDArray[Any]:
         """Features in the storage dtype."""
         if self.storage == "float64":

@@ -155,8 +155,6 @@ class GramStatistics:
             raise ValueError(f"there is no layer {scope.layer}: the features have {self.layers}")
         first = (scope.layer or 0) * self.width_in(scope)
         columns = (first, first + self.width_in(scope))
-        if not any(first <= columns[0] and columns[1] <= end for first, end in self.layout.blocks):
-            raise ValueError("these statistics hold each layer by itself: choose one")
         groups = {key: self.groups[key] for key in keys}
         return Subset(groups, self.layout, scope, columns, self._scratch)
 

@@ -98,6 +98,7 @@ class Subset:
         self._groups = [(groups[key], scope.weight(key)) for key in self.keys]
         self._layout = layout
         self._columns = slice(*columns)
+        self._block, self._in_block = layout.within(*columns)
         self.scratch = scratch
         self.n = sum(group.n for group, _ in self._groups)
         self.weight_sum = sum(weight * group.n for group, weight in self._groups)
@@ -149,10 +150,8 @@ class Subset:
         """
         total = np.zeros((self.width, self.width), order="F") if add_to is None else add_to
         for group, weight in self._groups:
-            for (first, end), packed in zip(self._layout.blocks, group.packed(), strict=False):
-                if first <= self._columns.start and self._columns.stop <= end:
-                    wanted = slice(self._columns.start - first, self._columns.stop - first)
-                    add_packed(packed, total, weight, wanted)
+            if (packed := group.packed(self._block)) is not None:
+                add_packed(packed, total, weight, self._in_block)
         for weight in sorted({weight for _, weight in self._groups}):
             lower: Real | None = None
             for features in self._rows_of_weight(weight):
@@ -171,12 +170,11 @@ class Subset:
         total = np.zeros(len(weights))
         heads = weights.T  # (m, c)
         for group, weight in self._groups:
-            for (first, end), packed in zip(self._layout.blocks, group.packed(), strict=False):
-                if first <= self._columns.start and self._columns.stop <= end:
-                    square = np.zeros((self.width, self.width), packed.dtype, order="F")
-                    add_packed(packed, square, 1.0, slice(self._columns.start - first, self._columns.stop - first))
-                    products = mirror(square) @ heads.astype(packed.dtype)  # (m, c)
-                    total += weight * np.einsum("mc,mc->c", products, heads)
+            if (packed := group.packed(self._block)) is not None:
+                square = np.zeros((self.width, self.width), packed.dtype, order="F")
+                add_packed(packed, square, 1.0, self._in_block)
+                products = mirror(square) @ heads.astype(packed.dtype)  # (m, c)
+                total += weight * np.einsum("mc,mc->c", products, heads)
         for weight in sorted({weight for _, weight in self._groups}):
             for features in self._rows_of_weight(weight):
                 predicted = features @ heads.astype(features.dtype)  # (b, c)

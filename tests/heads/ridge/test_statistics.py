@@ -82,7 +82,9 @@ def test_float16_features_in_many_blocks_are_summed_within_a_hundred_thousandth_
     targets = rng.random((len(features), 3))
     statistics = only_sums(statistics_of(features.astype(np.float32), targets, storage="float16", product="float32"))
     statistics.flush()
-    assert next(iter(statistics.groups.values())).packed()[0].dtype == np.float32
+    (packed,) = (group.packed(0) for group in statistics.groups.values())
+    assert packed is not None
+    assert packed.dtype == np.float32
     x = features.astype(np.float64)
     np.testing.assert_allclose(statistics.subset(0).xx(), x.T @ x, rtol=1e-5)
     assert_sums_of_rows(statistics.subset(0), features, targets, tolerance=1e-5)
