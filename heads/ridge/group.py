@@ -157,6 +157,7 @@ class Group:
         if self._file is None:
             self._file = StoredArrays.write(path, self.arrays(), durable)
             self._kept, self._kept_targets, self._packed = [], [], []
+            _give_back_freed_memory()
         else:
             self._file.rename(path, durable)
         return self._file
