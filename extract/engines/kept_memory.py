@@ -1,8 +1,8 @@
 """Memory of a pass on a CPU, which the next pass uses again."""
 
-import ctypes
-
 import torch
+
+from cache.allocator import M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, set_parameter
 
 LARGEST_BLOCK = 32 * 2**20
 """Bytes of the largest block that glibc can be told to keep (`HEAP_MAX_SIZE / 2` of its malloc.c, on 64 bits). The
@@ -12,9 +12,6 @@ and unmapped one by one as before."""
 MOST_FREE = 256 * 2**20
 """Bytes that may lie free at the end of the heap before glibc gives them back: the tensors of such a pass together."""
 
-M_TRIM_THRESHOLD = -1
-M_MMAP_THRESHOLD = -3
-"""Numbers of these two parameters, from glibc's malloc.h (mallopt(3))."""
 
 
 def keep_freed_memory(device: torch.device) -> None:
@@ -24,11 +21,6 @@ def keep_freed_memory(device: torch.device) -> None:
     filled with zeros, which was a sixth of the CPU time of uncompiled layers of SmolLM2-135M's shape
     (docs/benchmarks.md).
     """
-    if device.type != "cpu":
-        return
-    try:
-        mallopt = ctypes.CDLL(None).mallopt
-    except (OSError, AttributeError, TypeError):  # another C library
-        return
-    mallopt(M_MMAP_THRESHOLD, LARGEST_BLOCK)
-    mallopt(M_TRIM_THRESHOLD, MOST_FREE)
+    if device.type == "cpu":
+        set_parameter(M_MMAP_THRESHOLD, LARGEST_BLOCK)
+        set_parameter(M_TRIM_THRESHOLD, MOST_FREE)

@@ -1,6 +1,5 @@
 """Sums over one group of rows, and the rows themselves while they are smaller than the matrix."""
 
-import ctypes
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cache.allocator import give_back_freed_memory
 from heads.ridge.layout import Layout
 from heads.ridge.stored_arrays import StoredArrays
 from heads.ridge.symmetric import Real, Scratch, add_lower, packed_length
@@ -138,7 +138,7 @@ class Group:
                 add_lower(scratch.product(numbers[:, first:end]), packed)
         self._kept, self._kept_targets = [], []
         if first_time:
-            _give_back_freed_memory()
+            give_back_freed_memory()
 
     def spill(self, path: Path, scratch: Scratch) -> None:
         """Free the memory of rows and matrices. Rows that waited for a matrix in a file are multiplied into it."""
@@ -157,7 +157,7 @@ class Group:
         if self._file is None:
             self._file = StoredArrays.write(path, self.arrays(), durable)
             self._kept, self._kept_targets, self._packed = [], [], []
-            _give_back_freed_memory()
+            give_back_freed_memory()
         else:
             self._file.rename(path, durable)
         return self._file
@@ -245,16 +245,3 @@ def _blocks(
                 features, values, room = [], [], BLOCK_ROWS
     if features:
         yield np.concatenate(features), np.concatenate(values)
-
-
-def _give_back_freed_memory() -> None:
-    """Ask glibc to return freed memory to the system; elsewhere, do nothing.
-
-    Rows are allocated in small pieces, group by group. glibc keeps their memory when they are freed, and the matrix
-    that replaces them does not fit into it: the process would occupy the rows' memory and the matrices' at once.
-    """
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError, TypeError):  # another C library
-        return
-    trim(0)

@@ -48,6 +48,7 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
     Raises:
         UserError: an earlier command is missing, or there are no pairs to learn from or to check on.
     """
+    from cache.allocator import share_freed_memory
     from evaluation.held_out import contradiction, held_out_accuracies
     from gating.fitted_rules import FittedRules
     from gating.inputs import gate_inputs, usable_pairs
@@ -63,6 +64,7 @@ def train_gating(run: "Run", progress: "Progress") -> "Gating":
     from pipelines.recipe_checks import NO_PAIRS
 
     started = time.monotonic()
+    share_freed_memory()
     recipe = run.recipe
     if not recipe.pairs:
         raise UserError(NO_PAIRS)
