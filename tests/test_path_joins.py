@@ -84,7 +84,7 @@ KNOWN = {
     "extract/tables.py: folder / f'{name}.parquet'": "constants in the loop's head",
     "heads/ridge/segments.py: folder / name": "a digest",
     "heads/ridge/summed_rows.py: folder / FOLDER / _name(digest, content)": "digests made here",
-    "heads/ridge/statistics.py: self._spill / f'{file_name(largest)}.safetensors'": "extract.settings.Name, and numbers",
+    "heads/ridge/statistics.py: self._spill / f'{file_name(key)}.safetensors'": "extract.settings.Name, and numbers",
     "pipelines/run.py: self.folder / (file.file if isinstance(file, Artefact) else file)": "pipelines.artefacts",
     # Checked names, which the function's own annotations do not show.
     "cache/store.py: root / fingerprint.digest": "a StoreName",

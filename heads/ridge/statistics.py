@@ -181,9 +181,9 @@ class GramStatistics:
         sizes = {key: group.bytes for key, group in self.groups.items()}
         used = sum(sizes.values())
         while used > self._memory_bytes:
-            largest = max(sizes, key=lambda key: sizes[key])
-            self.groups[largest].spill(self._spill / f"{file_name(largest)}.safetensors", self._scratch)
-            used -= sizes.pop(largest)
+            key = max(sizes, key=lambda each: sizes[each])
+            self.groups[key].spill(self._spill / f"{file_name(key)}.safetensors", self._scratch)
+            used -= sizes.pop(key)
 
 
 def file_name(key: GroupKey) -> str:
