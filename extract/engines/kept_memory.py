@@ -13,7 +13,6 @@ MOST_FREE = 256 * 2**20
 """Bytes that may lie free at the end of the heap before glibc gives them back: the tensors of such a pass together."""
 
 
-
 def keep_freed_memory(device: torch.device) -> None:
     """For passes on a CPU, tell glibc to keep what they free, in the whole process; with another C library, do nothing.
 
