@@ -17,7 +17,7 @@ from gating.reward import RewardParts
 from heads.stored import predict_stored
 
 BLOCK_ROWS = 1 << 14
-"""Responses scored at once."""
+"""Responses debiased, or scored, at once."""
 
 
 def reference_moments(
@@ -26,7 +26,7 @@ def reference_moments(
     """Moments over some responses.
 
     Args:
-        responses: distinct responses of one split, as `reference_responses` gives them.
+        responses: distinct responses of one split, sorted by key, as `reference_responses` gives them.
         parts: the fitted reward model.
         store: holds the features.
         progress: receives the number of responses read.
@@ -34,12 +34,15 @@ def reference_moments(
     Raises:
         UserError: a reward or score is not finite.
     """
-    keys, (place,) = unique_keys(responses["key"])
-    rewards = predict_stored(store, keys, parts.weight, progress)[place]  # (n, k)
-    least = ROUNDING * rewards.std(axis=0)  # (k,) what debiasing leaves of a reward that is nothing but verbosity
+    rewards = predict_stored(store, unique_keys(responses["key"])[0], parts.weight, progress)  # (n, k)
+    # (k,) What debiasing leaves of a reward that is nothing but verbosity; of all columns at once, std makes a copy.
+    least = ROUNDING * np.array([column.std() for column in rewards.T])
     of_rewards = _by_name(parts.objectives, rewards, np.zeros(len(least)))
-    adjusted = parts.transform.apply(rewards, Measured.of_rows(responses))  # (n, k)
-    del rewards  # before the weights: with millions of responses each of these is large
+    measured = Measured.of_rows(responses)
+    blocks = [np.arange(start, min(start + BLOCK_ROWS, len(rewards))) for start in range(0, len(rewards), BLOCK_ROWS)]
+    adjusted = rewards  # (n, k) in place: with millions of responses a second array of this size is large
+    for some in blocks:
+        adjusted[some] = parts.transform.apply(rewards[some], measured[some])
     prompts, (prompt,) = unique_keys(responses["prompt_key"])
     weights = np.full((len(prompts), len(parts.objectives)), np.nan)  # (p, k)
     known = ~store.missing(prompts) & [key.tobytes() not in store.skipped for key in prompts]  # (p,)
@@ -47,8 +50,7 @@ def reference_moments(
     for positions, features in store.stream(prompts[there]):
         weights[there[positions]] = parts.weights(features.reshape(len(features), -1))
     scores = np.empty(len(adjusted))  # (n,)
-    for start in range(0, len(adjusted), BLOCK_ROWS):
-        some = slice(start, start + BLOCK_ROWS)
+    for some in blocks:
         scores[some] = (weights[prompt[some]] * adjusted[some]).sum(axis=-1)
     scores = scores[known[prompt]]  # (scored,)
     return ReferenceMoments(
