@@ -8,7 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from cache import FeatureStore, UserError
-from cache.keys import unique_keys
+from cache.keys import key_column, unique_keys
 from cache.progress import Progress
 from gating.correlation import ROUNDING
 from gating.measured import Measured
@@ -26,7 +26,7 @@ def reference_moments(
     """Moments over some responses.
 
     Args:
-        responses: distinct responses of one split, sorted by key, as `reference_responses` gives them.
+        responses: distinct responses of one split, as `reference_responses` gives them.
         parts: the fitted reward model.
         store: holds the features.
         progress: receives the number of responses read.
@@ -34,7 +34,7 @@ def reference_moments(
     Raises:
         UserError: a reward or score is not finite.
     """
-    rewards = predict_stored(store, unique_keys(responses["key"])[0], parts.weight, progress)  # (n, k)
+    rewards = predict_stored(store, key_column(responses["key"]), parts.weight, progress)  # (n, k)
     # (k,) What debiasing leaves of a reward that is nothing but verbosity; of all columns at once, std makes a copy.
     least = ROUNDING * np.array([column.std() for column in rewards.T])
     of_rewards = _by_name(parts.objectives, rewards, np.zeros(len(least)))
