@@ -1,4 +1,4 @@
-"""What glibc's allocator keeps of freed memory, in the whole process. With another C library nothing is done."""
+"""Freed memory that glibc keeps in the whole process: how much, and in how many places; else nothing is done."""
 
 import ctypes
 

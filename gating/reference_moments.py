@@ -35,8 +35,8 @@ def reference_moments(
         UserError: a reward or score is not finite.
     """
     rewards = predict_stored(store, key_column(responses["key"]), parts.weight, progress)  # (n, k)
-    # (k,) What debiasing leaves of a reward that is nothing but verbosity; of all columns at once, std makes a copy.
-    least = ROUNDING * np.array([column.std() for column in rewards.T])
+    # Debiasing leaves this spread of a reward that is nothing but verbosity. Of all columns at once std makes a copy.
+    least = ROUNDING * np.array([column.std() for column in rewards.T])  # (k,)
     of_rewards = _by_name(parts.objectives, rewards, np.zeros(len(least)))
     measured = Measured.of_rows(responses)
     blocks = [np.arange(start, min(start + BLOCK_ROWS, len(rewards))) for start in range(0, len(rewards), BLOCK_ROWS)]

@@ -1,4 +1,4 @@
-"""What the C library's allocator keeps of freed memory."""
+"""Freed memory that glibc keeps when the threads that took it are gone."""
 
 import json
 import subprocess

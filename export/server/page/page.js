@@ -53,5 +53,5 @@ at("swap").addEventListener("click", () => {
 onOtherLetters(result.hide);
 
 // Until here a click would do nothing: the files this one imports were still on their way.
-for (const name of ["score", "add", "swap", "example"]) at(name).disabled = false;
+for (const button of at("form").querySelectorAll("button")) button.disabled = false;
 say("");
